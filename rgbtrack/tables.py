@@ -1,0 +1,188 @@
+"""Every table that rgbtrack writes or reads: columns, units, key, and one check.
+
+``<marker>`` in a column name stands for each marker of the experiment.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from rgbtrack.errors import DataError
+
+MARKER = "<marker>"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, type (``int``, ``float``, ``bool``, ``str``), unit and meaning."""
+
+    name: str
+    kind: str
+    unit: str
+    meaning: str
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: its columns and the columns whose values, together, name a row."""
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    def check(self, table: pd.DataFrame, need: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return the table if it has what it needs.
+
+        Parameters
+        ----------
+        table
+            Any table, wherever it came from.
+        need
+            Columns that the caller uses; by default all required ones.
+
+        Raises
+        ------
+        DataError
+            All missing columns, non-numeric columns and repeated keys at once.
+        """
+        markers = markers_of(table)
+        kinds = {
+            column.name.replace(MARKER, marker): column.kind
+            for column in self.columns
+            for marker in (markers if MARKER in column.name else ("",))
+        }
+        if need is None:
+            need = [column.name for column in self.columns if column.required and MARKER not in column.name]
+        problems = []
+        missing = [name for name in need if name not in table.columns]
+        if missing:
+            problems.append(
+                f"{self.name} table lacks column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
+                f"found {', '.join(map(str, table.columns)) or 'no columns'}"
+            )
+        for name in need:
+            if (
+                name in table.columns
+                and kinds.get(name) in ("int", "float")
+                and len(table)
+                and not pd.api.types.is_numeric_dtype(table[name])
+            ):
+                problems.append(
+                    f"{self.name} table: column {name} should hold numbers, found {table[name].iloc[0]!r}"
+                )
+        key = [name for name in self.key if name in need]
+        if not missing and len(key) == len(self.key):
+            repeated = table.duplicated(key)
+            if repeated.any():
+                first = ", ".join(f"{name}={table.loc[repeated, name].iloc[0]}" for name in key)
+                problems.append(
+                    f"{self.name} table: {int(repeated.sum())} rows repeat a key, the first is {first}; "
+                    f"{', '.join(key)} must name one row"
+                )
+        if problems:
+            raise DataError("\n".join(problems))
+        return table
+
+
+def markers_of(table: pd.DataFrame) -> tuple[str, ...]:
+    """Markers of a table: each column that has a standard error beside it, in column order.
+
+    >>> markers_of(pd.DataFrame(columns=["cell", "red", "green", "red_se", "green_se"]))
+    ('red', 'green')
+    """
+    return tuple(str(name) for name in table.columns if f"{name}_se" in table.columns)
+
+
+SAMPLES = Table(
+    "sample sheet",
+    ("image_id",),
+    (
+        Column("image", "str", "", "path of the image, relative to the sheet; several, for one file per channel, joined by ;"),
+        Column("subject", "str", "", "animal, well or patient: the statistical unit"),
+        Column("treatment", "str", "", "what the subject was given"),
+        Column("timepoint", "float", "d", "when the image was taken"),
+        Column("image_id", "str", "", "name of the image in every table; default the file name without its endings", False),
+        Column("site", "str", "", "where in the subject; default primary", False),
+        Column("batch", "str", "", "imaging session: images that share detector gains", False),
+        Column("labels", "str", "", "ready-made masks, path relative to the sheet", False),
+        Column("frame_interval_h", "float", "h", "time between frames, overrides the file", False),
+        Column("pixel_size_um", "float", "um", "pixel size, overrides the file", False),
+        Column("z_step_um", "float", "um", "distance between slices, overrides the file", False),
+    ),
+)
+
+CELLS = Table(
+    "cells",
+    ("image_id", "frame", "cell"),
+    (
+        Column("image_id", "str", "", "image"),
+        Column("frame", "int", "", "0-based frame"),
+        Column("cell", "int", "", "label of the cell in this image, from 1"),
+        Column("z_um", "float", "um", "centroid, depth"),
+        Column("y_um", "float", "um", "centroid, down"),
+        Column("x_um", "float", "um", "centroid, right"),
+        Column("area_um2", "float", "um²", "area (2-D images)", False),
+        Column("volume_um3", "float", "um³", "volume (z-stacks)", False),
+        Column(MARKER, "float", "counts", "corrected, unmixed intensity: mean over the cell's core pixels"),
+        Column(f"{MARKER}_se", "float", "counts", "its standard error"),
+        Column(f"cov_{MARKER}_{MARKER}", "float", "counts²", "covariance of two markers' errors", False),
+        Column(f"{MARKER}_raw", "float", "counts", "background-free intensity before unmixing", False),
+        Column(f"{MARKER}_fraction", "float", "", "share of the marker in the cell's colour"),
+        Column("brightness", "float", "counts", "sum of the markers"),
+        Column("snr", "float", "", "brightness in units of its standard error"),
+        Column("touches_border", "bool", "", "cut by the edge of the image"),
+        Column("saturated", "bool", "", "over 2 % of its pixels at the detector's limit in some channel"),
+        Column("small", "bool", "", "too few core pixels: measured over the whole cell"),
+        Column("doublet", "bool", "", "its pixels hold two colours"),
+        Column("clone", "int", "", "clone, 1 is the largest; missing where unassigned", False),
+        Column("clone_probability", "float", "", "probability of the most probable clone", False),
+        Column("unassigned_reason", "str", "", "why the cell has no clone; missing where it has one", False),
+        Column("subject", "str", "", "from the sample sheet", False),
+        Column("treatment", "str", "", "from the sample sheet", False),
+        Column("timepoint", "float", "d", "from the sample sheet", False),
+        Column("site", "str", "", "from the sample sheet", False),
+    ),
+)
+
+CLONES = Table(
+    "clones",
+    ("clone",),
+    (
+        Column("clone", "int", "", "1 is the largest"),
+        Column("n_cells", "int", "cells", "cells called for this clone"),
+        Column(MARKER, "float", "counts", "mean intensity of the clone's colour"),
+        Column("unique_probability", "float", "", "probability that the clone is one founder"),
+        Column("expected_founders", "float", "", "expected number of founders that share this colour"),
+        Column("one_colour", "bool", "", "carries one marker only: told from others by brightness at best"),
+        Column("near_pair", "bool", "", "another clone's colour lies within reach of confusion"),
+    ),
+)
+
+CLONE_SIZES = Table(
+    "clone sizes",
+    ("clone", "subject", "treatment", "timepoint", "site"),
+    (
+        Column("clone", "int", "", "clone"),
+        Column("subject", "str", "", "statistical unit"),
+        Column("treatment", "str", "", "what the subject was given"),
+        Column("timepoint", "float", "d", "when"),
+        Column("site", "str", "", "where"),
+        Column("n_cells", "int", "cells", "cells of the clone, zero included"),
+        Column("fraction", "float", "", "share of the clone among the assigned cells of this sample"),
+        Column("fraction_low", "float", "", "lower end of the 95 % interval from counting"),
+        Column("fraction_high", "float", "", "upper end of the 95 % interval from counting"),
+    ),
+)
+
+TRUTH = Table(
+    "truth",
+    ("image_id", "frame", "cell"),
+    (
+        Column("image_id", "str", "", "image"),
+        Column("frame", "int", "", "0-based frame"),
+        Column("cell", "int", "", "label of the cell in the truth masks, from 1"),
+        Column("clone", "int", "", "true clone (founder); missing for an unmarked cell", False),
+    ),
+)
