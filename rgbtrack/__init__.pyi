@@ -1,0 +1,29 @@
+from .clones import CloneModel as CloneModel
+from .clones import ClonesParams as ClonesParams
+from .clones import assign_clones as assign_clones
+from .clones import describe_clones as describe_clones
+from .clones import fit_clones as fit_clones
+from .correct import CorrectParams as CorrectParams
+from .correct import correct_stack as correct_stack
+from .dynamics import DynamicsParams as DynamicsParams
+from .dynamics import clone_sizes as clone_sizes
+from .errors import DataError as DataError
+from .errors import ParamError as ParamError
+from .errors import RgbtrackError as RgbtrackError
+from .errors import RgbtrackWarning as RgbtrackWarning
+from .evaluate import evaluate_results as evaluate_results
+from .files import read_stack as read_stack
+from .pipeline import Experiment as Experiment
+from .pipeline import read_experiment as read_experiment
+from .pipeline import run as run
+from .report import write_report as write_report
+from .segment import SegmentParams as SegmentParams
+from .segment import segment_cells as segment_cells
+from .signature import SignatureParams as SignatureParams
+from .signature import measure_signatures as measure_signatures
+from .simulate import SimulateParams as SimulateParams
+from .simulate import simulate_experiment as simulate_experiment
+from .simulate import simulate_scene as simulate_scene
+from .stack import Stack as Stack
+
+__version__: str

@@ -1,0 +1,281 @@
+"""The command line, over the public functions only.
+
+Exit codes: 0 done; 1 a defect of rgbtrack; 2 the user can mend it; 3 done, but some images failed.
+"""
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from rgbtrack.errors import RgbtrackError, RgbtrackWarning
+
+if TYPE_CHECKING:
+    from rgbtrack.pipeline.run import Step
+
+DEFECT, USER, PARTIAL = 1, 2, 3
+
+app = typer.Typer(
+    name="rgbtrack",
+    help="RGB clonal tracking: from multicolour microscopy to clone sizes, with uncertainty.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ExperimentArg = Annotated[Path, typer.Argument(help="experiment.toml, or the folder that holds it", show_default=False)]
+ResultsArg = Annotated[Path, typer.Argument(help="a results folder", show_default=False)]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", "-o", help="results folder; default: results beside experiment.toml")
+]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", "-w", min=1, help="processes for the images; default: one per core")
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="do again what is up to date")]
+
+
+def main() -> None:
+    """Run the command line; the entry point."""
+    from click.exceptions import Exit
+
+    warnings.showwarning = _show_warning
+    warnings.simplefilter("always", RgbtrackWarning)
+    try:
+        app(standalone_mode=True)
+    except RgbtrackError as error:
+        for line in str(error).splitlines():
+            _say(f"error: {line}")
+        sys.exit(USER)
+    except KeyboardInterrupt:
+        _say("stopped: what is finished is kept; give the same command again to go on")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exit as leave:
+        sys.exit(leave.exit_code)
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        _say(f"error: {error.strerror or error}{where}: mend it and give the same command again to go on")
+        sys.exit(USER)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    if issubclass(category, RgbtrackWarning):
+        _say(f"warning: {message}")
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="show the version and leave", is_eager=True)] = False,
+) -> None:
+    if version:
+        import rgbtrack
+
+        print(rgbtrack.__version__)
+        raise typer.Exit
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="a folder of images", show_default=False)]) -> None:
+    """Look through a folder of images and write experiment.toml and samples.csv to edit."""
+    from rgbtrack.pipeline import init_experiment
+
+    for line in init_experiment(folder):
+        print(line)
+
+
+@app.command()
+def check(experiment: ExperimentArg) -> None:
+    """Tell everything that would stop a run, all of it at once, in seconds."""
+    from rgbtrack.pipeline import check_experiment, read_experiment
+
+    read = read_experiment(experiment)
+    found = check_experiment(read)
+    for problem in found.fatal:
+        _say(f"error: {problem}")
+    for image_id, problem in found.images.items():
+        _say(f"image {image_id}: {problem}")
+    if found.fatal or found.images:
+        raise typer.Exit(USER)
+    print(f"{read.name}: {len(read.samples)} images, nothing wrong: rgbtrack run {experiment}")
+
+
+@app.command()
+def run(
+    experiment: ExperimentArg,
+    out: OutOption = None,
+    workers: WorkersOption = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Run an experiment from images to tables, figures and report; go on where a former run stopped."""
+    from rgbtrack.pipeline.run import STEPS
+
+    _run(experiment, out, workers, overwrite, STEPS)
+
+
+def _step_command(step: "Step", text: str) -> Callable[..., None]:
+    def command(
+        experiment: ExperimentArg,
+        out: OutOption = None,
+        workers: WorkersOption = None,
+        overwrite: OverwriteOption = False,
+    ) -> None:
+        _run(experiment, out, workers, overwrite, (step,))
+
+    command.__doc__ = text
+    return command
+
+
+app.command("segment")(_step_command("segment", "Find the cells of every image: labels/<image_id>.tif."))
+app.command("measure")(_step_command("measure", "Measure the colour of every cell, segmenting where that is not done."))
+app.command("clones")(_step_command("clones", "Call clones from the measured cells: cells.parquet and clones.csv."))
+app.command("dynamics")(_step_command("dynamics", "Count clone sizes from the called cells: clone_sizes.csv."))
+app.command("report")(_step_command("report", "Write report.html and the figures from the tables."))
+
+
+def _run(
+    experiment: Path, out: Path | None, workers: int | None, overwrite: bool, steps: "tuple[Step, ...]"
+) -> None:
+    from rgbtrack.pipeline import run as run_experiment
+
+    with _progress() as progress:
+        outcome = run_experiment(
+            experiment, out, workers=workers, overwrite=overwrite, steps=steps, progress=progress
+        )
+    counts = outcome.counts
+    summary = f"{counts['images']} images, {counts['cells']} cells"
+    if "clones" in counts:
+        summary += f", {counts['assigned']} assigned to {counts['clones']} clones"
+    print(f"{summary}: {outcome.results}")
+    report = outcome.results / "report.html"
+    if "report" in steps:
+        print(f"open {report}")
+    if outcome.failed:
+        for reason in outcome.failed.values():
+            _say(f"failed: {reason}")
+        _say(f"{len(outcome.failed)} of {counts['images']} images failed; the rest is complete")
+        raise typer.Exit(PARTIAL)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Bars with time left on a terminal; nothing where stderr is a file."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description:8}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        ids: dict[str, Any] = {}
+
+        def say(what: str, done: int, total: int) -> None:
+            if what not in ids:
+                ids[what] = bars.add_task(what, total=total)
+            bars.update(ids[what], completed=done)
+
+        yield say
+
+
+@app.command()
+def info(
+    images: Annotated[
+        list[Path], typer.Argument(help="an image; several, for one file per channel", show_default=False)
+    ],
+) -> None:
+    """Show axes, channels, pixel size and type of an image, as read."""
+    from rgbtrack.files import read_stack
+
+    stack = read_stack(images)
+    t, c, z, y, x = stack.pixels.shape
+    calibration = {
+        "pixel size": (stack.pixel_size_um, "um"),
+        "z step": (stack.z_step_um, "um"),
+        "frame interval": (stack.frame_interval_h, "h"),
+    }
+    print(f"{stack.source}")
+    print(f"  axes            t {t}, c {c}, z {z}, y {y}, x {x}")
+    print(f"  type            {stack.pixels.dtype}")
+    for index, name in enumerate(stack.channels):
+        print(f"  channel {index}       {name}")
+    for name, (value, unit) in calibration.items():
+        print(f"  {name:15} {'not recorded' if value is None else f'{value:g} {unit}'}")
+
+
+@app.command()
+def review(results: ResultsArg) -> None:
+    """Open a results folder in napari (needs the extra rgbtrack[napari])."""
+    try:
+        from napari_rgbtrack import open_results
+    except ImportError as error:
+        raise RgbtrackError(f"napari is not installed ({error}): pip install 'rgbtrack[napari]'") from error
+    import napari
+
+    open_results(results)
+    napari.run()
+
+
+@app.command()
+def simulate(
+    folder: Annotated[Path, typer.Argument(help="folder to make", show_default=False)],
+    preset: Annotated[str, typer.Option(help="kind of images")] = "sample",
+    subjects: Annotated[int, typer.Option(min=1, help="subjects per treatment")] = 2,
+    seed: Annotated[int, typer.Option(help="same seed, same experiment")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="write into a folder that is not empty")] = False,
+) -> None:
+    """Make an experiment with known truth, to try rgbtrack on and to plan with."""
+    from rgbtrack.simulate import simulate_experiment
+
+    simulate_experiment(folder, preset=preset, subjects=subjects, seed=seed, overwrite=overwrite)
+    print(f"{folder}: rgbtrack run {folder / 'experiment.toml'}")
+
+
+@app.command()
+def evaluate(
+    results: ResultsArg,
+    truth: Annotated[Path, typer.Argument(help="folder with truth masks and cells.csv", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="also write the scores to this CSV")] = None,
+) -> None:
+    """Score results against known truth: detection, clones, sizes, calibration."""
+    from rgbtrack.evaluate import evaluate_results
+    from rgbtrack.files import write_table
+
+    scores = evaluate_results(results, truth)
+    print(scores.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    if out is not None:
+        write_table(out, scores)
+
+
+@app.command()
+def export(
+    results: ResultsArg,
+    to: Annotated[Literal["csv"], typer.Option("--to", help="format")] = "csv",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="file to write; default: cells.csv in the results")] = None,
+) -> None:
+    """Write the cells as CSV, for Excel and Prism."""
+    from rgbtrack.files import read_table, write_table
+
+    target = out or results / "cells.csv"
+    write_table(target, read_table(results / "cells.parquet"))
+    print(target)

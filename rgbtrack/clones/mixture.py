@@ -1,0 +1,289 @@
+"""The mixture's state, and one step of expectation and maximisation."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import logsumexp
+
+from rgbtrack.clones.ray import TYPICAL, Floats, Ints, Spread, ray_likelihood, ray_moments, ray_screen
+
+N_CANDIDATES = 12
+_HOPELESS = 30.0  # a clone so far behind the best in log-likelihood is not looked at
+_PRIOR_CELLS = 20.0  # what the typical spread weighs
+_JUNK_SHARE = (0.005, 0.3)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Cells of one fit: colours, covariances, log-density of noise and of junk, and the gain group of each."""
+
+    x: Floats
+    s: Floats
+    noise: Floats
+    junk: Floats
+    group: Ints
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, rows: Ints) -> "Cells":
+        """Return some of the cells."""
+        return Cells(self.x[rows], self.s[rows], self.noise[rows], self.junk[rows], self.group[rows])
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Clones (``mu`` (k, d), ``weight`` (k,)), shares of unmarked and junk, spread, log-gains (groups, d)."""
+
+    mu: Floats
+    weight: Floats
+    unmarked: float
+    junk: float
+    spread: Spread
+    gains: Floats
+
+    def keep(self, which: Ints) -> "Mixture":
+        """Return the mixture of some of its clones."""
+        return replace(self, mu=np.ascontiguousarray(self.mu[which]), weight=self.weight[which])
+
+    def add(self, mu: Floats, weight: Floats) -> "Mixture":
+        """Return the mixture with further clones."""
+        return replace(
+            self,
+            mu=np.ascontiguousarray(np.vstack([self.mu, mu])),
+            weight=np.concatenate([self.weight, weight]),
+        )
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """Responsibilities of the candidates of every cell (n, c), of noise and junk (n,), log-density (n,)."""
+
+    candidates: Ints
+    resp: Floats
+    mode: Floats
+    variance: Floats
+    unmarked: Floats
+    junk: Floats
+    log_density: Floats
+
+    def dense(self, n_clones: int) -> Floats:
+        """Responsibilities (n, n_clones)."""
+        return self._spread_out(np.zeros((len(self.resp), n_clones)), self.resp)
+
+    def dense_mode(self, n_clones: int) -> Floats:
+        """Log-brightness of each cell in each clone (n, n_clones), 0 where the clone is no candidate."""
+        return self._spread_out(np.zeros((len(self.resp), n_clones)), self.mode)
+
+    def _spread_out(self, full: Floats, values: Floats) -> Floats:
+        row, column = np.nonzero(self.candidates >= 0)
+        full[row, self.candidates[row, column]] = values[row, column]
+        return full
+
+
+def likelihood(
+    x: Floats, s: Floats, mu: Floats, candidates: Ints, spread: Spread, steps: int = 2
+) -> tuple[Floats, Floats, Floats]:
+    """Return log-likelihood, mode and variance of h of each cell for its candidates."""
+    shape = (len(x), candidates.shape[1])
+    loglik, mode, variance = np.empty(shape), np.zeros(shape), np.zeros(shape)
+    ray_likelihood(
+        x,
+        s,
+        mu,
+        candidates,
+        spread.brightness,
+        spread.variance_factor,
+        spread.mean_factor,
+        steps,
+        loglik,
+        mode,
+        variance,
+    )
+    return loglik, mode, variance
+
+
+def all_clones(n_clones: int) -> Ints:
+    """One row of candidates for all cells: every clone."""
+    return np.arange(n_clones, dtype=np.int64)[None, :]
+
+
+def corrected(cells: Cells, gains: Floats) -> tuple[Floats, Floats]:
+    """Colours and covariances with the gains of each cell's group taken off."""
+    if not gains.any():
+        return cells.x, cells.s
+    factor = np.exp(-gains)[cells.group]
+    return cells.x * factor, cells.s * factor[:, :, None] * factor[:, None, :]
+
+
+def find_candidates(x: Floats, s: Floats, mixture: Mixture) -> Ints:
+    """Return the likely clones of each cell from a quick look at all of them; -1 where there are fewer."""
+    n_clones = len(mixture.weight)
+    score = np.empty((len(x), n_clones))
+    spread = mixture.spread
+    ray_screen(x, s, mixture.mu, spread.brightness, spread.variance_factor, spread.mean_factor, score)
+    score += np.log(mixture.weight)
+    best = np.tile(np.arange(n_clones), (len(x), 1))
+    if n_clones > N_CANDIDATES:
+        best = np.sort(np.argpartition(-score, N_CANDIDATES - 1, axis=1)[:, :N_CANDIDATES], axis=1)
+    chosen = np.take_along_axis(score, best, axis=1)
+    hopeless = chosen < chosen.max(axis=1, keepdims=True, initial=-np.inf) - _HOPELESS
+    return np.ascontiguousarray(np.where(hopeless, -1, best).astype(np.int64))
+
+
+def expect(cells: Cells, mixture: Mixture, candidates: Ints | None = None, steps: int = 2) -> Expectation:
+    """E-step."""
+    x, s = corrected(cells, mixture.gains)
+    if candidates is None:
+        candidates = find_candidates(x, s, mixture)
+    loglik, mode, variance = likelihood(x, s, mixture.mu, candidates, mixture.spread, steps)
+    jacobian = -mixture.gains.sum(axis=1)[cells.group]
+    parts = np.column_stack(
+        [
+            loglik + np.log(mixture.weight)[candidates] + jacobian[:, None],
+            cells.noise + math.log(mixture.unmarked),
+            cells.junk + math.log(mixture.junk),
+        ]
+    )
+    total = logsumexp(parts, axis=1)
+    resp = np.exp(parts - total[:, None])
+    return Expectation(candidates, resp[:, :-2].copy(), mode, variance, resp[:, -2], resp[:, -1], total)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Sums over cells that the M-step needs; see `ray_moments`."""
+
+    normal: Floats
+    right: Floats
+    n: Floats
+    h: Floats
+    h2: Floats
+    own: Floats
+    n_own: Floats
+    gain_information: Floats
+    gain_slope: Floats
+
+    def colours(self, mu: Floats) -> Floats:
+        """Return new colours: generalised least squares, then moved by the mean log-brightness."""
+        d = mu.shape[1]
+        normal = self.normal + np.eye(d) * 1e-9 * (
+            np.trace(self.normal, axis1=1, axis2=2)[:, None, None] + 1e-30
+        )
+        found = np.linalg.solve(normal, self.right[:, :, None])[:, :, 0]
+        found *= np.exp(self.shift)[:, None]
+        return np.ascontiguousarray(np.where(self.n[:, None] > 1, found, mu))
+
+    @property
+    def shift(self) -> Floats:
+        """Mean log-brightness of each clone."""
+        return np.clip(self.h / np.maximum(self.n, 1e-9), -1, 1)
+
+
+def moments(
+    x: Floats,
+    s: Floats,
+    group: Ints,
+    n_groups: int,
+    mu: Floats,
+    spread: Spread,
+    candidates: Ints,
+    resp: Floats,
+    mode: Floats,
+    variance: Floats,
+) -> Moments:
+    """Add up the sums of the M-step."""
+    k, d = mu.shape
+    colour = np.zeros((k, d * d + d + 5))
+    gain = np.zeros((n_groups, d * d + d))
+    ray_moments(
+        x,
+        s,
+        mu,
+        candidates,
+        resp,
+        mode,
+        variance,
+        spread.variance_factor,
+        spread.mean_factor,
+        group,
+        colour,
+        gain,
+    )
+    rest = colour[:, d * d + d :]
+    return Moments(
+        colour[:, : d * d].reshape(k, d, d),
+        colour[:, d * d : d * d + d],
+        rest[:, 0],
+        rest[:, 1],
+        rest[:, 2],
+        rest[:, 3],
+        rest[:, 4],
+        gain[:, : d * d].reshape(n_groups, d, d),
+        gain[:, d * d :],
+    )
+
+
+def maximise(
+    cells: Cells,
+    mixture: Mixture,
+    expectation: Expectation,
+    drift: float,
+    *,
+    fit_spread: bool,
+    fit_gains: bool,
+) -> Mixture:
+    """M-step."""
+    x, s = corrected(cells, mixture.gains)
+    sums = moments(
+        x,
+        s,
+        cells.group,
+        len(mixture.gains),
+        mixture.mu,
+        mixture.spread,
+        expectation.candidates,
+        expectation.resp,
+        expectation.mode,
+        expectation.variance,
+    )
+    n = len(cells)
+    junk = float(np.clip(expectation.junk.sum() / n, *_JUNK_SHARE))
+    unmarked = max(float(expectation.unmarked.sum()), 0.5) / n
+    new = replace(
+        mixture,
+        mu=sums.colours(mixture.mu),
+        weight=np.maximum(sums.n, 1e-3) / n,
+        unmarked=unmarked,
+        junk=junk,
+    )
+    if fit_spread:
+        new = replace(new, spread=_spread(sums))
+    if fit_gains and len(mixture.gains) > 1:
+        new = replace(new, gains=_gains(mixture.gains, sums, cells.group, drift))
+    return new
+
+
+def _spread(sums: Moments) -> Spread:
+    """Spread of colour and brightness, shared by all clones, shrunk to what is typical."""
+    big = sums.n > 10
+    weight = _PRIOR_CELLS
+    square = (sums.h2 - sums.n * sums.shift**2)[big].sum() + weight * TYPICAL.brightness**2
+    brightness = math.sqrt(max(square / (sums.n[big].sum() + weight), 1e-4))
+    # a clone of n cells has spent one on its mean
+    free = (sums.n_own * (1 - 1 / np.maximum(sums.n, 2)))[big].sum()
+    variance = (sums.own[big].sum() + weight * TYPICAL.variance_factor) / (free + weight)
+    colour = math.sqrt(math.log((1 + math.sqrt(1 + 4 * variance)) / 2))
+    return Spread(float(np.clip(colour, 0.03, 0.4)), float(np.clip(brightness, 0.08, 1.0)))
+
+
+def _gains(gains: Floats, sums: Moments, group: Ints, drift: float) -> Floats:
+    """One Newton step of the log-gains under the prior N(0, drift^2), centred over the cells."""
+    d = gains.shape[1]
+    information = sums.gain_information + np.eye(d) / drift**2
+    slope = sums.gain_slope - gains / drift**2
+    step = np.linalg.solve(information, slope[:, :, None])[:, :, 0]
+    new: Floats = np.clip(gains + np.clip(step, -0.2, 0.2), -4 * drift, 4 * drift)
+    size = np.bincount(group, minlength=len(gains)).astype(float)
+    return new - (size @ new) / size.sum()

@@ -1,0 +1,52 @@
+"""Settings of clonal identity."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from rgbtrack.params import Params
+
+
+class ClonesParams(Params):
+    """How cells are gathered into clones."""
+
+    palette: Literal["experiment", "subject"] = Field(
+        "experiment",
+        description="experiment: clones are shared by all subjects; subject: each has clones of its own",
+    )
+    method: Literal["ray", "gmm"] = Field(
+        "ray",
+        description="ray: the noise-aware mixture; gmm: a plain Gaussian mixture with BIC, for comparison",
+    )
+    min_probability: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="a cell is called only if its best clone is at least this probable",
+    )
+    gains: Literal["auto", "image", "batch", "none"] = Field(
+        "auto",
+        description="what shares detector gains: each image, each batch, or nothing; "
+        "auto takes the batch column if it holds several batches, else the image",
+    )
+    gain_drift: float = Field(
+        0.1,
+        gt=0,
+        le=0.5,
+        description="how far detector gains drift from one image or batch to the next (0.1 is 10 %)",
+    )
+    max_clones: int = Field(200, ge=1, le=2000, description="the largest number of clones looked for")
+    min_cells: int = Field(3, ge=2, description="the fewest cells that make a clone (cells)")
+    strictness: float = Field(
+        1.5,
+        gt=0,
+        le=10,
+        description="how much evidence a further clone needs, in units of the Bayesian information criterion",
+    )
+    starts: int = Field(3, ge=1, le=50, description="how often the search starts anew; the best fit is kept")
+    max_fit_cells: int = Field(
+        12_000,
+        ge=100,
+        description="clones are looked for among at most so many cells, drawn at random; all are then called",
+    )
+    seed: int = Field(0, ge=0, description="seed of every random draw: the same seed gives the same clones")

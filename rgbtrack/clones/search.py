@@ -1,0 +1,148 @@
+"""Find the mixture: over-clustered start, moves, several starts."""
+
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.cluster import MiniBatchKMeans
+from threadpoolctl import threadpool_limits
+
+from rgbtrack.clones.mixture import Cells, Mixture, expect, maximise
+from rgbtrack.clones.moves import Price, Search, birth, drop_weak, embed, merge, split
+from rgbtrack.clones.params import ClonesParams
+from rgbtrack.clones.ray import TYPICAL, Floats, Spread
+
+_WIDE = 0.18  # ln sd while gains are still unknown: wide enough to hold their drift
+_CYCLES = 6
+_START_CELLS = 4000  # cells that each start sees; the best start is refined on more
+
+
+@dataclass
+class Climber:
+    """Expectation maximisation of one start."""
+
+    cells: Cells
+    price: Price
+    params: ClonesParams
+    rng: np.random.Generator
+
+    def step(
+        self, mixture: Mixture, n_iter: int, *, fit_spread: bool = True, fit_gains: bool = True
+    ) -> Mixture:
+        """Run some EM steps; candidates are looked for at the first."""
+        candidates = None
+        for _ in range(n_iter):
+            expectation = expect(self.cells, mixture, candidates)
+            candidates = expectation.candidates
+            mixture = maximise(
+                self.cells,
+                mixture,
+                expectation,
+                self.params.gain_drift,
+                fit_spread=fit_spread,
+                fit_gains=fit_gains,
+            )
+        return mixture
+
+    def look(self, mixture: Mixture) -> Search:
+        """Return the state that moves judge."""
+        return Search(self.cells, mixture, self.price, self.rng)
+
+    def shrink(self, mixture: Mixture, *, fit_spread: bool) -> Mixture:
+        """Drop and merge until nothing more falls away."""
+        for _ in range(10):
+            before = len(mixture.weight)
+            mixture = self.step(drop_weak(self.look(mixture)), 1, fit_spread=fit_spread)
+            mixture, merged = merge(self.look(mixture))
+            mixture = self.step(mixture, 3, fit_spread=fit_spread)
+            if not merged and len(mixture.weight) == before:
+                break
+        return mixture
+
+    def climb(self, mixture: Mixture) -> Mixture:
+        """From an over-clustered start to a local optimum of the penalised likelihood."""
+        drifting = len(mixture.gains) > 1
+        if drifting:
+            mixture = replace(mixture, spread=Spread(_WIDE, TYPICAL.brightness))
+        mixture = self.step(mixture, 4, fit_spread=False, fit_gains=False)
+        if drifting:
+            mixture = self.step(self.shrink(mixture, fit_spread=False), 6, fit_spread=False)
+            mixture = self.step(mixture, 6)
+        else:
+            mixture = self.shrink(mixture, fit_spread=True)
+        return self.refine(mixture, _CYCLES)
+
+    def refine(self, mixture: Mixture, cycles: int) -> Mixture:
+        """Split, give birth and merge until nothing more changes."""
+        for cycle in range(cycles):
+            mixture = self.step(mixture, 4)
+            mixture, n_split = split(self.look(mixture), self.params.max_clones)
+            mixture = self.step(mixture, 4)
+            mixture, n_born = birth(self.look(mixture), self.params.max_clones)
+            mixture = self.shrink(mixture, fit_spread=True)
+            if n_split + n_born == 0 or (n_split + n_born <= 1 and cycle > 2):
+                break
+        return self.step(mixture, 6)
+
+
+def start(cells: Cells, n_groups: int, params: ClonesParams, seed: int) -> Mixture:
+    """Over-clustered start: k-means on direction and brightness of the cells above noise."""
+    n, d = cells.x.shape
+    marked = np.flatnonzero(cells.noise < cells.junk + 2)
+    mixture = Mixture(
+        np.empty((0, d)), np.empty(0), max(1 - len(marked) / n, 0.01), 0.05, TYPICAL, np.zeros((n_groups, d))
+    )
+    if len(marked) < params.min_cells:
+        return mixture
+    points = embed(cells.x[marked], cells.s[marked])
+    n_start = int(np.clip(len(marked) / 40, 30, 200))
+    n_start = min(n_start, len(np.unique(points.round(6), axis=0)), len(marked) // 2)
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # fewer distinct points than clusters: handled below
+        label = (
+            MiniBatchKMeans(max(n_start, 1), n_init=2, random_state=seed, batch_size=4096, max_iter=40)
+            .fit(points)
+            .labels_
+        )
+    colours, shares = [], []
+    for k in np.unique(label):
+        members = marked[label == k]
+        colour = np.median(cells.x[members], axis=0)
+        if len(members) >= 2 and colour.sum() > 0:
+            colours.append(colour)
+            shares.append(len(members) / n)
+    if not colours:
+        return mixture
+    return mixture.add(np.array(colours), np.array(shares))
+
+
+def search_mixture(cells: Cells, n_groups: int, params: ClonesParams) -> Mixture:
+    """Search from several starts; keep the best objective."""
+    n, d = cells.x.shape
+    price = Price(params.strictness, d, params.min_cells)
+    rng = np.random.default_rng([params.seed, 1])
+    few = _sample(cells, _START_CELLS, rng)
+    best: tuple[float, Mixture] | None = None
+    for k in range(params.starts):
+        climber = Climber(few, price, params, np.random.default_rng([params.seed, 2, k]))
+        mixture = climber.climb(start(few, n_groups, params, params.seed + 7919 * k))
+        objective = climber.look(mixture).objective - gain_cost(mixture.gains, params.gain_drift)
+        if best is None or objective > best[0] + 1e-6:
+            best = objective, mixture
+    assert best is not None  # noqa: S101 - there is at least one start
+    if len(few) == n:
+        return best[1]
+    more = _sample(cells, params.max_fit_cells, rng)
+    return Climber(more, price, params, rng).refine(best[1], 2)
+
+
+def _sample(cells: Cells, most: int, rng: np.random.Generator) -> Cells:
+    """Return at most so many cells, drawn at random, in their order."""
+    if len(cells) <= most:
+        return cells
+    return cells.take(np.sort(rng.choice(len(cells), most, replace=False)))
+
+
+def gain_cost(gains: Floats, drift: float) -> float:
+    """Log-prior of the gains, its sign turned."""
+    return float(0.5 * (gains**2).sum() / drift**2)

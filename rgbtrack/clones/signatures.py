@@ -1,0 +1,96 @@
+"""From a table of cells to arrays: colours, covariances, and which cells can be used."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rgbtrack.clones.ray import Floats
+from rgbtrack.errors import DataError
+from rgbtrack.tables import markers_of
+
+
+@dataclass(frozen=True)
+class Signatures:
+    """Colours ``x`` (n, d) and covariances ``s`` (n, d, d) of the measured cells of a table.
+
+    ``measured`` and ``doublet`` are over all rows; ``x`` and ``s`` hold the measured rows only.
+    """
+
+    markers: tuple[str, ...]
+    x: Floats
+    s: Floats
+    measured: NDArray[np.bool_]
+    doublet: NDArray[np.bool_]
+
+
+def read_signatures(table: pd.DataFrame, markers: tuple[str, ...] | None = None) -> Signatures:
+    """Read colours and their covariances from a table.
+
+    Markers are taken in the order of their names, so that the order of columns changes nothing.
+
+    Raises
+    ------
+    DataError
+        If the table has fewer than two markers, or a marker's column does not hold numbers.
+    """
+    markers = tuple(sorted(markers_of(table))) if markers is None else markers
+    if not 2 <= len(markers) <= 7:
+        raise DataError(
+            f"clones need 2 to 7 markers, each with its standard error (red beside red_se); "
+            f"found {len(markers)} ({', '.join(markers) or 'none'}) among the columns "
+            f"{', '.join(map(str, table.columns)) or 'of an empty table'}"
+        )
+    lacking = [name for marker in markers for name in (marker, f"{marker}_se") if name not in table.columns]
+    if lacking:
+        raise DataError(f"the table lacks {', '.join(lacking)}, which the clones were found with")
+    x = np.column_stack([_numbers(table, marker) for marker in markers])
+    se = np.column_stack([_numbers(table, f"{marker}_se") for marker in markers])
+    measured: NDArray[np.bool_] = (
+        np.isfinite(x).all(axis=1) & np.isfinite(se).all(axis=1) & (se >= 0).all(axis=1)
+    )
+    x, se = x[measured], se[measured]
+    # a standard error of 0 is not believed: at least a thousandth of what the marker usually reads
+    floor = 1e-3 * np.median(np.abs(x), axis=0) if len(x) else np.ones(len(markers))
+    floor = np.where(floor > 0, floor, 1e-3 * max(float(floor.max()), 1e-9))
+    se = np.maximum(se, floor)
+    s = np.zeros((len(x), len(markers), len(markers)))
+    for a, first in enumerate(markers):
+        s[:, a, a] = se[:, a] ** 2
+        for b, second in enumerate(markers[:a]):
+            name = next(
+                (n for n in (f"cov_{first}_{second}", f"cov_{second}_{first}") if n in table.columns), None
+            )
+            if name is not None:
+                bound = 0.99 * se[:, a] * se[:, b]
+                s[:, a, b] = s[:, b, a] = np.clip(
+                    np.nan_to_num(_numbers(table, name)[measured]), -bound, bound
+                )
+    doublet = np.zeros(len(table), dtype=bool)
+    if "doublet" in table.columns:
+        doublet = table["doublet"].fillna(False).to_numpy(dtype=bool)
+    return Signatures(markers, np.ascontiguousarray(x), s, np.asarray(measured), doublet)
+
+
+def _numbers(table: pd.DataFrame, name: str) -> Floats:
+    """Return one column as floats, missing values as NaN."""
+    if not pd.api.types.is_numeric_dtype(table[name]):
+        raise DataError(f"column {name} should hold numbers, found {table[name].iloc[0]!r}")
+    return table[name].to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def noise_scale(x: Floats, s: Floats) -> Floats:
+    """Scale of the standard errors of each marker, from the cells below zero.
+
+    What lies below zero is noise alone, so ``median(|x| / se) / 0.6745`` over it should be 1. Few such cells move
+    the scale little.
+    """
+    scale = np.ones(x.shape[1])
+    for j in range(x.shape[1]):
+        below = x[:, j] < 0
+        if below.any():
+            ratio = np.median(-x[below, j] / np.sqrt(s[below, j, j])) / 0.6745
+            n = int(below.sum())
+            scale[j] = np.exp(np.log(np.clip(ratio, 0.2, 20.0)) * n / (n + 20.0))
+    return scale

@@ -1,0 +1,263 @@
+"""One image, from file to labels and signatures: the unit of parallel work."""
+
+import hashlib
+import json
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import rgbtrack
+from rgbtrack.correct import CorrectParams, correct_stack
+from rgbtrack.errors import RgbtrackError, RgbtrackWarning
+from rgbtrack.files import (
+    read_json,
+    read_labels,
+    read_stack,
+    read_table,
+    sha256,
+    write_json,
+    write_labels,
+    write_table,
+)
+from rgbtrack.pipeline.thumbnail import write_thumbnail
+from rgbtrack.segment import Segmentation, SegmentParams, find_cells
+from rgbtrack.signature import SignatureParams, measure_signatures
+from rgbtrack.stack import Stack
+
+PARTS = ".parts"
+
+
+@dataclass(frozen=True, eq=False)
+class ImageTask:
+    """Everything that the work on one image needs; travels to worker processes."""
+
+    image_id: str
+    paths: tuple[Path, ...]
+    channels: dict[str, str | int]
+    out: Path
+    correct: CorrectParams
+    segment: SegmentParams
+    signature: SignatureParams
+    pixel_size_um: float | None = None
+    z_step_um: float | None = None
+    frame_interval_h: float | None = None
+    labels: Path | None = None
+    bleed_through: pd.DataFrame | None = None
+    flat_field: Path | None = None
+    overwrite: bool = False
+    measure: bool = True
+
+    @property
+    def labels_file(self) -> Path:
+        """Where the labels are written."""
+        return self.out / "labels" / f"{self.image_id}.tif"
+
+    @property
+    def thumbnail_file(self) -> Path:
+        """Where the thumbnail is written."""
+        return self.out / "thumbnails" / f"{self.image_id}.png"
+
+    @property
+    def cells_file(self) -> Path:
+        """Where the signatures are written."""
+        return self.out / PARTS / f"{self.image_id}.parquet"
+
+    @property
+    def record_file(self) -> Path:
+        """Where it is told what was done and how: written last, so that it vouches for the rest."""
+        return self.out / PARTS / f"{self.image_id}.json"
+
+    def read(self) -> Stack:
+        """Open the image, lazily, with its channels selected and its calibration overridden."""
+        stack = read_stack(
+            self.paths,
+            pixel_size_um=self.pixel_size_um,
+            z_step_um=self.z_step_um,
+            frame_interval_h=self.frame_interval_h,
+        )
+        return stack.select(self.channels)
+
+
+def process_image(task: ImageTask) -> dict[str, Any]:
+    """Segment and measure one image, doing again only what is out of date.
+
+    Returns
+    -------
+    record
+        What run.json tells of the image: never raises for a fault of the image.
+    """
+    caught: list[warnings.WarningMessage]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RgbtrackWarning)
+        try:
+            record = _process(task)
+        except RgbtrackError as error:
+            record = _failure(task, str(error))
+        except (OSError, MemoryError) as error:
+            record = _failure(task, f"{task.image_id}: {type(error).__name__}: {error}")
+        except Exception as error:
+            record = _failure(task, f"{task.image_id}: a defect of rgbtrack: {type(error).__name__}: {error}")
+            record["traceback"] = traceback.format_exc()
+    said = [str(item.message) for item in caught if issubclass(item.category, RgbtrackWarning)]
+    if said:
+        record["warnings"] = list(dict.fromkeys([*record["warnings"], *said]))
+        if record["status"] == "done":
+            write_json(task.record_file, record)
+    return record
+
+
+def forget_image(out: Path, image_id: str) -> None:
+    """Remove what a former run left of an image that failed or is no longer in the sheet."""
+    for path in (
+        out / PARTS / f"{image_id}.json",
+        out / PARTS / f"{image_id}.parquet",
+        out / "labels" / f"{image_id}.tif",
+        out / "thumbnails" / f"{image_id}.png",
+    ):
+        path.unlink(missing_ok=True)
+
+
+def _process(task: ImageTask) -> dict[str, Any]:
+    inputs = {str(path): sha256(path) for path in _input_files(task)}
+    segment_key, measure_key = _keys(task, inputs)
+    old = {} if task.overwrite else _old_record(task)
+    segmented = old.get("segment_key") == segment_key and task.labels_file.exists()
+    measured = segmented and old.get("measure_key") == measure_key and task.cells_file.exists()
+    if measured or (segmented and not task.measure):
+        return old
+    start = time.perf_counter()
+    record = dict(old) if segmented else _new_record(inputs)
+    labels, cells, corrected_first = [], [], None
+    ready = task.labels_file if segmented else task.labels
+    segment = task.segment
+    stack = task.read()
+    shape = (stack.n_frames, *stack.pixels.shape[2:])
+    known = read_labels(ready, shape) if ready is not None else None
+    for t, frame in _corrected_frames(task, stack):
+        if corrected_first is None:
+            corrected_first = frame
+            record |= _quality(frame, stack)
+        if known is None:
+            found = find_cells(frame, segment)
+            segment = segment.model_copy(update={"diameter_um": found.diameter_um})
+            _count_rejected(record, found)
+            record["diameter_um"] = found.diameter_um
+            labels.append(found.labels[0])
+        else:
+            labels.append(known[t])
+        if task.measure:
+            cells.append(measure_signatures(frame, labels[-1][None], task.signature).assign(frame=t))
+    all_labels = np.stack(labels)
+    if not segmented:
+        # the old record vouches for the old labels: it goes before they do
+        task.record_file.unlink(missing_ok=True)
+        write_labels(task.labels_file, all_labels)
+        assert corrected_first is not None  # noqa: S101 - a stack has at least one frame
+        write_thumbnail(task.thumbnail_file, corrected_first)
+    record |= {"segment_key": segment_key, "measure_key": None}
+    if task.measure:
+        table = pd.concat(cells, ignore_index=True)
+        table.insert(0, "image_id", task.image_id)
+        if stack.n_frames > 1 and stack.frame_interval_h is not None:
+            table.insert(3, "time_h", table["frame"] * stack.frame_interval_h)
+        write_table(task.cells_file, table)
+        record |= {"measure_key": measure_key, "n_cells": len(table)}
+        _warn_of(record, table)
+    record["seconds"] = round(time.perf_counter() - start, 3)
+    write_json(task.record_file, record)
+    return record
+
+
+def _corrected_frames(task: ImageTask, stack: Stack) -> Iterator[tuple[int, Stack]]:
+    """Each frame, corrected; only one is in memory at a time."""
+    flat = None
+    if task.flat_field is not None:
+        flat = np.squeeze(read_stack(task.flat_field).frame(0).pixels)
+    for t in range(stack.n_frames):
+        yield t, correct_stack(stack.frame(t), task.correct, bleed_through=task.bleed_through, flat_field=flat)
+
+
+def _input_files(task: ImageTask) -> list[Path]:
+    return [*task.paths, *(path for path in (task.labels, task.flat_field) if path is not None)]
+
+
+def _keys(task: ImageTask, inputs: dict[str, str]) -> tuple[str, str]:
+    """Names of what the labels, and the signatures, were made from: contents, settings, version."""
+    # bleed-through acts on signatures only: another matrix leaves the labels as they are
+    correct = task.correct.model_dump(exclude={"bleed_through"})
+    base = {
+        "version": rgbtrack.__version__,
+        "inputs": list(inputs.values()),
+        "channels": list(task.channels.items()),
+        "calibration": [task.pixel_size_um, task.z_step_um, task.frame_interval_h],
+        "correct": correct,
+    }
+    segment = base | {"segment": task.segment.model_dump(), "labels": task.labels is not None}
+    matrix = None if task.bleed_through is None else task.bleed_through.to_numpy().tolist()
+    measure = segment | {"signature": task.signature.model_dump(), "bleed_through": matrix}
+    return content_key(segment), content_key(measure)
+
+
+def content_key(content: Any) -> str:
+    """Short name of any JSON-like content."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:24]
+
+
+def _old_record(task: ImageTask) -> dict[str, Any]:
+    try:
+        record = read_json(task.record_file)
+    except (RgbtrackError, OSError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _new_record(inputs: dict[str, str]) -> dict[str, Any]:
+    return {"status": "done", "error": None, "inputs": inputs, "n_cells": None, "rejected": {}, "warnings": []}
+
+
+def _failure(task: ImageTask, error: str) -> dict[str, Any]:
+    forget_image(task.out, task.image_id)
+    inputs = {str(path): sha256(path) if path.is_file() else None for path in _input_files(task)}
+    return _new_record({}) | {"status": "failed", "error": error, "inputs": inputs}
+
+
+def _count_rejected(record: dict[str, Any], found: Segmentation) -> None:
+    for reason, n in found.rejected.items():
+        record["rejected"][reason] = record["rejected"].get(reason, 0) + n
+
+
+def _quality(frame: Stack, stack: Stack) -> dict[str, Any]:
+    """What the report tells of the image itself, from its first frame."""
+    noise, background, saturated = {}, {}, {}
+    for c, name in enumerate(stack.channels):
+        variance = frame.variance[0, c]
+        # the variance of empty pixels: what no light would still leave
+        noise[name] = {"gain": float(frame.gain[c]), "read_variance": float(np.percentile(variance, 5))}
+        raw = np.asarray(stack.pixels[0, c])
+        background[name] = float(np.median(raw - frame.pixels[0, c]))
+        saturated[name] = float(frame.saturated[0, c].mean())
+    return {
+        "n_frames": stack.n_frames,
+        "shape": list(stack.pixels.shape),
+        "pixel_size_um": stack.pixel_size_um,
+        "noise": noise,
+        "background": background,
+        "saturated_fraction": saturated,
+    }
+
+
+def _warn_of(record: dict[str, Any], table: pd.DataFrame) -> None:
+    if table.empty:
+        warnings.warn("no cells were found", RgbtrackWarning, stacklevel=2)
+
+
+def read_part(out: Path, image_id: str) -> pd.DataFrame:
+    """Signatures of one image, as measured."""
+    return read_table(out / PARTS / f"{image_id}.parquet")

@@ -1,0 +1,97 @@
+"""The same work over many images, in worker processes of one thread each."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def available_workers() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def map_tasks(
+    work: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    workers: int,
+    lost: Callable[[Task], Result],
+) -> Iterator[tuple[int, Result]]:
+    """Yield (index, result) as tasks end, in any order.
+
+    Parameters
+    ----------
+    work
+        Function of one task; importable, so that processes can be given it.
+    workers
+        Processes; 1 works in this one.
+    lost
+        Result for a task whose process died twice, most often for want of memory.
+    """
+    if workers <= 1 or len(tasks) <= 1:
+        for index, task in enumerate(tasks):
+            yield index, work(task)
+        return
+    waiting = list(range(len(tasks)))
+    alone = False
+    while waiting:
+        # after a death the rest goes one task a pool, so that only the guilty one is given up
+        batch, size = (waiting[:1], 1) if alone else (waiting, min(workers, len(waiting)))
+        done: set[int] = set()
+        try:
+            for index, result in _one_pool(work, tasks, batch, size):
+                done.add(index)
+                yield index, result
+        except BrokenProcessPool:
+            if alone:
+                done.add(batch[0])
+                yield batch[0], lost(tasks[batch[0]])
+            alone = True
+        waiting = [index for index in waiting if index not in done]
+
+
+def _one_pool(
+    work: Callable[[Task], Result], tasks: Sequence[Task], batch: Sequence[int], size: int
+) -> Iterator[tuple[int, Result]]:
+    pool = ProcessPoolExecutor(size, multiprocessing.get_context("spawn"), _one_thread)
+    former = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # read by libraries as a child imports them
+    try:
+        queue = iter(batch)
+        running: dict[Future[Result], int] = {}
+        for index in queue:
+            running[pool.submit(work, tasks[index])] = index
+            if len(running) >= 2 * size:
+                break
+        while running:
+            ended, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in ended:
+                index = running.pop(future)
+                yield index, future.result()
+                following = next(queue, None)
+                if following is not None:
+                    running[pool.submit(work, tasks[following])] = following
+    finally:
+        for name, value in former.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _one_thread() -> None:
+    import signal
+
+    import cv2
+
+    cv2.setNumThreads(1)
+    # Ctrl-C is the parent's to answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,338 @@
+"""The whole flow: images to tables, figures and report, in one results folder."""
+
+import datetime
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+import rgbtrack
+from rgbtrack.clones import assign_clones, describe_clones, fit_clones
+from rgbtrack.dynamics import clone_sizes
+from rgbtrack.errors import DataError, ParamError
+from rgbtrack.files import read_json, read_table, sha256, write_json, write_table
+from rgbtrack.pipeline.experiment import Experiment, read_experiment
+from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, forget_image, process_image, read_part
+from rgbtrack.pipeline.pool import available_workers, map_tasks
+from rgbtrack.report import write_report
+
+Step = Literal["segment", "measure", "clones", "dynamics", "report"]
+STEPS: tuple[Step, ...] = ("segment", "measure", "clones", "dynamics", "report")
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes
+    ----------
+    results
+        The results folder.
+    failed
+        Image id to reason, for each image that could not be processed.
+    counts
+        Images, cells, assigned and unassigned cells, clones.
+    """
+
+    results: Path
+    failed: dict[str, str]
+    counts: dict[str, Any]
+
+
+def run(
+    experiment: Experiment | str | Path,
+    out: str | Path | None = None,
+    *,
+    workers: int | None = None,
+    overwrite: bool = False,
+    steps: tuple[Step, ...] = STEPS,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Run an experiment from images to report.
+
+    What a former run left and is up to date (same input bytes, settings and version) is not done again. An image that fails
+    does not stop the others.
+
+    Parameters
+    ----------
+    experiment
+        An experiment, or the path of its ``experiment.toml``.
+    out
+        Results folder; default ``results`` beside ``experiment.toml``.
+    workers
+        Processes for the images; default one per core. The tables are the same for any number.
+    overwrite
+        Do everything again.
+    steps
+        Which stages to run; a stage works from what is there of those before it.
+    progress
+        Called with (what, done, total).
+
+    Returns
+    -------
+    outcome
+        Folder, failed images and counts.
+
+    Raises
+    ------
+    ParamError
+        All mistakes in the experiment at once, or a folder that holds something else.
+    DataError
+        If a step is asked for whose input is not there.
+    """
+    if not isinstance(experiment, Experiment):
+        experiment = read_experiment(experiment)
+    if workers is not None and workers < 1:
+        raise ParamError(f"workers is {workers}: give 1 or more")
+    results = Path(out) if out is not None else experiment.folder / "results"
+    _prepare(results, overwrite)
+    say = progress or (lambda what, done, total: None)
+    started = _now()
+
+    tasks = image_tasks(experiment, results, overwrite=overwrite, measure="measure" in steps)
+    if {"segment", "measure"} & set(steps):
+        records = _run_images(tasks, workers, say)
+        _forget_others(results, set(records))
+    else:
+        records = _records(tasks)
+    if "clones" in steps:
+        say("clones", 0, 1)
+        _call_clones(experiment, results, records, overwrite)
+        say("clones", 1, 1)
+    if "dynamics" in steps:
+        cells = read_table(_need(results, "cells.parquet", "clones"))
+        done = experiment.samples["image_id"].isin(_done(records))
+        sizes = clone_sizes(cells, experiment.dynamics, samples=experiment.samples[done])
+        write_table(results / "clone_sizes.csv", sizes)
+    if experiment.correct.bleed_through != "none":
+        write_table(results / "bleed_through.csv", experiment.read_bleed_through().reset_index(names="detector"))
+    description = _write_run_json(experiment, results, records, started)
+    if "report" in steps:
+        _need(results, "clone_sizes.csv", "dynamics")
+        say("report", 0, 1)
+        _write_report(experiment, results, records, overwrite)
+        say("report", 1, 1)
+    failed = {name: record["error"] for name, record in records.items() if record["status"] == "failed"}
+    return Outcome(results, failed, description["counts"])
+
+
+def image_tasks(
+    experiment: Experiment, results: Path, *, overwrite: bool = False, measure: bool = True
+) -> list[ImageTask]:
+    """One task per row of the sample sheet."""
+    matrix = experiment.read_bleed_through()
+    flat = experiment.correct.flat_field
+    channels: dict[str, str | int] = dict(experiment.channels.markers)
+    if experiment.channels.nucleus is not None:
+        channels["nucleus"] = experiment.channels.nucleus
+    if matrix is not None:
+        matrix = matrix.set_axis(list(experiment.channels.markers)).set_axis(
+            list(experiment.channels.markers), axis=1
+        )
+    return [
+        ImageTask(
+            image_id=str(row["image_id"]),
+            paths=experiment.images[i],
+            channels=channels,
+            out=results,
+            correct=experiment.correct,
+            segment=experiment.segment,
+            signature=experiment.signature,
+            pixel_size_um=_number(row.get("pixel_size_um")),
+            z_step_um=_number(row.get("z_step_um")),
+            frame_interval_h=_number(row.get("frame_interval_h")),
+            labels=experiment.labels[i],
+            bleed_through=matrix,
+            flat_field=None if flat == "none" else experiment.folder / flat,
+            overwrite=overwrite,
+            measure=measure,
+        )
+        for i, (_, row) in enumerate(experiment.samples.iterrows())
+    ]
+
+
+def _run_images(tasks: list[ImageTask], workers: int | None, say: Progress) -> dict[str, dict[str, Any]]:
+    workers = min(workers or available_workers(), max(1, len(tasks)))
+    records: dict[str, dict[str, Any]] = {}
+    say("images", 0, len(tasks))
+    for index, record in map_tasks(process_image, tasks, workers, _lost):
+        records[tasks[index].image_id] = record
+        say("images", len(records), len(tasks))
+    return {task.image_id: records[task.image_id] for task in tasks}
+
+
+def _lost(task: ImageTask) -> dict[str, Any]:
+    forget_image(task.out, task.image_id)
+    error = f"{task.image_id}: the worker process died, most often for want of memory: try fewer --workers"
+    return {"status": "failed", "error": error, "inputs": {}, "n_cells": None, "rejected": {}, "warnings": []}
+
+
+def _records(tasks: list[ImageTask]) -> dict[str, dict[str, Any]]:
+    """What former runs tell of the images."""
+    records = {}
+    for task in tasks:
+        if not task.record_file.exists():
+            raise DataError(
+                f"{task.image_id} has not been segmented and measured into {task.out}: "
+                f"run 'rgbtrack measure' (or 'rgbtrack run') first"
+            )
+        records[task.image_id] = read_json(task.record_file)
+    return records
+
+
+def _gather_cells(
+    experiment: Experiment, results: Path, records: dict[str, dict[str, Any]]
+) -> pd.DataFrame:
+    """All cells, with the sample sheet's columns."""
+    done = _done(records)
+    missing = [name for name in done if not (results / PARTS / f"{name}.parquet").exists()]
+    if missing:
+        raise DataError(f"{', '.join(missing)} not measured in {results}: run 'rgbtrack measure' first")
+    parts = [read_part(results, name) for name in done]
+    if not parts:
+        parts = [pd.DataFrame({"image_id": [], "frame": [], "cell": []})]
+    # empty tables have no types to speak of: they would turn numbers into objects
+    cells = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    sheet = experiment.sheet_columns().astype({"image_id": "str"})
+    return cells.astype({"image_id": "str"}).merge(
+        sheet, on="image_id", how="left", validate="many_to_one", sort=False
+    )
+
+
+def _call_clones(
+    experiment: Experiment, results: Path, records: dict[str, dict[str, Any]], overwrite: bool
+) -> None:
+    """Write cells.parquet and clones.csv, unless they are up to date."""
+    written = [results / "cells.parquet", results / "clones.csv"]
+    key = content_key(
+        [
+            rgbtrack.__version__,
+            experiment.clones.model_dump(),
+            {name: records[name]["measure_key"] for name in _done(records)},
+            experiment.sheet_columns().to_json(),
+        ]
+    )
+    with _step(results, "clones", key, written, overwrite) as told:
+        if told is None:
+            return
+        cells = _gather_cells(experiment, results, records)
+        with threadpool_limits(1):
+            model = fit_clones(cells, experiment.clones)
+            cells = assign_clones(cells, experiment.clones, model=model)
+            clones = describe_clones(cells, model)
+        told["gains"] = model.gains_table()
+        write_table(written[0], cells)
+        write_table(written[1], clones)
+
+
+@contextmanager
+def _step(
+    results: Path, name: str, key: str, written: Sequence[Path], overwrite: bool
+) -> Iterator[dict[str, Any] | None]:
+    """Yield None where the step's files are those of a former run with the same key, else a dict to tell into.
+
+    The step's own note vouches for its files: it goes first and comes back last.
+    """
+    note = results / PARTS / f"{name}.step"
+    if not overwrite and note.exists():
+        old = read_json(note)
+        if old["key"] == key and old["written"] == [sha256(p) if p.exists() else None for p in written]:
+            yield None
+            return
+    note.unlink(missing_ok=True)
+    told: dict[str, Any] = {}
+    yield told
+    write_json(note, {"key": key, "written": [sha256(path) for path in written], "told": told})
+
+
+def _write_run_json(
+    experiment: Experiment, results: Path, records: dict[str, dict[str, Any]], started: str
+) -> dict[str, Any]:
+    """Tell what was run, on what, and what came of it."""
+    note = results / PARTS / "clones.step"
+    told = read_json(note)["told"] if note.exists() else {}
+    counts: dict[str, Any] = {
+        "images": len(records),
+        "failed": len(records) - len(_done(records)),
+        "cells": sum(record["n_cells"] or 0 for record in records.values()),
+    }
+    if note.exists():
+        cells = read_table(results / "cells.parquet")
+        counts |= {
+            "assigned": int(cells["clone"].notna().sum()),
+            "unassigned": {str(k): int(n) for k, n in cells["unassigned_reason"].value_counts().items()},
+            "clones": int(cells["clone"].nunique()),
+        }
+    description = {
+        "version": rgbtrack.__version__,
+        "python": platform.python_version(),
+        "name": experiment.name,
+        "experiment": str(experiment.path.resolve()),
+        "configuration": experiment.configuration(),
+        "seed": experiment.clones.seed,
+        "started": started,
+        "finished": _now(),
+        "images": records,
+        "counts": counts,
+        "gains": told.get("gains", {}),
+        "warnings": [],
+    }
+    write_json(results / "run.json", description)
+    return description
+
+
+def _write_report(experiment: Experiment, results: Path, records: dict[str, Any], overwrite: bool) -> None:
+    tables = [results / name for name in ("cells.parquet", "clones.csv", "clone_sizes.csv")]
+    key = content_key(
+        [rgbtrack.__version__, experiment.configuration(), records, [sha256(path) for path in tables]]
+    )
+    with _step(results, "report", key, [results / "report.html"], overwrite) as told:
+        if told is not None:
+            write_report(results, experiment.report)
+
+
+def _forget_others(results: Path, current: set[str]) -> None:
+    """Remove what former runs left of images that the sheet no longer names."""
+    for record in (results / PARTS).glob("*.json"):
+        if record.stem not in current:
+            forget_image(results, record.stem)
+
+
+def _need(results: Path, name: str, step: str) -> Path:
+    path = results / name
+    if not path.exists():
+        raise DataError(f"{path} is not there: run 'rgbtrack {step}' (or 'rgbtrack run') first")
+    return path
+
+
+def _prepare(results: Path, overwrite: bool) -> None:
+    """Make the results folder; refuse one that holds something else."""
+    if results.exists() and not results.is_dir():
+        raise ParamError(f"--out {results} is a file: give a folder")
+    ours = (results / "run.json").exists() or (results / PARTS).exists()
+    if results.exists() and not ours and not overwrite and any(results.iterdir()):
+        raise ParamError(
+            f"--out {results} is a folder that holds other files: give a new one, or --overwrite to write into it"
+        )
+    try:
+        (results / PARTS).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ParamError(f"--out {results} cannot be made: {error.strerror}: give another folder") from error
+
+
+def _done(records: dict[str, dict[str, Any]]) -> list[str]:
+    return [name for name, record in records.items() if record["status"] == "done"]
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or pd.isna(value) else float(value)
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rgbtrack import CorrectParams, DataError, RgbtrackWarning, Stack, correct_stack
+from rgbtrack.correct import estimate_background, estimate_noise
+
+
+def camera(photons, gain=2.0, offset=100.0, read=1.5, seed=0):
+    """Counts of a camera, shape as photons."""
+    rng = np.random.default_rng(seed)
+    return (offset + gain * (rng.poisson(photons) + rng.normal(0, read, photons.shape))).round().clip(0)
+
+
+def blobs(shape=(320, 320), n=40, peak=150, background=5.0, seed=0):
+    """Photons of smooth discs on an even background."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    photons = np.full(shape, float(background))
+    for cy, cx in rng.uniform(0, min(shape), (n, 2)):
+        photons += rng.uniform(0.2, 1) * peak * np.exp(-((((y - cy) ** 2 + (x - cx) ** 2) / 81.0) ** 3))
+    return photons
+
+
+def stack_of(counts, **keys):
+    return Stack(np.asarray(counts)[None, :, None], tuple("abcdefg"[: len(counts)]), pixel_size_um=0.65, **keys)
+
+
+@pytest.mark.parametrize(("gain", "read"), [(2.0, 1.5), (0.5, 3.0), (10.0, 1.0)])
+def test_noise_model_is_found_from_the_image(gain, read):
+    photons = blobs()
+    found = estimate_noise(camera(photons, gain, read=read).astype(np.float32)[None])
+    for level in (5, 50, 150):
+        truth = gain**2 * (level + read**2)
+        assert found.variance(np.float32(100 + gain * level)) == pytest.approx(truth, rel=0.3)
+
+
+@given(slope=st.floats(-0.3, 0.3))
+@settings(max_examples=8, deadline=None)
+def test_background_with_a_gradient_is_found(slope):
+    tilt = 1 + slope * np.linspace(-0.5, 0.5, 320)
+    background = np.broadcast_to(5.0 * tilt, (320, 320))
+    counts = camera(blobs(background=0) + background).astype(np.float32)
+    found = estimate_background(counts, estimate_noise(counts[None]), window_px=120)
+    assert np.abs(found - (100 + 2 * background)).mean() < 0.6  # counts; noise of a pixel is 5.4
+
+
+def test_corrected_pixels_are_free_of_background_and_know_their_noise():
+    photons = blobs()
+    corrected = correct_stack(stack_of([camera(photons), camera(photons, seed=1)]))
+    empty = photons < 5.01
+    assert abs(corrected.pixels[0, 0, 0][empty].mean()) < 0.5
+    z = corrected.pixels[0, 0, 0] - 2 * (photons - 5)
+    assert 0.85 < (z / np.sqrt(corrected.variance[0, 0, 0])).std() < 1.15
+
+
+def test_settings_override_the_estimate():
+    params = CorrectParams(gain=2, offset=100, read_noise=1.5)
+    corrected = correct_stack(stack_of([camera(blobs())]), params)
+    assert corrected.gain[0] == 2
+    np.testing.assert_allclose(
+        corrected.variance[0, 0, 0], np.maximum(4 * 2.25 + 2 * (camera(blobs()) - 100), 9), rtol=1e-5
+    )
+
+
+def test_offset_alone_without_background():
+    corrected = correct_stack(stack_of([camera(blobs())]), CorrectParams(background=False, offset=100))
+    np.testing.assert_allclose(corrected.pixels[0, 0, 0], camera(blobs()) - 100)
+
+
+def test_flat_field_evens_out_illumination():
+    photons = blobs(background=0)
+    flat = np.broadcast_to(np.linspace(0.7, 1.3, 320), (320, 320))
+    corrected = correct_stack(stack_of([camera(photons * flat + 5)]), flat_field=flat)
+    bright = photons > 40
+    left, right = bright & (np.arange(320) < 100), bright & (np.arange(320) > 220)
+    ratio = [(corrected.pixels[0, 0, 0][m] / (2 * photons[m])).mean() for m in (left, right)]
+    assert ratio[0] == pytest.approx(ratio[1], rel=0.03)
+
+
+def test_saturation_is_seen():
+    counts = np.minimum(camera(blobs(peak=3000)), 4095).astype(np.uint16)
+    corrected = correct_stack(stack_of([counts]))
+    np.testing.assert_array_equal(corrected.saturated[0, 0, 0], counts == 4095)
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (1, 2), (1, 50), (3, 7)])
+def test_tiny_images_pass(shape):
+    corrected = correct_stack(stack_of([np.random.default_rng(0).integers(0, 99, shape, np.uint16)]))
+    assert np.isfinite(corrected.pixels).all()
+    assert (corrected.variance > 0).all()
+
+
+@pytest.mark.parametrize("value", [0, 65535])
+def test_constant_image_warns(value):
+    with pytest.warns(RgbtrackWarning, match=f"every pixel of channel 'a' is {value}"):
+        corrected = correct_stack(stack_of([np.full((32, 32), value, np.uint16)]))
+    assert np.abs(corrected.pixels).max() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("build", "match"),
+    [
+        (lambda: correct_stack(stack_of([np.full((8, 8), np.nan)])), "64 of 64 pixels are NaN"),
+        (lambda: correct_stack(stack_of([np.zeros((0, 8))])), "no pixels"),
+        (
+            lambda: correct_stack(stack_of([camera(blobs())]), flat_field=np.ones((3, 3))),
+            r"flat field has shape \(3, 3\)",
+        ),
+        (
+            lambda: correct_stack(stack_of([camera(blobs())]), flat_field=np.zeros((320, 320))),
+            "must be positive",
+        ),
+    ],
+)
+def test_bad_input(build, match):
+    with pytest.raises(DataError, match=match):
+        build()
