@@ -68,7 +68,8 @@ def plant(setting: Setting, seed: int) -> tuple[pd.DataFrame, np.ndarray, np.nda
     h = rng.normal(0, setting.brightness, n)
     signal *= np.exp(h)[:, None] * np.exp(rng.normal(0, setting.colour, (n, d)))
     image = rng.integers(setting.n_images, size=n)
-    signal *= np.exp(rng.normal(0, setting.drift, (setting.n_images, d)))[image]
+    gain = np.exp(rng.normal(0, setting.drift, (setting.n_images, d)))[image]
+    signal *= gain
     # core of 100 pixels, 1 count a photon / 20, background and read noise
     variance = (signal / 20 + 150.0) * rng.uniform(0.7, 1.4, n)[:, None]
     se = np.sqrt(variance)
@@ -79,6 +80,7 @@ def plant(setting: Setting, seed: int) -> tuple[pd.DataFrame, np.ndarray, np.nda
         table[name] = x[:, j]
     for j, name in enumerate(names):
         table[f"{name}_se"] = se[:, j] * 0.8
+    table.attrs["gain"] = gain
     return table, truth, colours
 
 
@@ -91,11 +93,12 @@ def singletons(called: np.ndarray) -> np.ndarray:
 
 
 def limit(table: pd.DataFrame, truth: np.ndarray, colours: np.ndarray, setting: Setting) -> float:
-    """ARI of the classifier that knows colours, spreads, weights and noise (not the gains)."""
+    """ARI of the classifier that knows colours, spreads, weights and noise ."""
     names = [c for c in table.columns if f"{c}_se" in table.columns]
     real = truth > 0
     x = table.loc[real, names].to_numpy()
     se = table.loc[real, [f"{n}_se" for n in names]].to_numpy() / 0.8
+    x, se = x / table.attrs["gain"][real], se / table.attrs["gain"][real]
     s = np.zeros((len(x), len(names), len(names)))
     s[:, range(len(names)), range(len(names))] = se**2
     weight = np.bincount(truth[real] - 1, minlength=len(colours)) + 1e-9

@@ -1,9 +1,26 @@
 """Clonal identity: which cells share a founder, how probable that is, and what cannot be told."""
 
-from rgbtrack.clones.fit import assign_clones, fit_clones
-from rgbtrack.clones.model import CloneModel
-from rgbtrack.clones.palettes import SubjectModels
-from rgbtrack.clones.params import ClonesParams
-from rgbtrack.clones.uniqueness import describe_clones
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from rgbtrack.clones.fit import assign_clones, fit_clones
+    from rgbtrack.clones.model import CloneModel
+    from rgbtrack.clones.palettes import SubjectModels
+    from rgbtrack.clones.params import ClonesParams
+    from rgbtrack.clones.uniqueness import describe_clones
+
+# settings are read by every command: they must not wait for the compiler and the clustering library
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "fit": ["assign_clones", "fit_clones"],
+        "model": ["CloneModel"],
+        "palettes": ["SubjectModels"],
+        "params": ["ClonesParams"],
+        "uniqueness": ["describe_clones"],
+    },
+)
 
 __all__ = ["CloneModel", "ClonesParams", "SubjectModels", "assign_clones", "describe_clones", "fit_clones"]

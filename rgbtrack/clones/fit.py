@@ -168,14 +168,15 @@ def _fit_gmm(
 
 
 def _largest_first(model: CloneModel, table: pd.DataFrame) -> CloneModel:
-    """Order clones by the cells called for them, and drop those that no cell is called for."""
+    """Order clones by the cells called for them, and drop those that are no cell's best."""
     while True:
-        called = model.assign(table)["clone"].dropna().to_numpy(dtype=np.int64) - 1
-        size = np.bincount(called, minlength=model.n_clones)
-        order = np.lexsort((-model.weights, -size))
-        if size.all():
-            return model.ordered(order)
-        model = model.ordered(order[size[order] > 0])
+        best = replace(model, min_probability=0.0).assign(table)["clone"].dropna().to_numpy(dtype=np.int64)
+        if len(np.unique(best)) == model.n_clones:
+            break
+        model = model.ordered(np.unique(best) - 1)
+    called = model.assign(table)["clone"].dropna().to_numpy(dtype=np.int64)
+    size = np.bincount(called - 1, minlength=model.n_clones)
+    return model.ordered(np.lexsort((-model.weights, -size)))
 
 
 def _in_units(junk: Junk, unit: Floats) -> Junk:

@@ -9,14 +9,14 @@ from scipy.special import logsumexp
 from rgbtrack.clones.ray import TYPICAL, Floats, Ints, Spread, ray_likelihood, ray_moments, ray_screen
 
 N_CANDIDATES = 12
-_HOPELESS = 30.0  # a clone so far behind the best in log-likelihood is not looked at
+_HOPELESS = 30.0  # log-likelihood behind the best: such a clone is not looked at
 _PRIOR_CELLS = 20.0  # what the typical spread weighs
 _JUNK_SHARE = (0.005, 0.3)
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Cells of one fit: colours, covariances, log-density of noise and of junk, and the gain group of each."""
+    """Cells of one fit: colours, covariances, log-density of noise and of junk, gain group of each."""
 
     x: Floats
     s: Floats

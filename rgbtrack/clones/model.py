@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import logsumexp
+from scipy.stats import chi2
 
 from rgbtrack.clones.gmm import gaussian_likelihood
 from rgbtrack.clones.junk import Junk
@@ -126,6 +128,12 @@ class CloneModel:
         result[signatures.measured] = np.exp(parts - logsumexp(parts, axis=1)[:, None])
         return result
 
+    def _within_noise(self, signatures: Signatures) -> NDArray[np.bool_]:
+        """Whether noise alone would often explain a cell."""
+        s = signatures.s * self.error_scale[:, None] * self.error_scale
+        solved = np.linalg.solve(s, signatures.x[:, :, None])[:, :, 0]
+        return np.asarray((signatures.x * solved).sum(axis=1) < chi2.isf(0.01, len(self.markers)))
+
     def _log_gains(self, table: pd.DataFrame) -> Floats:
         none = np.zeros((len(table), len(self.markers)))
         if not self.gain_column or self.gain_column not in table.columns:
@@ -144,6 +152,8 @@ class CloneModel:
         best = np.zeros(n, dtype=np.int64)
         top = np.full(n, np.nan)
         rows = np.flatnonzero(np.isfinite(probability).all(axis=1))
+        if not k:
+            reason[:] = UNLIKE
         if k:
             best[rows] = probability[rows, :k].argmax(axis=1)
             top[rows] = probability[rows, best[rows]]
@@ -152,6 +162,9 @@ class CloneModel:
         called_none = np.nan_to_num(np.where(np.isnan(top), 0.0, top))
         reason[(unmarked >= junk) & (unmarked > called_none)] = UNMARKED
         reason[(junk > unmarked) & (junk > called_none)] = UNLIKE
+        within_noise = np.zeros(n, dtype=bool)
+        within_noise[signatures.measured] = self._within_noise(signatures)
+        reason[within_noise & ~pd.isna(reason)] = UNMARKED
         reason[signatures.doublet] = DOUBLET
         reason[~signatures.measured] = NOT_MEASURED
         called = pd.isna(reason) & (k > 0)

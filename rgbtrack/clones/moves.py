@@ -18,6 +18,7 @@ from rgbtrack.clones.mixture import (
 )
 from rgbtrack.clones.ray import Floats, Ints, Spread
 
+_DIMMEST = 4.0  # a colour that stands less above its noise is no marker, let alone a clone
 _LOCAL_CELLS = 800  # cells that judge one move; more are subsampled
 
 
@@ -102,9 +103,20 @@ class Search:
         )
 
 
+def _signal(search: Search) -> Floats:
+    """Return the colour of each clone in units of the noise of its cells."""
+    mu = search.mixture.mu
+    noise = np.tensordot(search.resp / np.maximum(search.n, 1e-9), search.s, axes=(0, 0))
+    noise += np.eye(mu.shape[1]) * 1e-12
+    return np.sqrt(np.maximum((mu * np.linalg.solve(noise, mu[:, :, None])[:, :, 0]).sum(axis=1), 0))
+
+
 def drop_weak(search: Search) -> Mixture:
-    """Drop clones that hold too few cells, or whose cells are explained nearly as well without them."""
+    """Drop clones that drown in noise, hold too few cells, or whose cells are explained as well without."""
     loss = -np.log(np.maximum(1 - search.resp, 1e-12)).sum(axis=0)
+    dim = _signal(search) < _DIMMEST
+    if dim.any():
+        return search.mixture.keep(np.flatnonzero(~dim))
     keep = np.array(
         [
             n >= search.price.min_cells - 0.5 and worth > search.price(n)

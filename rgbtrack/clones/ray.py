@@ -4,8 +4,8 @@ A clone is a ray through the origin. Given its colour ``mu`` and a cell's log-br
 
     x ~ N(m e^h mu, e^(2h) v diag(mu^2) + S),    h ~ N(0, s_g^2)
 
-``h`` is marginalised by Laplace's method at its mode, which damped Fisher scoring finds. The kernels are serial,
-so that a result never depends on the number of threads, and release the interpreter's lock.
+``h`` is marginalised by Laplace's method at its mode, which damped Fisher scoring finds. The kernels are
+serial, so that a result never depends on the number of threads, and release the interpreter's lock.
 """
 
 import math
@@ -181,7 +181,7 @@ def ray_likelihood(x, s, mu, candidates, sg, v, m, steps, loglik, mode, variance
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def ray_screen(x, s, mu, sg, v, m, score):  # type: ignore[no-untyped-def]
-    """Fill ``score`` (n, k) with a rough log-likelihood of every clone: covariances and refinement left out."""
+    """Fill ``score`` (n, k) with a rough log-likelihood of every clone, without covariances."""
     n, d = x.shape
     sg2 = sg * sg
     for i in range(n):
@@ -225,8 +225,8 @@ def ray_moments(x, s, mu, candidates, resp, mode, variance, v, m, group, colour,
     """Add up what the M-step needs, into ``colour`` (one row a clone) and ``gain`` (one row a group).
 
     A row of ``colour`` holds: the normal matrix of mu (d*d), its right side (d), sums of r, r h and
-    r (h^2 + var h), of the squared own deviation and its count. A row of ``gain``: the marginal information of
-    the log-gains (d*d) and their gradient (d).
+    r (h^2 + var h), of the squared own deviation and its count. A row of ``gain``: the marginal information
+    of the log-gains (d*d) and their gradient (d).
     """
     n, d = x.shape
     dd = d * d

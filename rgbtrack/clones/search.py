@@ -119,9 +119,9 @@ def start(cells: Cells, n_groups: int, params: ClonesParams, seed: int) -> Mixtu
 def search_mixture(cells: Cells, n_groups: int, params: ClonesParams) -> Mixture:
     """Search from several starts; keep the best objective."""
     n, d = cells.x.shape
-    price = Price(params.strictness, d, params.min_cells)
     rng = np.random.default_rng([params.seed, 1])
     few = _sample(cells, _START_CELLS, rng)
+    price = Price(params.strictness, d, params.min_cells)
     best: tuple[float, Mixture] | None = None
     for k in range(params.starts):
         climber = Climber(few, price, params, np.random.default_rng([params.seed, 2, k]))

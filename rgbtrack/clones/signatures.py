@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import log_ndtr
 
 from rgbtrack.clones.ray import Floats
 from rgbtrack.errors import DataError
@@ -47,9 +48,7 @@ def read_signatures(table: pd.DataFrame, markers: tuple[str, ...] | None = None)
         raise DataError(f"the table lacks {', '.join(lacking)}, which the clones were found with")
     x = np.column_stack([_numbers(table, marker) for marker in markers])
     se = np.column_stack([_numbers(table, f"{marker}_se") for marker in markers])
-    measured: NDArray[np.bool_] = (
-        np.isfinite(x).all(axis=1) & np.isfinite(se).all(axis=1) & (se >= 0).all(axis=1)
-    )
+    measured = ~np.isnan(np.where(np.isfinite(x) & np.isfinite(se) & (se >= 0), 0.0, np.nan).sum(axis=1))
     x, se = x[measured], se[measured]
     # a standard error of 0 is not believed: at least a thousandth of what the marker usually reads
     floor = 1e-3 * np.median(np.abs(x), axis=0) if len(x) else np.ones(len(markers))
@@ -70,7 +69,7 @@ def read_signatures(table: pd.DataFrame, markers: tuple[str, ...] | None = None)
     doublet = np.zeros(len(table), dtype=bool)
     if "doublet" in table.columns:
         doublet = table["doublet"].fillna(False).to_numpy(dtype=bool)
-    return Signatures(markers, np.ascontiguousarray(x), s, np.asarray(measured), doublet)
+    return Signatures(markers, np.ascontiguousarray(x), s, measured, doublet)
 
 
 def _numbers(table: pd.DataFrame, name: str) -> Floats:
@@ -83,14 +82,31 @@ def _numbers(table: pd.DataFrame, name: str) -> Floats:
 def noise_scale(x: Floats, s: Floats) -> Floats:
     """Scale of the standard errors of each marker, from the cells below zero.
 
-    What lies below zero is noise alone, so ``median(|x| / se) / 0.6745`` over it should be 1. Few such cells move
-    the scale little.
+    What lies below zero is noise alone, so ``median(|x| / se) / 0.6745`` over it should be 1. Where the
+    marker is faint rather than absent, the cells below zero are the tail of a shifted normal, which falls
+    faster: its shift is fitted where that is clearly better, and the scale stays above 0.7. Few such cells
+    move it little.
     """
     scale = np.ones(x.shape[1])
     for j in range(x.shape[1]):
         below = x[:, j] < 0
         if below.any():
-            ratio = np.median(-x[below, j] / np.sqrt(s[below, j, j])) / 0.6745
-            n = int(below.sum())
-            scale[j] = np.exp(np.log(np.clip(ratio, 0.2, 20.0)) * n / (n + 20.0))
+            ratio = -x[below, j] / np.sqrt(s[below, j, j])
+            n = len(ratio)
+            scale[j] = np.exp(np.log(np.clip(_tail_sd(ratio), 0.7, 20.0)) * n / (n + 20.0))
     return scale
+
+
+def _tail_sd(ratio: Floats) -> float:
+    """Return the sd of a normal whose lower tail, cut at zero, is ``-ratio``; its mean is not below zero."""
+    middle = float(np.median(ratio))
+    ratio = np.minimum(ratio, 6 * middle)
+    n = len(ratio)
+    plain = middle / 0.6745
+    sd = plain * np.geomspace(0.5, 5, 80)[None, :]
+    shift = np.linspace(0, 2, 21)[:, None]  # in sd
+    square = (ratio**2).sum() / sd**2 + 2 * shift * ratio.sum() / sd + n * shift**2
+    fit = -n * np.log(sd) - square / 2 - n * log_ndtr(-shift)
+    if fit.max() < fit[0].max() + 3:
+        return plain
+    return float(sd[0, fit.max(axis=0).argmax()])

@@ -12,6 +12,7 @@ from rgbtrack.tables import CLONES, MARKER
 
 _HALF_MERGED = 1.97  # distance at which two colours are merged half of the time
 _MERGE_WIDTH = 0.41
+_MOST_FOUNDERS = 4.0  # a clone: beyond it the colours tell nothing, and the number has no meaning
 _NEAR = 3.0  # distance below which a few percent of cells are confused
 _ONE_COLOUR = 0.03  # share of brightness that all other markers together may hold
 
@@ -53,15 +54,16 @@ def expected_founders(merging: Floats, n_called: int) -> Floats:
     Notes
     -----
     The called clones stand for the founder population. Another founder is merged with clone i with chance
-    ``c_i``, the mean of row i, so N founders in all leave ``1 + (N - 1) c_i`` behind clone i; these sum to N.
+    ``c_i``, the mean of row i (the clone itself counts as told apart), so N founders in all leave
+    ``1 + (N - 1) c_i`` behind clone i; these sum to N.
     """
     if n_called < 2:
         return np.ones(n_called)
-    collision = (merging.sum(axis=1) - np.diag(merging)) / (n_called - 1)
+    collision = (merging.sum(axis=1) - np.diag(merging)) / n_called
     founders = float(n_called)
     for _ in range(200):
         updated = float((1 + (founders - 1) * collision).sum())
-        updated = min(updated, 20.0 * n_called)
+        updated = min(updated, _MOST_FOUNDERS * n_called)
         if abs(updated - founders) < 1e-9 * founders:
             break
         founders = updated

@@ -1,0 +1,16 @@
+"""From experiment.toml to a results folder: the stages, wired."""
+
+from rgbtrack.pipeline.check import Problems, check_experiment
+from rgbtrack.pipeline.experiment import Experiment, read_experiment
+from rgbtrack.pipeline.init import init_experiment
+from rgbtrack.pipeline.run import Outcome, run
+
+__all__ = [
+    "Experiment",
+    "Outcome",
+    "Problems",
+    "check_experiment",
+    "init_experiment",
+    "read_experiment",
+    "run",
+]

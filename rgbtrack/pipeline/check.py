@@ -1,0 +1,107 @@
+"""What only opening the images shows: headers only, so that it takes seconds."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from rgbtrack.errors import DataError, RgbtrackWarning
+from rgbtrack.files import read_stack
+from rgbtrack.pipeline.experiment import Experiment
+from rgbtrack.stack import NUCLEUS, Stack
+
+
+@dataclass(frozen=True)
+class Problems:
+    """What would go wrong in a run.
+
+    Attributes
+    ----------
+    fatal
+        What stops the run.
+    images
+        Image id to what is wrong with it: these images would fail, the others would not.
+    """
+
+    fatal: tuple[str, ...]
+    images: dict[str, str]
+
+    def __bool__(self) -> bool:
+        return bool(self.fatal or self.images)
+
+
+def check_experiment(experiment: Experiment) -> Problems:
+    """Open every image's header and tell what would stop or spoil a run.
+
+    Parameters
+    ----------
+    experiment
+        As `read_experiment` returns it.
+
+    Returns
+    -------
+    problems
+        Empty, and false, where all is well.
+    """
+    fatal: list[str] = []
+    try:
+        experiment.read_bleed_through()
+    except DataError as error:
+        fatal += str(error).splitlines()
+    images = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RgbtrackWarning)
+        for i, (_, row) in enumerate(experiment.samples.iterrows()):
+            try:
+                found = _check_image(experiment, i, row)
+            except DataError as error:
+                found = [str(error)]
+            if found:
+                images[str(row["image_id"])] = "; ".join(found)
+    return Problems(tuple(fatal), images)
+
+
+def _check_image(experiment: Experiment, i: int, row: pd.Series) -> list[str]:
+    def override(name: str) -> float | None:
+        value = row.get(name)
+        return None if value is None or pd.isna(value) else float(value)
+
+    stack = read_stack(
+        experiment.images[i],
+        pixel_size_um=override("pixel_size_um"),
+        z_step_um=override("z_step_um"),
+        frame_interval_h=override("frame_interval_h"),
+    )
+    problems = []
+    wanted = dict(experiment.channels.markers)
+    if experiment.channels.nucleus is not None:
+        wanted[NUCLEUS] = experiment.channels.nucleus
+    if len(stack.channels) < len(wanted):
+        problems.append(f"{stack.source} has {len(stack.channels)} channels, {len(wanted)} are asked for")
+    for channel in wanted.values():
+        try:
+            stack.channel_index(channel)
+        except DataError as error:
+            problems.append(str(error))
+    if stack.pixel_size_um is None:
+        problems.append(
+            f"{stack.source} does not tell its pixel size: give it in the sheet's column pixel_size_um"
+        )
+    if stack.pixels.shape[2] > 1 and stack.z_step_um is None:
+        problems.append(
+            f"{stack.source} is a z-stack without z step: give it in the sheet's column z_step_um"
+        )
+    mask = experiment.labels[i]
+    return problems + (_check_labels(mask, stack) if mask is not None else [])
+
+
+def _check_labels(mask: Path, stack: Stack) -> list[str]:
+    found = [n for n in read_stack(mask).pixels.shape if n > 1]
+    shape = (stack.n_frames, *stack.pixels.shape[2:])
+    if found != [n for n in shape if n > 1]:
+        return [
+            f"labels {mask.name} have shape {tuple(found)}, the image has (t, z, y, x) = {shape}: "
+            "they must agree"
+        ]
+    return []

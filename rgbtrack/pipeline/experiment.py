@@ -1,0 +1,298 @@
+"""Experiment: experiment.toml and its sample sheet, read and checked as a whole."""
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import Field, StrictInt, StrictStr, ValidationError, field_validator
+
+from rgbtrack.clones import ClonesParams
+from rgbtrack.correct import CorrectParams
+from rgbtrack.dynamics import DynamicsParams
+from rgbtrack.errors import DataError, ParamError
+from rgbtrack.files import read_bleed_through
+from rgbtrack.params import Params
+from rgbtrack.pipeline.sheet import KNOWN, OURS, marker_columns, nearest, read_sheet
+from rgbtrack.report import ReportParams
+from rgbtrack.segment import SegmentParams
+from rgbtrack.signature import SignatureParams
+from rgbtrack.stack import NUCLEUS
+
+
+class ExperimentParams(Params):
+    """What the experiment is."""
+
+    name: str = Field("experiment", description="name of the experiment, for the report")
+    samples: str = Field("samples.csv", description="sample sheet, path relative to experiment.toml")
+    control: str = Field(description="the reference treatment, as in the sample sheet")
+
+
+class ChannelsParams(Params):
+    """Which channel of the images carries what."""
+
+    markers: dict[str, StrictStr | StrictInt] = Field(
+        description="marker to channel name or 0-based index", min_length=2, max_length=7
+    )
+    nucleus: StrictStr | StrictInt | None = Field(
+        None, description="channel of a nuclear stain, name or 0-based index"
+    )
+
+    @field_validator("markers")
+    @classmethod
+    def _check_markers(cls, markers: dict[str, str | int]) -> dict[str, str | int]:
+        problems = []
+        for name in markers:
+            others = [other for other in markers if other != name]
+            if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+                plain = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_") or "red"
+                problems.append(
+                    f"marker name {name!r} is not lower-case letters, digits and _: write {plain!r}"
+                )
+            elif name in {*KNOWN, *OURS, NUCLEUS, *marker_columns(others)}:
+                problems.append(
+                    f"marker name {name!r} is the name of a table column: give another, such as 'red'"
+                )
+        wanted = [str(channel).casefold() for channel in markers.values()]
+        problems += [
+            f"channel {channel!r} is given to {wanted.count(channel)} markers: give each its own"
+            for channel in dict.fromkeys(wanted)
+            if wanted.count(channel) > 1
+        ]
+        problems += [
+            f"marker {name!r} has channel {channel!r}: give a channel name or an index from 0"
+            for name, channel in markers.items()
+            if channel == "" or (isinstance(channel, int) and channel < 0)
+        ]
+        if problems:
+            raise ValueError("\n".join(problems))
+        return markers
+
+
+STAGES: dict[str, type[Params]] = {
+    "correct": CorrectParams,
+    "segment": SegmentParams,
+    "signature": SignatureParams,
+    "clones": ClonesParams,
+    "dynamics": DynamicsParams,
+    "report": ReportParams,
+}
+"""Sections of experiment.toml that hold a stage's settings."""
+SECTIONS: dict[str, type[Params]] = {"experiment": ExperimentParams, "channels": ChannelsParams, **STAGES}
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """An experiment, checked: settings and sample sheet.
+
+    Attributes
+    ----------
+    path, folder
+        Of experiment.toml.
+    name, control
+        Name of the experiment and its reference treatment.
+    channels, correct, segment, signature, clones, dynamics, report
+        Settings, one per section.
+    samples
+        The sample sheet, one row per image, defaults filled in.
+    images, labels
+        Files of each row of `samples`, absolute.
+    """
+
+    path: Path
+    name: str
+    control: str
+    channels: ChannelsParams
+    correct: CorrectParams
+    segment: SegmentParams
+    signature: SignatureParams
+    clones: ClonesParams
+    dynamics: DynamicsParams
+    report: ReportParams
+    samples: pd.DataFrame
+    images: tuple[tuple[Path, ...], ...]
+    labels: tuple[Path | None, ...]
+    samples_file: str = "samples.csv"
+
+    @property
+    def folder(self) -> Path:
+        """The folder that paths in experiment.toml are relative to."""
+        return self.path.parent
+
+    def read_bleed_through(self) -> pd.DataFrame | None:
+        """Bleed-through matrix by channel name, rows detectors, columns proteins; None for none."""
+        return _matrix(self.folder, self.correct, self.channels)
+
+    def sheet_columns(self) -> pd.DataFrame:
+        """Columns of the sample sheet that every cell carries."""
+        not_carried = ["image", "labels", "pixel_size_um", "z_step_um", "frame_interval_h"]
+        return self.samples.drop(columns=not_carried, errors="ignore")
+
+    def configuration(self) -> dict[str, Any]:
+        """All settings, defaults included, as plain values."""
+        head = {"name": self.name, "samples": self.samples_file, "control": self.control}
+        rest = {
+            name: getattr(self, name).model_dump(mode="json") for name in SECTIONS if name != "experiment"
+        }
+        return {"experiment": head, **rest}
+
+
+def read_experiment(path: str | Path) -> Experiment:
+    """Read experiment.toml and its sample sheet, and check both.
+
+    Parameters
+    ----------
+    path
+        experiment.toml, or the folder that holds it.
+
+    Returns
+    -------
+    experiment
+        Everything a run needs; images are not opened.
+
+    Raises
+    ------
+    ParamError
+        All mistakes at once, one line each.
+    """
+    path = Path(path)
+    path = path / "experiment.toml" if path.is_dir() else path
+    content = _read_toml(path)
+    problems: list[str] = []
+    for section in content:
+        if section not in SECTIONS:
+            problems.append(f"{path.name}: unknown section [{section}]: {nearest(section, list(SECTIONS))}")
+    sections: dict[str, Any] = {}
+    for section, model in SECTIONS.items():
+        try:
+            sections[section] = _validate(path.name, section, model, content.get(section, {}))
+        except ParamError as error:
+            problems += error.problems
+    channels = sections.get("channels")
+    if channels is not None and channels.nucleus is not None:
+        taken = {str(channel).casefold(): marker for marker, channel in channels.markers.items()}
+        if str(channels.nucleus).casefold() in taken:
+            marker = taken[str(channels.nucleus).casefold()]
+            problems.append(
+                f"{path.name}: [channels] nucleus is {channels.nucleus!r}, the channel of marker "
+                f"{marker!r}: give another"
+            )
+    head = content.get("experiment", {})
+    file = head.get("samples", "samples.csv") if isinstance(head, Mapping) else "samples.csv"
+    sheet = read_sheet(path.parent / str(file), list(channels.markers) if channels else [])
+    problems += sheet.problems
+    if "experiment" in sections and len(sheet.samples):
+        treatments = sorted({name for name in sheet.samples["treatment"] if name})
+        control = sections["experiment"].control
+        if treatments and control not in treatments:
+            problems.append(
+                f"{path.name}: [experiment] control {control!r} is not a treatment of the sheet "
+                f"({', '.join(map(repr, treatments))}): {nearest(control, treatments)}"
+            )
+    if "correct" in sections and channels is not None:
+        problems += _file_problems(path, sections["correct"], channels)
+    if problems:
+        raise ParamError(*problems)
+    head = sections.pop("experiment")
+    return Experiment(
+        path=path,
+        name=head.name,
+        control=head.control,
+        samples=sheet.samples,
+        images=sheet.images,
+        labels=sheet.labels,
+        samples_file=head.samples,
+        **sections,
+    )
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise ParamError(f"{path}: no such file: 'rgbtrack init FOLDER' writes one for a folder of images")
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ParamError(f"{path}: not UTF-8 text (byte {error.start}): save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ParamError(f"{path}: not valid TOML: {error}") from error
+    except OSError as error:
+        raise ParamError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _validate(file: str, section: str, model: type[Params], content: Any) -> Params:
+    """One section as its settings, or what is wrong with it in plain words."""
+    if not isinstance(content, Mapping):
+        raise ParamError(
+            f"{file}: {section} = {content!r} should be a section, [{section}], with its keys below"
+        )
+    if not content and any(field.is_required() for field in model.model_fields.values()):
+        keys = [name for name, field in model.model_fields.items() if field.is_required()]
+        raise ParamError(f"{file}: section [{section}] is missing: it holds {', '.join(keys)}")
+    try:
+        # by way of JSON: strict about types, yet lists may stand for tuples
+        return model.model_validate_json(json.dumps(dict(content), default=str), strict=True)
+    except ValidationError as error:
+        lines = (_explain(file, section, model, problem) for problem in error.errors())
+        raise ParamError(*dict.fromkeys(line for several in lines for line in several)) from error
+
+
+def _explain(file: str, section: str, model: type[Params], problem: Any) -> list[str]:
+    # a union tells of each of its members: the key is what counts
+    where = [str(part) for part in problem["loc"] if part not in ("str", "int", "float", "bool", "none")]
+    at = f"{file}: [{section}] {'.'.join(where)}"
+    kind, found, context = problem["type"], problem.get("input"), problem.get("ctx", {})
+    fields = list(model.model_fields)
+    if kind == "extra_forbidden":
+        return [f"{file}: [{section}] unknown key {where[0]!r}: {nearest(where[0], fields)}"]
+    if kind == "missing":
+        return [f"{at} is missing: {model.model_fields[where[0]].description}"]
+    if kind == "value_error":
+        return [f"{file}: [{section}] {line}" for line in str(context["error"]).splitlines()]
+    if kind == "literal_error":
+        choices = re.findall(r"'([^']*)'", context["expected"])
+        return [f"{at} is {found!r}, but should be {context['expected']}: {nearest(str(found), choices)}"]
+    if kind in ("too_short", "too_long"):
+        return [f"{at} holds {len(found)}: give 2 to 7 markers"]
+    wants = {
+        "float_type": "a number",
+        "int_type": "a whole number",
+        "int_from_float": "a whole number",
+        "string_type": "text in quotes",
+        "bool_type": "true or false",
+        "dict_type": "a table { red = ..., green = ... }",
+        "finite_number": "a finite number",
+        "greater_than": f"more than {context.get('gt')}",
+        "greater_than_equal": f"{context.get('ge')} or more",
+        "less_than": f"less than {context.get('lt')}",
+        "less_than_equal": f"{context.get('le')} or less",
+    }
+    if where and where[0] in ("nucleus", "markers") and kind in ("string_type", "int_type"):
+        return [f"{at} is {found!r}: give a channel name in quotes or a 0-based index"]
+    return [
+        f"{at} is {found!r}: give {wants[kind]}" if kind in wants else f"{at} is {found!r}: {problem['msg']}"
+    ]
+
+
+def _file_problems(path: Path, correct: CorrectParams, channels: ChannelsParams) -> list[str]:
+    problems = []
+    try:
+        _matrix(path.parent, correct, channels)
+    except DataError as error:
+        problems += [f"{path.name}: [correct] bleed_through: {line}" for line in str(error).splitlines()]
+    if correct.flat_field != "none" and not (path.parent / correct.flat_field).is_file():
+        problems.append(
+            f"{path.name}: [correct] flat_field: {path.parent / correct.flat_field}: no such file"
+        )
+    return problems
+
+
+def _matrix(folder: Path, correct: CorrectParams, channels: ChannelsParams) -> pd.DataFrame | None:
+    if correct.bleed_through == "none":
+        return None
+    matrix = read_bleed_through(folder / correct.bleed_through, channels.markers)
+    names = pd.Index([str(channel) for channel in channels.markers.values()])
+    return matrix.set_axis(names, axis=0).set_axis(names, axis=1)

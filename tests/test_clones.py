@@ -1,0 +1,412 @@
+"""Clonal identity: planted truth, invariances, bad input."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from rgbtrack.clones import (
+    CloneModel,
+    ClonesParams,
+    SubjectModels,
+    assign_clones,
+    describe_clones,
+    fit_clones,
+)
+from rgbtrack.clones.gains import gain_groups
+from rgbtrack.clones.ray import Spread, null_likelihood, ray_likelihood
+from rgbtrack.clones.signatures import noise_scale, read_signatures
+from rgbtrack.clones.uniqueness import colour_distances, expected_founders, merge_probability
+from rgbtrack.errors import DataError
+from rgbtrack.tables import CLONES
+
+# far apart: three of one colour, three of two, one of all
+COLOURS = np.array(
+    [[1000, 0, 0], [0, 1000, 0], [0, 0, 1000], [800, 800, 0], [0, 900, 400], [700, 0, 1000], [600, 500, 700]],
+    float,
+)
+NAMES = ["red", "green", "blue", "far", "deep", "teal", "pink"]
+
+
+def as_table(x, se=10.0, **more):
+    """Cells of the given colours and standard errors."""
+    x = np.asarray(x, dtype=float)
+    table = pd.DataFrame(x, columns=NAMES[: x.shape[1]])
+    for name in table.columns.to_list():
+        table[f"{name}_se"] = se
+    return table.assign(**more)
+
+
+def planted(n=600, colours=COLOURS, drift=0.0, n_images=1, unmarked=0.05, seed=0):
+    """Cells with a known clone; 0 is an unmarked cell."""
+    rng = np.random.default_rng(seed)
+    k, d = colours.shape
+    share = np.linspace(1, 3, k)
+    truth = rng.choice(k, n, p=share / share.sum()) + 1
+    truth[rng.random(n) < unmarked] = 0
+    mean = np.vstack([np.zeros(d), colours])[truth]
+    mean = mean * np.exp(rng.normal(0, 0.4, (n, 1)) + rng.normal(0, 0.08, (n, d)))
+    image = np.arange(n) % n_images
+    mean *= np.exp(rng.normal(0, drift, (n_images, d)))[image]
+    se = np.sqrt(mean / 5 + 100)
+    table = as_table(mean + rng.normal(0, 1, (n, d)) * se, image_id=[f"im{q}" for q in image])
+    for j, name in enumerate(NAMES[:d]):
+        table[f"{name}_se"] = se[:, j]
+    return table, truth
+
+
+def agreement(result, truth):
+    """ARI over marked cells, rejects as singletons."""
+    called = result["clone"].fillna(0).to_numpy(dtype=int)
+    called = np.where(called == 0, 1000 + np.arange(len(called)), called)
+    return adjusted_rand_score(truth[truth > 0], called[truth > 0])
+
+
+@pytest.fixture(scope="module")
+def seven():
+    """Seven clones well apart."""
+    table, truth = planted()
+    model = fit_clones(table)
+    return table, truth, model, model.assign(table)
+
+
+# ---- planted truth
+
+
+def test_finds_planted_clones(seven):
+    _, truth, model, result = seven
+    assert model.n_clones == 7
+    assert agreement(result, truth) > 0.97
+    assert result["clone"].dtype == "Int64"
+    assert result["unassigned_reason"].dtype == "string"
+    assert set(result.loc[truth == 0, "unassigned_reason"]) == {"no marker above noise"}
+    assert (result["clone"].isna() == result["unassigned_reason"].notna()).all()
+    sizes = result["clone"].value_counts()
+    assert sizes.sort_index().is_monotonic_decreasing
+    assert model.spread_colour == pytest.approx(0.08, abs=0.02)
+    assert model.spread_brightness == pytest.approx(0.4, abs=0.05)
+
+
+@pytest.mark.parametrize("d", [2, 4, 7])
+def test_any_number_of_markers(d):
+    rng = np.random.default_rng(d)
+    colours = rng.permutation(np.vstack([np.eye(d), np.ones((1, d))])) * 1000
+    table, truth = planted(300, colours, seed=d)
+    result = assign_clones(table, ClonesParams(starts=1))
+    assert d + 1 <= result["clone"].max() <= d + 3
+    assert agreement(result, truth) > 0.85  # clones of one colour may be cut by brightness: they are flagged
+
+
+def test_gains_that_drift_are_fitted_with_the_clones():
+    near = np.array(
+        [[1000, 600, 300], [1000, 450, 300], [1000, 450, 420], [700, 600, 500], [400, 900, 300]], float
+    )
+    table, truth = planted(1500, near, drift=0.12, n_images=10, seed=3)
+    with_gains = agreement(assign_clones(table, ClonesParams(starts=1)), truth)
+    without = agreement(assign_clones(table, ClonesParams(gains="none", starts=1)), truth)
+    assert with_gains > 0.85
+    assert with_gains > without + 0.05
+
+
+def test_gains_do_not_swallow_a_clone_that_one_image_holds():
+    table, truth = planted(600, COLOURS[:4], n_images=3, unmarked=0)
+    table = table[~((truth == 2) & (table["image_id"] != "im0"))]
+    model = fit_clones(table)
+    assert model.n_clones == 4
+    assert max(abs(gain).max() for gain in model.gains.values()) < 0.1
+
+
+def test_a_clone_of_ninety_percent_beside_a_small_one():
+    table, truth = planted(1000, COLOURS[[3, 4]], unmarked=0)
+    keep = (truth == 1) | (np.cumsum(truth == 2) <= 5)
+    called = assign_clones(table[keep])["clone"]
+    assert (called == 1).mean() > 0.9
+    small = called[truth[keep] == 2]
+    assert len(small.unique()) == 1
+    assert (called == small.iloc[0]).sum() == 5
+
+
+def test_probabilities_are_calibrated():
+    close = np.array([[1000, 600, 300], [1000, 480, 300], [850, 600, 380]], float)
+    table, truth = planted(1500, close, unmarked=0, seed=2)
+    model = fit_clones(table, ClonesParams(starts=1))
+    assert 3 <= model.n_clones <= 4
+    result = model.assign(table)
+    numbers = range(1, model.n_clones + 1)
+    names = {c: np.bincount(truth[result["clone"].eq(c).fillna(False)]).argmax() for c in numbers}
+    right = result["clone"].map(names).to_numpy(dtype=float, na_value=0) == truth
+    called = result["clone"].notna().to_numpy()
+    assert right[called].mean() == pytest.approx(result["clone_probability"][called].mean(), abs=0.06)
+
+
+def test_gmm_is_offered_beside():
+    table, truth = planted(400)
+    model = fit_clones(table, ClonesParams(method="gmm"))
+    result = model.assign(table)
+    assert agreement(result, truth) > 0.6
+    back = CloneModel.from_json(json.loads(json.dumps(model.to_json())))
+    pd.testing.assert_frame_equal(back.assign(table), result)
+
+
+# ---- invariances
+
+
+def test_same_seed_same_clones(seven):
+    table, _, _, result = seven
+    pd.testing.assert_frame_equal(assign_clones(table), result)
+
+
+def test_common_gain_changes_nothing(seven):
+    table, _, _, result = seven
+    columns = [name for marker in NAMES[:3] for name in (marker, f"{marker}_se")]
+    scaled = table.assign(**{name: table[name] * 1e-3 for name in columns})
+    assert assign_clones(scaled)["clone"].equals(result["clone"])
+
+
+def test_order_of_channels_changes_nothing(seven):
+    table, _, _, result = seven
+    pd.testing.assert_frame_equal(assign_clones(table[table.columns[::-1]])[result.columns], result)
+
+
+def test_rows_keep_order_and_index(seven):
+    table, *_ = seven
+    part = table.iloc[::-3]
+    result = assign_clones(part, ClonesParams(starts=1))
+    assert result.index.equals(part.index)
+    pd.testing.assert_frame_equal(result[part.columns], part)
+
+
+def test_model_comes_back_from_json(seven):
+    table, _, model, result = seven
+    back = CloneModel.from_json(json.loads(json.dumps(model.to_json())))
+    pd.testing.assert_frame_equal(assign_clones(table, model=back), result)
+    with pytest.raises(DataError, match=r"no clone model.*found colours"):
+        CloneModel.from_json({"colours": []})
+
+
+# ---- palettes, gains, description
+
+
+def test_palette_of_subjects():
+    table, _ = planted(400, COLOURS[:4], seed=5)
+    table["subject"] = np.where(np.arange(400) < 250, "m1", "m2")
+    params = ClonesParams(palette="subject", starts=1)
+    models = fit_clones(table, params)
+    result = models.assign(table)
+    assert isinstance(models, SubjectModels)
+    assert models.n_clones == 8
+    assert result.groupby("clone")["subject"].nunique().eq(1).all()
+    assert result["clone"].value_counts().sort_index().is_monotonic_decreasing
+    back = SubjectModels.from_json(json.loads(json.dumps(models.to_json())))
+    pd.testing.assert_frame_equal(back.assign(table), result)
+    clones = describe_clones(result, models)
+    assert clones["clone"].to_list() == list(range(1, 9))
+    with pytest.raises(DataError, match="no clones were found for subject m3"):
+        models.assign(table.assign(subject="m3"))
+    with pytest.raises(DataError, match="no column subject"):
+        fit_clones(table.drop(columns="subject"), params)
+    with pytest.raises(DataError, match="no clone models of subjects"):
+        SubjectModels.from_json({})
+
+
+def test_gain_groups():
+    table = pd.DataFrame({"image_id": ["b", "a", "b"], "batch": ["x", "x", "x"]})
+    assert gain_groups(table, "auto").column == "image_id"
+    assert gain_groups(table, "auto").index.tolist() == [1, 0, 1]
+    assert gain_groups(table.assign(batch=[1, 2, None]), "auto").names == ("", "1.0", "2.0")
+    assert gain_groups(table, "batch").column == ""
+    assert gain_groups(table, "none").column == ""
+    assert gain_groups(table[[]], "auto").column == ""
+
+
+def test_gains_table(seven):
+    assert seven[2].gains_table() == {}
+    table, _ = planted(300, drift=0.1, n_images=2)
+    gains = fit_clones(table, ClonesParams(starts=1)).gains_table()
+    assert set(gains) == {"im0", "im1"}
+    assert set(gains["im0"]) == {"red", "green", "blue"}
+
+
+def test_describe_clones(seven):
+    _, _, model, result = seven
+    clones = describe_clones(result, model)
+    assert list(clones) == [
+        name for c in CLONES.columns for name in (NAMES[:3] if c.name == "<marker>" else [c.name])
+    ]
+    assert clones["n_cells"].sum() == result["clone"].notna().sum()
+    assert clones["unique_probability"].between(0.9, 1).all()
+    assert clones["one_colour"].sum() == 3
+    assert not clones["near_pair"].any()
+    pd.testing.assert_series_equal(describe_clones(result)["n_cells"], clones["n_cells"])
+    with pytest.raises(DataError, match="no column clone"):
+        describe_clones(result.drop(columns="clone"))
+
+
+def test_near_clones_are_doubted():
+    table, truth = planted(300, COLOURS[[3, 3, 2]] * [[1, 1, 1], [1.15, 1, 1], [1, 1, 1]], unmarked=0)
+    clones = describe_clones(table.assign(clone=pd.array(truth, dtype="Int64")))
+    assert clones["near_pair"].to_list() == [True, True, False]
+    assert clones["unique_probability"][2] > 0.95 > clones["unique_probability"][0]
+    assert clones["expected_founders"][0] > 1.1
+
+
+def test_expected_founders():
+    assert expected_founders(np.zeros((0, 0)), 0).size == 0
+    assert expected_founders(np.zeros((1, 1)), 1).tolist() == [1.0]
+    assert expected_founders(np.eye(5), 5) == pytest.approx(np.ones(5))
+    assert expected_founders(np.full((5, 5), 0.1), 5).sum() > 5
+    assert np.isfinite(expected_founders(np.ones((3, 3)), 3)).all()
+
+
+def test_merge_probability_falls_with_distance():
+    chance = merge_probability(np.array([0, 1.97, 5, 1e9]))
+    assert chance[1] == pytest.approx(0.5)
+    assert (np.diff(chance) < 0).all()
+    distance = colour_distances(COLOURS, np.full((7, 3), 100.0), 0.08, 0.4)
+    assert np.diag(distance) == pytest.approx(np.zeros(7))
+    assert distance == pytest.approx(distance.T)
+
+
+# ---- kernels against plain numpy
+
+
+@pytest.mark.parametrize("d", [2, 3, 5])
+def test_likelihood_is_the_integral_over_brightness(d):
+    rng = np.random.default_rng(d)
+    spread = Spread(0.1, 0.4)
+    mu = np.abs(rng.normal(1, 0.5, (1, d)))
+    root = rng.normal(0, 0.05, (d, d))
+    s = (root @ root.T + 1e-3 * np.eye(d))[None]
+    x = mu * 1.3 + rng.normal(0, 0.05, (1, d))
+    out = [np.zeros((1, 1)) for _ in range(3)]
+    pick = np.zeros((1, 1), dtype=np.int64)
+    ray_likelihood(x, s, mu, pick, 0.4, spread.variance_factor, spread.mean_factor, 6, *out)
+    h = np.linspace(-2, 2, 4001)
+    density = np.exp(-0.5 * (h / 0.4) ** 2) / (0.4 * np.sqrt(2 * np.pi))
+    for q, value in enumerate(h):
+        cov = s[0] + np.diag(spread.variance_factor * (mu[0] * np.exp(value)) ** 2)
+        r = x[0] - spread.mean_factor * np.exp(value) * mu[0]
+        density[q] *= np.exp(-0.5 * r @ np.linalg.solve(cov, r)) / np.sqrt(np.linalg.det(2 * np.pi * cov))
+    assert out[0][0, 0] == pytest.approx(np.log(density.sum() * (h[1] - h[0])), abs=0.1)
+    assert out[1][0, 0] == pytest.approx(h[density.argmax()], abs=0.02)
+    noise = np.empty(1)
+    null_likelihood(x, s, noise)
+    expected = -0.5 * x[0] @ np.linalg.solve(s[0], x[0]) - 0.5 * np.log(np.linalg.det(2 * np.pi * s[0]))
+    assert noise[0] == pytest.approx(expected)
+
+
+def test_noise_scale_finds_wrong_standard_errors():
+    rng = np.random.default_rng(0)
+    x = rng.normal([0, 0, 500], 20, (2000, 3))
+    assert noise_scale(x, np.tile(np.eye(3) * 100, (2000, 1, 1))) == pytest.approx([2, 2, 1], rel=0.1)
+    faint = rng.normal(20, 20, (4000, 3))
+    assert noise_scale(faint, np.tile(np.eye(3) * 400, (4000, 1, 1))) == pytest.approx([1, 1, 1], rel=0.4)
+
+
+def test_covariances_are_read_either_way():
+    table = as_table([[1, 2], [3, 4]]).assign(cov_red_green=[5.0, 1e9])
+    s = read_signatures(table).s
+    assert s[0, 0, 1] == s[0, 1, 0] == 5
+    assert np.linalg.eigvalsh(s).min() > 0
+
+
+# ---- bad input
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        as_table(np.zeros((0, 3))),
+        as_table([[500, 20, 3]]),
+        as_table([[500, 20, 3], [5, 800, 0]]),
+        as_table(np.full((40, 3), np.nan)),
+        as_table(np.zeros((40, 3))),
+        as_table(np.zeros((40, 3)), se=0.0),
+        as_table(np.full((40, 3), 7.0)),
+        as_table(-np.ones((40, 3)) * 200),
+        as_table(np.random.default_rng(0).normal(0, 10, (2000, 3))),
+        as_table(np.random.default_rng(0).normal(0, 25, (500, 2))),
+        as_table(np.random.default_rng(0).normal(6, 10, (500, 3))),
+    ],
+    ids=[
+        "none",
+        "one",
+        "two",
+        "nan",
+        "zeros",
+        "no_error",
+        "constant",
+        "negative",
+        "noise",
+        "noisier",
+        "offset",
+    ],
+)
+def test_no_clone_is_invented(table):
+    model = fit_clones(table)
+    result = model.assign(table)
+    assert model.n_clones == 0
+    assert result["clone"].isna().all()
+    assert result["unassigned_reason"].notna().all()
+    assert describe_clones(result, model).empty
+    back = CloneModel.from_json(json.loads(json.dumps(model.to_json())))
+    pd.testing.assert_frame_equal(back.assign(table), result)
+
+
+def test_one_colour_only():
+    rng = np.random.default_rng(0)
+    x = np.column_stack([1000 * np.exp(rng.normal(0, 0.4, 400)), rng.normal(0, 10, (400, 2))])
+    result = assign_clones(as_table(x))
+    assert (result["clone"] == 1).all()
+    assert describe_clones(result)["one_colour"].all()
+
+
+@pytest.mark.parametrize("se", [5.0, 0.0])
+def test_thousands_of_identical_cells(se):
+    result = assign_clones(as_table(np.tile([500.0, 200, 100], (3000, 1)), se))
+    assert (result["clone"] == 1).all()
+
+
+def test_cells_that_cannot_be_used_are_told():
+    table, _ = planted(200, COLOURS[:3], unmarked=0)
+    table["doublet"] = False
+    table.loc[0, "red"] = np.nan
+    table.loc[1, "red_se"] = np.inf
+    table.loc[2, "red_se"] = -1.0
+    table.loc[3, "red_se"] = 0.0
+    table.loc[4, "doublet"] = True
+    result = assign_clones(table)
+    assert result["unassigned_reason"][:3].eq("not measured").all()
+    assert result["clone_probability"][:3].isna().all()
+    assert result["clone"][3] > 0
+    assert result["unassigned_reason"][4] == "doublet"
+    assert result["clone"][5:].notna().all()
+
+
+def test_cells_between_clones_are_told():
+    table, _ = planted(300, COLOURS[:3], unmarked=0)
+    strict = assign_clones(table, ClonesParams(min_probability=1.0, starts=1))
+    reasons = strict["unassigned_reason"].dropna()
+    assert reasons.str.startswith("ambiguous: best probability below 1").any()
+    debris = pd.concat([table, as_table([[3e4, 3e4, 10], [10, 7e4, 5e4]])], ignore_index=True)
+    assert assign_clones(debris)["unassigned_reason"].tail(2).eq("unlike any clone").all()
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (pd.DataFrame(), "clones need 2 to 7 markers.*found 0"),
+        (pd.DataFrame({"red": [1.0], "red_se": [1.0]}), "found 1 \\(red\\)"),
+        (as_table([[1, 2, 3]]).assign(green="a"), "column green should hold numbers, found 'a'"),
+    ],
+)
+def test_tables_without_colours(table, message):
+    with pytest.raises(DataError, match=message):
+        assign_clones(table)
+
+
+def test_model_needs_its_markers(seven):
+    with pytest.raises(DataError, match="the table lacks blue, blue_se"):
+        seven[2].assign(as_table([[1, 2]]))
