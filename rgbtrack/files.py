@@ -322,7 +322,7 @@ def _ome_metadata(xml: str) -> tuple[list[str], dict[str, float | None]]:
     return names, calibration
 
 
-def read_labels(path: str | Path, shape: tuple[int, ...]) -> NDArray[np.uint32]:
+def read_labels(path: str | Path, shape: tuple[int, ...] | None = None) -> NDArray[np.uint32]:
     """Read ready-made masks.
 
     Parameters
@@ -330,7 +330,12 @@ def read_labels(path: str | Path, shape: tuple[int, ...]) -> NDArray[np.uint32]:
     path
         TIFF or PNG of whole numbers, 0 is background.
     shape
-        Of the image, (t, z, y, x).
+        Of the image, (t, z, y, x); None: as the file tells.
+
+    Returns
+    -------
+    labels
+        Shape (t, z, y, x).
 
     Raises
     ------
@@ -341,6 +346,8 @@ def read_labels(path: str | Path, shape: tuple[int, ...]) -> NDArray[np.uint32]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RgbtrackWarning)
         labels = np.asarray(_read_file(path).pixels)
+    if shape is None:
+        shape = tuple(np.delete(labels.shape, 1))
     if labels.size != int(np.prod(shape)) or np.squeeze(labels).shape != tuple(n for n in shape if n > 1):
         raise DataError(
             f"{path}: labels have shape {np.squeeze(labels).shape}, the image (t, z, y, x) = {tuple(shape)}: "

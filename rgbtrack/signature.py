@@ -33,6 +33,12 @@ class SignatureParams(Params):
     saturated_share: float = Field(
         0.02, ge=0, le=1, description="a cell with more than this share of saturated pixels is flagged"
     )
+    bleed_error: float = Field(
+        0.15,
+        ge=0,
+        le=1,
+        description="how far bleed-through may be off, share of each coefficient: detector gains drift by some 10 %",
+    )
     doublet_distance: float = Field(
         0.25, gt=0, description="distance between the colour fractions of two halves that makes a doublet"
     )
@@ -62,7 +68,8 @@ def measure_signatures(
     """Measure each cell's colour signature.
 
     The intensity in a detector is the mean over the cell's core pixels; its variance is the sum of the pixels' noise variances over
-    their number squared, plus the variance of the background at the size of a cell. With a bleed-through matrix A
+    their number squared, plus that of the background at the size of a cell, plus that of the bleed-through, whose coefficients
+    are known to a share `SignatureParams.bleed_error`. With a bleed-through matrix A
     the markers are the weighted least squares solution ``x = S A' W r``, ``S = (A' W A)^-1``, W the inverse variances:
     S is the covariance of the colour.
 
@@ -137,7 +144,9 @@ def _measure_frame(stack: Stack, labels: Labels, t: int, params: SignatureParams
             share = members.total(stack.saturated[t, c][members.place].astype(float)) / np.maximum(n_px, 1)
             saturated |= share > params.saturated_share
     mixing = _mixing(stack, markers)
-    signature, covariance = unmix(raw, variance, mixing)
+    signature, _ = unmix(raw, variance, mixing)
+    leak = params.bleed_error * (mixing - np.diag(np.diag(mixing)))
+    signature, covariance = unmix(raw, variance + np.maximum(signature, 0) ** 2 @ (leak**2).T, mixing)
 
     table: dict[str, Any] = {"frame": np.full(n, t), "cell": members.cells}
     for name, place, unit in zip(("z_um", "y_um", "x_um"), members.place, (z_um, pixel_um, pixel_um), strict=True):

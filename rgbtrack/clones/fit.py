@@ -100,6 +100,7 @@ def _fit_one(table: pd.DataFrame, params: ClonesParams) -> CloneModel:
         model = _fit_gmm(cells, signatures.markers, unit, error_scale, junk, params)
         return _largest_first(model, table)
     mixture = search_mixture(cells, len(groups.names), params)
+    detectors = mixture.detectors.in_units(unit)
     model = CloneModel(
         markers=signatures.markers,
         colours=mixture.mu * unit,
@@ -109,7 +110,8 @@ def _fit_one(table: pd.DataFrame, params: ClonesParams) -> CloneModel:
         unmarked_weight=mixture.unmarked,
         junk_weight=mixture.junk,
         gain_column=groups.column,
-        gains=dict(zip(groups.names, mixture.gains, strict=True)) if groups.column else {},
+        gains=dict(zip(groups.names, detectors.gains, strict=True)) if groups.column else {},
+        leaks=dict(zip(groups.names, detectors.leaks, strict=True)) if groups.column else {},
         error_scale=error_scale,
         min_probability=params.min_probability,
         junk=_in_units(junk, unit),
@@ -129,6 +131,7 @@ def _no_clones(markers: tuple[str, ...], params: ClonesParams) -> CloneModel:
         junk_weight=0.5,
         gain_column="",
         gains={},
+        leaks={},
         error_scale=np.ones(len(markers)),
         min_probability=params.min_probability,
         junk=None,
@@ -160,6 +163,7 @@ def _fit_gmm(
         junk_weight=0.005,
         gain_column="",
         gains={},
+        leaks={},
         error_scale=error_scale,
         min_probability=params.min_probability,
         junk=_in_units(junk, unit),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import logsumexp
 
+from rgbtrack.clones.detectors import Detectors, Drift
 from rgbtrack.clones.ray import TYPICAL, Floats, Ints, Spread, ray_likelihood, ray_moments, ray_screen
 
 N_CANDIDATES = 12
@@ -34,14 +35,14 @@ class Cells:
 
 @dataclass(frozen=True)
 class Mixture:
-    """Clones (``mu`` (k, d), ``weight`` (k,)), shares of unmarked and junk, spread, log-gains (groups, d)."""
+    """Clones (``mu`` (k, d), ``weight`` (k,)), shares of unmarked and junk, spread, detectors of each group."""
 
     mu: Floats
     weight: Floats
     unmarked: float
     junk: float
     spread: Spread
-    gains: Floats
+    detectors: Detectors
 
     def keep(self, which: Ints) -> "Mixture":
         """Return the mixture of some of its clones."""
@@ -109,12 +110,11 @@ def all_clones(n_clones: int) -> Ints:
     return np.arange(n_clones, dtype=np.int64)[None, :]
 
 
-def corrected(cells: Cells, gains: Floats) -> tuple[Floats, Floats]:
-    """Colours and covariances with the gains of each cell's group taken off."""
-    if not gains.any():
+def corrected(cells: Cells, detectors: Detectors) -> tuple[Floats, Floats]:
+    """Colours and covariances as the detectors of one common session would have read them."""
+    if not detectors.drifted:
         return cells.x, cells.s
-    factor = np.exp(-gains)[cells.group]
-    return cells.x * factor, cells.s * factor[:, :, None] * factor[:, None, :]
+    return detectors.undo(cells.x, cells.s, cells.group)
 
 
 def find_candidates(x: Floats, s: Floats, mixture: Mixture) -> Ints:
@@ -134,11 +134,11 @@ def find_candidates(x: Floats, s: Floats, mixture: Mixture) -> Ints:
 
 def expect(cells: Cells, mixture: Mixture, candidates: Ints | None = None, steps: int = 2) -> Expectation:
     """E-step."""
-    x, s = corrected(cells, mixture.gains)
+    x, s = corrected(cells, mixture.detectors)
     if candidates is None:
         candidates = find_candidates(x, s, mixture)
     loglik, mode, variance = likelihood(x, s, mixture.mu, candidates, mixture.spread, steps)
-    jacobian = -mixture.gains.sum(axis=1)[cells.group]
+    jacobian = mixture.detectors.log_jacobian[cells.group]
     parts = np.column_stack(
         [
             loglik + np.log(mixture.weight)[candidates] + jacobian[:, None],
@@ -229,18 +229,18 @@ def maximise(
     cells: Cells,
     mixture: Mixture,
     expectation: Expectation,
-    drift: float,
+    prior: Drift,
     *,
     fit_spread: bool,
     fit_gains: bool,
 ) -> Mixture:
     """M-step."""
-    x, s = corrected(cells, mixture.gains)
+    x, s = corrected(cells, mixture.detectors)
     sums = moments(
         x,
         s,
         cells.group,
-        len(mixture.gains),
+        len(mixture.detectors),
         mixture.mu,
         mixture.spread,
         expectation.candidates,
@@ -260,8 +260,25 @@ def maximise(
     )
     if fit_spread:
         new = replace(new, spread=_spread(sums))
-    if fit_gains and len(mixture.gains) > 1:
-        new = replace(new, gains=_gains(mixture.gains, sums, cells.group, drift))
+    if fit_gains and len(mixture.detectors) > 1:
+        spread = mixture.spread
+        brightness = spread.mean_factor * expectation.resp * np.exp(expectation.mode)
+        expected = np.einsum("nc,ncd->nd", brightness, mixture.mu[expectation.candidates])
+        weight = expectation.resp.sum(axis=1)
+        expected /= np.maximum(weight, 1e-9)[:, None]
+        noise = np.diagonal(s, axis1=1, axis2=2) + spread.variance_factor * expected**2
+        new = replace(
+            new,
+            detectors=mixture.detectors.step(
+                sums.gain_information,
+                sums.gain_slope,
+                x,
+                expected,
+                weight[:, None] / noise,
+                cells.group,
+                prior,
+            ),
+        )
     return new
 
 
@@ -276,14 +293,3 @@ def _spread(sums: Moments) -> Spread:
     variance = (sums.own[big].sum() + weight * TYPICAL.variance_factor) / (free + weight)
     colour = math.sqrt(math.log((1 + math.sqrt(1 + 4 * variance)) / 2))
     return Spread(float(np.clip(colour, 0.03, 0.4)), float(np.clip(brightness, 0.08, 1.0)))
-
-
-def _gains(gains: Floats, sums: Moments, group: Ints, drift: float) -> Floats:
-    """One Newton step of the log-gains under the prior N(0, drift^2), centred over the cells."""
-    d = gains.shape[1]
-    information = sums.gain_information + np.eye(d) / drift**2
-    slope = sums.gain_slope - gains / drift**2
-    step = np.linalg.solve(information, slope[:, :, None])[:, :, 0]
-    new: Floats = np.clip(gains + np.clip(step, -0.2, 0.2), -4 * drift, 4 * drift)
-    size = np.bincount(group, minlength=len(gains)).astype(float)
-    return new - (size @ new) / size.sum()

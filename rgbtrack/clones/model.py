@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 from scipy.stats import chi2
 
+from rgbtrack.clones.detectors import Detectors
 from rgbtrack.clones.gmm import gaussian_likelihood
 from rgbtrack.clones.junk import Junk
 from rgbtrack.clones.mixture import all_clones, likelihood
@@ -49,6 +50,8 @@ class CloneModel:
         Column whose values share gains; empty for none.
     gains
         Log-gain of each marker (d,), by value of ``gain_column``.
+    leaks
+        Share of each marker (columns) that shows in each other (rows), (d, d), by value of ``gain_column``.
     error_scale
         What the standard errors of each marker were multiplied by.
     min_probability
@@ -70,6 +73,7 @@ class CloneModel:
     junk_weight: float
     gain_column: str
     gains: Mapping[str, Floats]
+    leaks: Mapping[str, Floats]
     error_scale: Floats
     min_probability: float
     junk: Junk | None
@@ -103,8 +107,9 @@ class CloneModel:
             return result
         x = signatures.x
         s = signatures.s * self.error_scale[:, None] * self.error_scale
-        gains = self._log_gains(table)[signatures.measured]
-        factor = np.exp(-gains)
+        detectors, group = self._detectors(table)
+        group = group[signatures.measured]
+        common_x, common_s = detectors.undo(x, s, group)
         noise = np.empty(len(x))
         null_likelihood(x, s, noise)
         parts = np.column_stack(
@@ -117,14 +122,14 @@ class CloneModel:
             parts = np.column_stack([loglik + np.log(self.weights), parts])
         elif self.n_clones:
             loglik = likelihood(
-                x * factor,
-                s * factor[:, :, None] * factor[:, None, :],
+                np.ascontiguousarray(common_x),
+                np.ascontiguousarray(common_s),
                 self.colours,
                 all_clones(self.n_clones),
                 Spread(self.spread_colour, self.spread_brightness),
                 steps=3,
             )[0]
-            parts = np.column_stack([loglik + np.log(self.weights) - gains.sum(axis=1)[:, None], parts])
+            parts = np.column_stack([loglik + np.log(self.weights) + detectors.log_jacobian[group][:, None], parts])
         result[signatures.measured] = np.exp(parts - logsumexp(parts, axis=1)[:, None])
         return result
 
@@ -134,14 +139,18 @@ class CloneModel:
         solved = np.linalg.solve(s, signatures.x[:, :, None])[:, :, 0]
         return np.asarray((signatures.x * solved).sum(axis=1) < chi2.isf(0.01, len(self.markers)))
 
-    def _log_gains(self, table: pd.DataFrame) -> Floats:
-        none = np.zeros((len(table), len(self.markers)))
+    def _detectors(self, table: pd.DataFrame) -> tuple[Detectors, Ints]:
+        """Return the detectors, and which of them each row was read with; an unknown group has not drifted."""
+        d = len(self.markers)
+        steady = Detectors.steady(1, d)
         if not self.gain_column or self.gain_column not in table.columns:
-            return none
-        values = table[self.gain_column].astype("string").fillna("")
-        for name, gain in self.gains.items():
-            none[(values == name).to_numpy(dtype=bool)] = gain
-        return none
+            return steady, np.zeros(len(table), dtype=np.int64)
+        detectors = Detectors(
+            np.concatenate([np.stack(list(self.gains.values())), steady.gains]),
+            np.concatenate([np.stack(list(self.leaks.values())), steady.leaks]),
+        )
+        values = pd.Index(table[self.gain_column].astype("string").fillna(""))
+        return detectors, pd.Index(list(self.gains)).get_indexer(values) % len(detectors)
 
     def assign(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return the table with ``clone``, ``clone_probability`` and ``unassigned_reason``."""
@@ -196,6 +205,7 @@ class CloneModel:
             "junk_weight": self.junk_weight,
             "gain_column": self.gain_column,
             "gains": {name: gain.tolist() for name, gain in self.gains.items()},
+            "leaks": {name: leak.tolist() for name, leak in self.leaks.items()},
             "error_scale": self.error_scale.tolist(),
             "min_probability": self.min_probability,
             "junk": None
@@ -227,7 +237,8 @@ class CloneModel:
         values["colours"] = np.array(saved["colours"], dtype=float).reshape(-1, len(markers))
         for name in ("weights", "error_scale"):
             values[name] = np.array(saved[name], dtype=float)
-        values["gains"] = {name: np.array(gain, dtype=float) for name, gain in saved["gains"].items()}
+        for name in ("gains", "leaks"):
+            values[name] = {group: np.array(value, dtype=float) for group, value in saved[name].items()}
         if junk is not None:
             values["junk"] = Junk(
                 softness=np.array(junk["softness"], dtype=float),

@@ -71,7 +71,7 @@ class Search:
     def __init__(self, cells: Cells, mixture: Mixture, price: Price, rng: np.random.Generator) -> None:
         self.cells, self.mixture, self.price, self.rng = cells, mixture, price, rng
         self.expectation: Expectation = expect(cells, mixture)
-        self.x, self.s = corrected(cells, mixture.gains)
+        self.x, self.s = corrected(cells, mixture.detectors)
         self.k = len(mixture.weight)
         self.resp = self.expectation.dense(self.k)
         self.n = self.resp.sum(axis=0)
@@ -89,7 +89,7 @@ class Search:
             rows = np.sort(self.rng.choice(rows, _LOCAL_CELLS, replace=False))
         base = self.expectation.log_density[rows] + np.log(np.maximum(1 - excluded[rows], 1e-12))
         # the densities of clones are those of the corrected colours: the same Jacobian for all
-        base = base + self.mixture.gains.sum(axis=1)[self.cells.group[rows]]
+        base = base - self.mixture.detectors.log_jacobian[self.cells.group[rows]]
         return (
             Local(
                 np.ascontiguousarray(self.x[rows]),
@@ -163,7 +163,7 @@ def merge(search: Search) -> tuple[Mixture, int]:
             keep[b] = False
             used[pair] = True
             merged += 1
-    found = Mixture(mu, weight, mixture.unmarked, mixture.junk, mixture.spread, mixture.gains)
+    found = Mixture(mu, weight, mixture.unmarked, mixture.junk, mixture.spread, mixture.detectors)
     return found.keep(np.flatnonzero(keep)), merged
 
 
@@ -217,7 +217,7 @@ def split(search: Search, limit: int) -> tuple[Mixture, int]:
         if size.min() >= price.min_cells and best[0] - one > cost + 0.5:
             mu[k], weight[k] = best[1][0], best[2][0]
             new.append((best[1][1], float(best[2][1])))
-    found = Mixture(mu, weight, mixture.unmarked, mixture.junk, mixture.spread, mixture.gains)
+    found = Mixture(mu, weight, mixture.unmarked, mixture.junk, mixture.spread, mixture.detectors)
     if new:
         found = found.add(np.array([colour for colour, _ in new]), np.array([share for _, share in new]))
     return found, len(new)

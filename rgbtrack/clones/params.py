@@ -35,6 +35,12 @@ class ClonesParams(Params):
         le=0.5,
         description="how far detector gains drift from one image or batch to the next (0.1 is 10 %)",
     )
+    leak_drift: float = Field(
+        0.02,
+        gt=0,
+        le=0.2,
+        description="how far bleed-through drifts from one image or batch to the next, as a share of the marker it comes from",
+    )
     max_clones: int = Field(200, ge=1, le=2000, description="the largest number of clones looked for")
     min_cells: int = Field(3, ge=2, description="the fewest cells that make a clone (cells)")
     strictness: float = Field(

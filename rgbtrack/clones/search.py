@@ -7,10 +7,11 @@ import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits
 
+from rgbtrack.clones.detectors import Detectors, Drift
 from rgbtrack.clones.mixture import Cells, Mixture, expect, maximise
 from rgbtrack.clones.moves import Price, Search, birth, drop_weak, embed, merge, split
 from rgbtrack.clones.params import ClonesParams
-from rgbtrack.clones.ray import TYPICAL, Floats, Spread
+from rgbtrack.clones.ray import TYPICAL, Spread
 
 _WIDE = 0.18  # ln sd while gains are still unknown: wide enough to hold their drift
 _CYCLES = 6
@@ -26,6 +27,11 @@ class Climber:
     params: ClonesParams
     rng: np.random.Generator
 
+    @property
+    def drift(self) -> Drift:
+        """How far detectors drift."""
+        return Drift(self.params.gain_drift, self.params.leak_drift)
+
     def step(
         self, mixture: Mixture, n_iter: int, *, fit_spread: bool = True, fit_gains: bool = True
     ) -> Mixture:
@@ -38,7 +44,7 @@ class Climber:
                 self.cells,
                 mixture,
                 expectation,
-                self.params.gain_drift,
+                self.drift,
                 fit_spread=fit_spread,
                 fit_gains=fit_gains,
             )
@@ -61,7 +67,7 @@ class Climber:
 
     def climb(self, mixture: Mixture) -> Mixture:
         """From an over-clustered start to a local optimum of the penalised likelihood."""
-        drifting = len(mixture.gains) > 1
+        drifting = len(mixture.detectors) > 1
         if drifting:
             mixture = replace(mixture, spread=Spread(_WIDE, TYPICAL.brightness))
         mixture = self.step(mixture, 4, fit_spread=False, fit_gains=False)
@@ -90,7 +96,7 @@ def start(cells: Cells, n_groups: int, params: ClonesParams, seed: int) -> Mixtu
     n, d = cells.x.shape
     marked = np.flatnonzero(cells.noise < cells.junk + 2)
     mixture = Mixture(
-        np.empty((0, d)), np.empty(0), max(1 - len(marked) / n, 0.01), 0.05, TYPICAL, np.zeros((n_groups, d))
+        np.empty((0, d)), np.empty(0), max(1 - len(marked) / n, 0.01), 0.05, TYPICAL, Detectors.steady(n_groups, d)
     )
     if len(marked) < params.min_cells:
         return mixture
@@ -126,7 +132,7 @@ def search_mixture(cells: Cells, n_groups: int, params: ClonesParams) -> Mixture
     for k in range(params.starts):
         climber = Climber(few, price, params, np.random.default_rng([params.seed, 2, k]))
         mixture = climber.climb(start(few, n_groups, params, params.seed + 7919 * k))
-        objective = climber.look(mixture).objective - gain_cost(mixture.gains, params.gain_drift)
+        objective = climber.look(mixture).objective - mixture.detectors.cost(climber.drift)
         if best is None or objective > best[0] + 1e-6:
             best = objective, mixture
     assert best is not None  # noqa: S101 - there is at least one start
@@ -141,8 +147,3 @@ def _sample(cells: Cells, most: int, rng: np.random.Generator) -> Cells:
     if len(cells) <= most:
         return cells
     return cells.take(np.sort(rng.choice(len(cells), most, replace=False)))
-
-
-def gain_cost(gains: Floats, drift: float) -> float:
-    """Log-prior of the gains, its sign turned."""
-    return float(0.5 * (gains**2).sum() / drift**2)

@@ -1,0 +1,16 @@
+"""Scenes and experiments with planted truth, to test with and to plan with."""
+
+from rgbtrack.simulate.experiment import simulate_experiment
+from rgbtrack.simulate.founders import simulate_founders
+from rgbtrack.simulate.params import CASES, PRESETS, SimulateParams
+from rgbtrack.simulate.scene import Scene, simulate_scene
+
+__all__ = [
+    "CASES",
+    "PRESETS",
+    "Scene",
+    "SimulateParams",
+    "simulate_experiment",
+    "simulate_founders",
+    "simulate_scene",
+]
