@@ -333,6 +333,7 @@ def _estimate_diameter(frames: list[Image], stack: Stack) -> float:
     strength = np.sqrt((np.maximum([blur(c[None], 1.0)[0] for c in frame], 0) ** 2).sum(0))
     # the square root keeps one bright cell from speaking for all
     strength = np.sqrt(strength).astype(np.float32)
+    floor = np.sqrt(2.0)  # blobs below twice the noise of a pixel are not asked
     shrink = max(1, min(strength.shape) // 768)
     if shrink > 1:
         strength = cv2.resize(strength, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA)
@@ -344,7 +345,7 @@ def _estimate_diameter(frames: list[Image], stack: Stack) -> float:
         ]
     )
     top = ndi.maximum_filter(answer, size=(3, 5, 5))
-    scale, y, x = np.nonzero((answer >= top) & (answer > 0.15))
+    scale, y, x = np.nonzero((answer >= top) & (answer > 0.15) & (strength > floor))
     inner = (scale > 0) & (scale < len(sigmas) - 1)
     if not inner.any():
         default = 13.0 / (stack.pixel_size_um or 1.0)

@@ -15,6 +15,9 @@ from rgbtrack.errors import DataError
 from rgbtrack.params import Params
 from rgbtrack.stack import NUCLEUS, Stack
 
+HAZE_ERROR = 0.5
+"""How far the haze on a cell may differ from that in the gaps around it, share."""
+
 Labels = NDArray[np.uint32]
 Array = NDArray[np.float64]
 
@@ -32,6 +35,11 @@ class SignatureParams(Params):
     min_core_px: int = Field(12, ge=1, description="with fewer core pixels the whole cell is measured and flagged small")
     saturated_share: float = Field(
         0.02, ge=0, le=1, description="a cell with more than this share of saturated pixels is flagged"
+    )
+    surroundings_um: float = Field(
+        8.0,
+        ge=0,
+        description="light in the gaps within about this distance, um, is haze of neighbours and taken off; 0: none is",
     )
     bleed_error: float = Field(
         0.15,
@@ -137,9 +145,12 @@ def _measure_frame(stack: Stack, labels: Labels, t: int, params: SignatureParams
     saturated = np.zeros(n, bool)
     counts = np.stack([stack.pixels[t, c][members.place] for c in channel], axis=1)  # (p, m)
     for j, c in enumerate(channel):
-        raw[:, j] = members.total(counts[:, j], used) / n_used
+        haze = surrounding_light(stack.pixels[t, c], labels, params.surroundings_um / pixel_um)
+        haze = members.total(haze[members.place], used) / n_used
+        raw[:, j] = members.total(counts[:, j], used) / n_used - haze
         variance[:, j] = members.total(stack.variance[t, c][members.place], used) / n_used**2
         variance[:, j] += background_variance(stack.pixels[t, c], stack.variance[t, c], labels, n_px)
+        variance[:, j] += (HAZE_ERROR * haze) ** 2
         if stack.saturated is not None:
             share = members.total(stack.saturated[t, c][members.place].astype(float)) / np.maximum(n_px, 1)
             saturated |= share > params.saturated_share
@@ -185,6 +196,37 @@ def colour_columns(markers: tuple[str, ...], signature: Array, covariance: Array
         for j, name in enumerate(markers):
             columns[f"{name}_fraction"] = np.where(total > 0, positive[:, j] / total, np.nan)
     return columns
+
+
+def surrounding_light(pixels: Any, labels: Labels, distance: float) -> NDArray[np.float32]:
+    """Light in the gaps around each pixel: what shines from neighbours into the cell too.
+
+    Parameters
+    ----------
+    pixels, labels
+        Corrected counts and cells of one frame, shape (z, y, x).
+    distance
+        Standard deviation of the weights, px. Where no gap is near, the light is taken to be less, down to none.
+
+    Returns
+    -------
+    light
+        Counts, shape (z, y, x), never below 0.
+    """
+    light = np.zeros(labels.shape, np.float32)
+    if distance == 0:
+        return light
+    for z, plane in enumerate(labels):
+        gap = cv2.erode((plane == 0).astype(np.uint8), np.ones((5, 5), np.uint8)).reshape(plane.shape) > 0
+        if not gap.any():
+            continue
+        # a speck of debris is no haze
+        value = np.where(gap, np.minimum(pixels[z], np.percentile(pixels[z][gap], 98)), 0).astype(np.float32)
+        total, weight = (
+            cv2.GaussianBlur(image, (0, 0), distance).reshape(plane.shape) for image in (value, gap.astype(np.float32))
+        )
+        light[z] = np.maximum(total / (weight + 0.02), 0)
+    return light
 
 
 def background_variance(pixels: Any, variance: Any, labels: Labels, n_px: Array) -> float:
@@ -275,7 +317,7 @@ def _doublets(members: _Members, counts: Any, n_px: Array, params: SignaturePara
         colour = np.stack([members.total(fraction[:, j] * half) / size for j in range(m)], 1)
         halves.append((size, colour, members.total(y * half) / size, members.total(x * half) / size))
     (size_a, colour_a, ya, xa), (size_b, colour_b, yb, xb) = halves
-    apart = np.hypot(ya - yb, xa - xb) > 0.6 * np.sqrt(n_px / np.pi)
+    apart = np.hypot(ya - yb, xa - xb) > 0.45 * np.sqrt(n_px / np.pi)
     differ = np.sqrt(((colour_a - colour_b) ** 2).sum(1)) > params.doublet_distance
     even = np.minimum(size_a, size_b) > 0.2 * (size_a + size_b)
     return apart & differ & even & (size_a + size_b >= 2 * params.min_core_px)

@@ -1,24 +1,44 @@
+from dataclasses import dataclass
+
 import pytest
 
 from rgbtrack import CorrectParams, Stack, correct_stack, simulate_scene
+from rgbtrack.simulate import Scene
+
+MARKERS = {"red": "mCherry", "green": "Venus", "blue": "Cerulean"}
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """A simulated scene and its corrected stack."""
+
+    scene: Scene
+    stack: Stack
+
+
+def correct_scene(scene: Scene, params: CorrectParams = CorrectParams()) -> Corrected:
+    """Name the scene's channels as markers and correct them, bleed-through attached."""
+    order = list(MARKERS.values())
+    names = list(MARKERS)
+    matrix = scene.bleed_through.loc[order, order].set_axis(names).set_axis(names, axis=1)
+    return Corrected(scene, correct_stack(scene.stack.select(MARKERS), params, bleed_through=matrix))
 
 
 @pytest.fixture(scope="session")
-def sparse_scene():
-    """A sparse, bright field of RGB-marked cells with its truth."""
-    return simulate_scene("sparse", seed=3)
+def corrected():
+    """Make a corrected scene from a preset's name or settings: ``corrected("sparse", seed=3)``."""
+    known = {}
 
+    def make(preset, *, seed: int = 0) -> Corrected:
+        key = (str(preset), seed)
+        if key not in known:
+            known[key] = correct_scene(simulate_scene(preset, seed=seed))
+        return known[key]
 
-def as_markers(scene) -> Stack:
-    """The scene's stack with its channels named as markers."""
-    return scene.stack.select({"red": "mCherry", "green": "Venus", "blue": "Cerulean"})
+    return make
 
 
 @pytest.fixture(scope="session")
-def corrected_scene(sparse_scene):
-    """The sparse scene, corrected, its bleed-through attached."""
-    order = ["mCherry", "Venus", "Cerulean"]
-    matrix = sparse_scene.bleed_through.loc[order, order]
-    names = ["red", "green", "blue"]
-    matrix = matrix.set_axis(names).set_axis(names, axis=1)
-    return correct_stack(as_markers(sparse_scene), CorrectParams(), bleed_through=matrix)
+def sparse(corrected) -> Corrected:
+    """A sparse, bright field of RGB-marked cells."""
+    return corrected("sparse", seed=3)

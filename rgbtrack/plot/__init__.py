@@ -1,0 +1,43 @@
+"""Every figure, for report and notebook alike.
+
+Each function takes tables (see `rgbtrack.tables`) and returns a new matplotlib ``Figure``; nothing global is
+touched. In a notebook, ``%matplotlib inline`` shows a figure that a cell ends with.
+"""
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from rgbtrack.plot.colours import clone_colours
+    from rgbtrack.plot.fractions import cell_numbers, fraction_dots, stacked_fractions
+    from rgbtrack.plot.maps import clone_map, paint_clones
+    from rgbtrack.plot.quality import brightness_histogram, snr_per_image
+    from rgbtrack.plot.space import ternary
+    from rgbtrack.plot.style import save_figure
+
+# matplotlib takes half a second to load: only those who draw wait for it
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "colours": ["clone_colours"],
+        "fractions": ["cell_numbers", "fraction_dots", "stacked_fractions"],
+        "maps": ["clone_map", "paint_clones"],
+        "quality": ["brightness_histogram", "snr_per_image"],
+        "space": ["ternary"],
+        "style": ["save_figure"],
+    },
+)
+
+__all__ = [
+    "brightness_histogram",
+    "cell_numbers",
+    "clone_colours",
+    "clone_map",
+    "fraction_dots",
+    "paint_clones",
+    "save_figure",
+    "snr_per_image",
+    "stacked_fractions",
+    "ternary",
+]

@@ -1,0 +1,122 @@
+"""Colours: what each clone looks like, and what everything else does."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rgbtrack.errors import DataError
+from rgbtrack.tables import CLONES
+
+RGB = tuple[float, float, float]
+
+DISPLAY: tuple[RGB, ...] = (
+    (1, 0, 0),
+    (0, 1, 0),
+    (0, 0.35, 1),
+    (1, 1, 0),
+    (1, 0, 1),
+    (0, 1, 1),
+    (1, 1, 1),
+)
+"""Additive display colour of each marker, by position: as the thumbnails have them."""
+UNASSIGNED: RGB = (0.45, 0.45, 0.47)
+OTHER: RGB = (0.82, 0.82, 0.84)
+OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Told apart by colour-blind readers: for treatments and all else whose colour is not the data."""
+
+_NOT_MARKERS = {column.name for column in CLONES.columns} | {"subject"}
+
+
+def clone_markers(clones: pd.DataFrame, markers: Sequence[str] | None = None) -> list[str]:
+    """Markers of a clone table: those given, else its number columns with no other meaning."""
+    if markers is not None:
+        missing = [name for name in markers if name not in clones.columns]
+        if missing:
+            raise DataError(
+                f"clones table lacks the mean of marker {', '.join(missing)}; "
+                f"found {', '.join(map(str, clones.columns))}: give the markers that it holds"
+            )
+        return list(markers)
+    return [
+        str(name)
+        for name in clones.columns
+        if name not in _NOT_MARKERS
+        and pd.api.types.is_numeric_dtype(clones[name])
+        and not pd.api.types.is_bool_dtype(clones[name])
+    ]
+
+
+def clone_colours(clones: pd.DataFrame, markers: Sequence[str] | None = None) -> dict[int, RGB]:
+    """Colour of each clone on a screen: its markers' mean, each marker on its own scale, brightened.
+
+    Parameters
+    ----------
+    clones
+        One row per clone, with the mean of each marker; see `rgbtrack.tables.CLONES`.
+    markers
+        Names of the markers, in the order of red, green, blue, yellow, magenta, cyan, white; by default
+        the clone table's own, in column order.
+
+    Returns
+    -------
+    colours
+        Clone to (red, green, blue), each 0 to 1. Dim clones are brightened, yet stay darker than bright ones:
+        clones of one marker differ in nothing else.
+
+    Raises
+    ------
+    DataError
+        If there are no clone numbers or no marker means.
+
+    Examples
+    --------
+    >>> clones = pd.DataFrame({"clone": [1, 2], "red": [90.0, 0.0], "green": [0.0, 50.0], "blue": [0.0, 0.0]})
+    >>> clone_colours(clones)
+    {1: (1.0, 0.0, 0.0), 2: (0.0, 1.0, 0.0)}
+    """
+    CLONES.check(clones, need=["clone"])
+    markers = clone_markers(clones, markers)
+    if clones.empty:
+        return {}
+    if not markers:
+        raise DataError(
+            f"clones table holds no marker means; found {', '.join(map(str, clones.columns))}: "
+            f"add a column per marker"
+        )
+    means = np.clip(np.nan_to_num(clones[markers].to_numpy(dtype=float)), 0, None)
+    # one outstanding clone must not darken its marker in all others
+    top = np.where(means.max(axis=0) > 0, np.quantile(means, 0.9, axis=0, method="higher"), 1)
+    shares = np.minimum(means / np.where(top > 0, top, 1), 1) ** 0.7
+    picture = shares @ np.asarray([DISPLAY[i % len(DISPLAY)] for i in range(len(markers))])
+    peak = picture.max(axis=1, keepdims=True)
+    pure = picture / np.where(peak > 0, peak, 1)
+    value = 0.5 + 0.5 * np.clip(peak / max(float(np.median(peak)), 1e-12), 0, 1)
+    shown = np.where(peak > 0, pure * value, UNASSIGNED)
+    return {
+        int(clone): (float(r), float(g), float(b))
+        for clone, (r, g, b) in zip(clones["clone"], shown.round(4), strict=True)
+    }
+
+
+def row_colours(clone: pd.Series, colours: dict[int, RGB]) -> NDArray[np.float64]:
+    """Colour of each cell by its clone, shape (n, 3); grey where it has none."""
+    numbers = clone.to_numpy(dtype=float, na_value=np.nan)
+    known = np.array(sorted(colours), dtype=float)
+    table = np.array([*(colours[int(n)] for n in known), UNASSIGNED])
+    place = np.searchsorted(known, np.nan_to_num(numbers, nan=-1))
+    place = np.minimum(place, max(len(known) - 1, 0))
+    found = known[place] == numbers if len(known) else np.zeros(len(numbers), dtype=bool)
+    return np.asarray(table[np.where(found, place, len(known))])
+
+
+def ink_on(colour: RGB) -> str:
+    """Black or white, whichever is read more easily on a colour."""
+    linear = np.asarray(colour) ** 2.2
+    return "black" if linear @ (0.2126, 0.7152, 0.0722) > 0.18 else "white"
+
+
+def hex_of(colour: RGB) -> str:
+    """Return the colour as CSS has it: ``#rrggbb``."""
+    return "#" + "".join(f"{round(255 * float(np.clip(part, 0, 1))):02x}" for part in colour)

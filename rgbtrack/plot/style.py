@@ -1,0 +1,122 @@
+"""One look for all figures, and the same bytes for the same figure."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from rgbtrack.errors import ParamError
+
+INK = "#22252b"
+FAINT = "#d9dce1"
+DARK = "#14161a"
+"""Behind clone colours, as behind the cells themselves: yellow does not show on white."""
+RASTER_DPI = 200
+
+_STYLE: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9.0,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": False,
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "figure.facecolor": "white",
+    "figure.dpi": 100.0,
+    "savefig.facecolor": "white",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "rgbtrack",
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw in the house style, whatever the user's matplotlibrc says, and leave theirs as it was."""
+    with mpl.rc_context():
+        mpl.rcParams.update(mpl.rcParamsDefault)
+        mpl.rcParams.update(_STYLE)
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Make an empty figure of a size in inches, laid out by constraints, outside pyplot."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:
+    """Write a figure as ``name.svg`` (editable text) and ``name.png``.
+
+    The same figure gives the same bytes: no date, no version, no random ids.
+
+    Parameters
+    ----------
+    figure
+        Any matplotlib figure.
+    folder
+        Made if it is not there.
+    name
+        Name of the files, without ending.
+
+    Returns
+    -------
+    svg, png
+        The files written.
+
+    Raises
+    ------
+    ParamError
+        If the name is not a plain file name.
+    """
+    if not re.fullmatch(r"[\w.+ -]+", name) or name.startswith("."):
+        raise ParamError(f"figure name is {name!r}: give letters, digits, spaces, and . _ + -")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    svg, png = folder / f"{name}.svg", folder / f"{name}.png"
+    with style():
+        figure.savefig(svg, format="svg", dpi=RASTER_DPI, metadata={"Date": None, "Creator": "rgbtrack"})
+        figure.savefig(png, format="png", dpi=RASTER_DPI, metadata={"Software": "rgbtrack"})
+    return svg, png
+
+
+def say_nothing_to_draw(text: str) -> Figure:
+    """Make a figure that says why it is empty."""
+    figure = new_figure(6.0, 1.2)
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes)
+    return figure
+
+
+def wrap(text: object, width: int = 28) -> str:
+    """Shorten a name that would not fit beside an axis."""
+    name = " ".join(str(text).split())
+    return name if len(name) <= width else name[: width - 1] + "…"
+
+
+def percent(axes: Any, axis: str = "y") -> None:
+    """Show the shares on an axis in percent."""
+    getattr(axes, f"{axis}axis").set_major_formatter(lambda value, _: f"{100 * value:.3g}%")

@@ -1,0 +1,169 @@
+"""Pictures of the report: figures written and embedded, thumbnails beside their clone maps."""
+
+import base64
+import io
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rgbtrack.files import write_atomically
+from rgbtrack.plot import (
+    brightness_histogram,
+    cell_numbers,
+    fraction_dots,
+    paint_clones,
+    save_figure,
+    snr_per_image,
+    stacked_fractions,
+    ternary,
+)
+from rgbtrack.report.params import ReportParams
+from rgbtrack.report.results import Results
+
+ALL_PICTURES = 60
+"""Up to this many images all are shown."""
+CAPTIONS = {
+    "stacked_fractions": "Mean share of each clone among the assigned cells. Every subject weighs the same "
+    "(n subjects in each panel). Bars stand alone: colour-marked clones have no "
+    "parents, so nothing is drawn between timepoints.",
+    "fraction_dots": "Each dot is one subject, in the largest clones. Thin bars: 95 % interval from "
+    "counting cells, which does not cover differences between subjects. Thick lines: "
+    "mean of the subjects. Thin lines join the same subject.",
+    "cell_numbers": "Assigned cells in each subject. Shares alone cannot show growth: when one clone "
+    "gains, all others lose share. Numbers can, where the same area or volume was "
+    "imaged each time.",
+    "ternary": "Every cell by the mix of its markers, in the colour of its clone. Numbers mark "
+    "where the mean of each of the largest clones lies.",
+    "snr_per_image": "How far the cells of each image stand out from the noise. Dot: median cell; "
+    "thick bar: half of the cells; thin bar: 90 % of them.",
+    "brightness_histogram": "How bright the cells are, with and without a clone. Dim cells often stay "
+    "unassigned: their colour is uncertain.",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An embedded figure: data URI, its text, and the files it was written to."""
+
+    uri: str
+    caption: str
+    files: str
+
+
+def draw_figures(results: Results, colours: dict[int, Any]) -> dict[str, list[Picture]]:
+    """Draw, write and embed every figure that the results can fill."""
+    figures: dict[str, list[Picture]] = {}
+    folder = results.folder / "figures"
+
+    def keep(kind: str, figure: Any, name: str = "") -> None:
+        svg, _ = save_figure(figure, folder, name or kind)
+        files = f"figures/{svg.name}, figures/{svg.stem}.png"
+        picture = Picture(data_uri(svg.read_bytes(), "svg+xml"), CAPTIONS[kind], files)
+        figures.setdefault(kind, []).append(picture)
+
+    sizes, control = _own_clones(results), results.control
+    if len(sizes) and len(results.clones):
+        by = "subject" if results.palette == "subject" else "treatment"
+        keep("stacked_fractions", stacked_fractions(sizes, colours, by=by, first=control))
+        sites = sorted(sizes["site"].unique(), key=lambda name: name != "primary")
+        for k, site in enumerate(sites):
+            name = "fraction_dots" if len(sites) == 1 else f"fraction_dots_{k + 1}"
+            keep("fraction_dots", fraction_dots(sizes[sizes["site"] == site], colours, first=control), name)
+            if len(sites) > 1:
+                last = figures["fraction_dots"][-1]
+                figures["fraction_dots"][-1] = Picture(last.uri, f"Site: {site}. {last.caption}", last.files)
+        keep("cell_numbers", cell_numbers(sizes, first=control))
+    if len(results.cells):
+        if len(results.markers) > 1:
+            keep("ternary", ternary(results.cells, results.clones, results.markers))
+        keep("snr_per_image", snr_per_image(results.cells))
+        keep("brightness_histogram", brightness_histogram(results.cells))
+    return figures
+
+
+def image_pictures(results: Results, colours: dict[int, Any], params: ReportParams) -> list[dict[str, Any]]:
+    """Thumbnail and clone map of each image that is shown, as data URIs; maps are written to figures too."""
+    pictures = []
+    for image_id in images_shown(results.images, params.max_images):
+        thumbnail = results.folder / "thumbnails" / f"{image_id}.png"
+        labels = results.labels_of(image_id)
+        painted = None
+        if labels is not None:
+            picture = paint_clones(
+                labels, results.cells_of(image_id), colours, longest_px=2 * params.picture_px
+            )
+            painted = png_bytes(picture)
+            write_atomically(
+                results.folder / "figures" / f"clone_map_{image_id}.png",
+                partial(_write_bytes, content=painted),
+            )
+        pictures.append(
+            {
+                "image_id": image_id,
+                "thumbnail": data_uri(thumbnail.read_bytes(), "png") if thumbnail.is_file() else None,
+                "map": data_uri(painted, "png") if painted else None,
+            }
+        )
+    return pictures
+
+
+def images_shown(images: pd.DataFrame, most: int) -> list[str]:
+    """Which images are shown: all up to 60, of more the first and those in the worst state."""
+    done = images[images["status"] != "failed"]
+    if len(done) <= ALL_PICTURES:
+        return list(done["image_id"])
+    # an image without cells comes first, then many unassigned cells, then a low SNR
+    trouble = done["unassigned"].astype(float).fillna(2.0) - 1e-3 * np.log1p(
+        done["snr"].astype(float).fillna(0.0)
+    )
+    worst = set(done.loc[trouble.sort_values(ascending=False, kind="stable").index[: most // 2], "image_id"])
+    rest = [name for name in done["image_id"] if name not in worst][: most - len(worst)]
+    chosen = worst | set(rest)
+    return [name for name in done["image_id"] if name in chosen]
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """Return a picture as a part of the page itself."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def png_bytes(picture: NDArray[np.uint8]) -> bytes:
+    """Return an RGB picture as PNG: the same picture gives the same bytes."""
+    buffer = io.BytesIO()
+    matplotlib.image.imsave(buffer, picture, format="png", metadata={"Software": "rgbtrack"})
+    return buffer.getvalue()
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def written(folder: Path) -> list[tuple[str, str]]:
+    """Files of a results folder, and what each is for."""
+    meanings = {
+        "cells.parquet": "one row per cell: place, colour with its error, flags, clone",
+        "clones.csv": "one row per clone: size, mean colour, chance to be one founder",
+        "clone_sizes.csv": "clone by sample: cells and share, zeros included (for Prism and Excel)",
+        "bleed_through.csv": "the bleed-through matrix used",
+        "labels": "one label image per image: opens in Fiji, QuPath and napari",
+        "thumbnails": "small pictures of the images",
+        "figures": "every figure of this page as SVG (editable) and PNG, and the clone maps",
+        "review.jsonl": "corrections made by hand",
+        "run.json": "version, settings, checksums of the inputs, what failed and why",
+    }
+    return [(name, text) for name, text in meanings.items() if (folder / name).exists()]
+
+
+def _own_clones(results: Results) -> pd.DataFrame:
+    """Clone sizes; where each subject has its own clones, without the other subjects' rows."""
+    sizes = results.sizes
+    if results.palette != "subject" or sizes.empty:
+        return sizes
+    owned = sizes.groupby(["clone", "subject"])["n_cells"].transform("sum") > 0
+    return sizes[owned]

@@ -1,0 +1,169 @@
+"""What a results folder holds, read once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rgbtrack.errors import DataError
+from rgbtrack.files import read_json, read_labels, read_table
+from rgbtrack.tables import CELLS, CLONE_SIZES, CLONES, markers_of
+
+STEPS = {
+    "run.json": "run",
+    "cells.parquet": "clones",
+    "clones.csv": "clones",
+    "clone_sizes.csv": "dynamics",
+}
+"""Files that a report is made of, and the command that writes each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """A results folder: its description and its tables.
+
+    Attributes
+    ----------
+    folder
+        Where it lies.
+    run
+        What run.json tells.
+    cells, clones, sizes
+        The tables; all of them may be empty.
+    markers
+        Names of the markers, in order.
+    images
+        One row per image of the run: what became of it and how good it is.
+    """
+
+    folder: Path
+    run: dict[str, Any]
+    cells: pd.DataFrame
+    clones: pd.DataFrame
+    sizes: pd.DataFrame
+    markers: tuple[str, ...]
+    images: pd.DataFrame
+
+    @property
+    def control(self) -> str | None:
+        """The reference treatment."""
+        control = self.setting("experiment", "control")
+        return None if control is None else str(control)
+
+    @property
+    def palette(self) -> str:
+        """Whether clones are shared by all subjects ("experiment") or each has its own ("subject")."""
+        return str(self.setting("clones", "palette") or "experiment")
+
+    @property
+    def n_assigned(self) -> int:
+        """Cells with a clone."""
+        return int(self.cells["clone"].notna().sum())
+
+    def setting(self, section: str, key: str) -> Any:
+        """Return a setting of the run, None where it has none."""
+        return (self.run.get("configuration", {}).get(section) or {}).get(key)
+
+    def labels_of(self, image_id: str) -> NDArray[Any] | None:
+        """Cells of the first frame, shape (z, y, x); None where the file is gone."""
+        path = self.folder / "labels" / f"{image_id}.tif"
+        if not path.is_file():
+            return None
+        shape = (self.run["images"].get(image_id) or {}).get("shape")
+        labels = read_labels(path, (shape[0], *shape[2:]) if shape else None)
+        return np.asarray(labels[0])
+
+    def cells_of(self, image_id: str) -> pd.DataFrame:
+        """Cells of the first frame of an image."""
+        return self.cells[(self.cells["image_id"] == image_id) & (self.cells["frame"] == 0)]
+
+
+def read_results(folder: Path) -> Results:
+    """Read what a report needs.
+
+    Raises
+    ------
+    DataError
+        All missing files at once, or the first one that is not what it should be.
+    """
+    folder = Path(folder)
+    missing = [name for name in STEPS if not (folder / name).is_file()]
+    if missing:
+        steps = ", ".join(dict.fromkeys(f"'rgbtrack {STEPS[name]}'" for name in missing))
+        raise DataError(
+            f"{folder} lacks {', '.join(missing)}: the report is made of what a run leaves; "
+            f"run {steps} on the experiment first ('rgbtrack run' does all)"
+        )
+    run = read_json(folder / "run.json")
+    if not isinstance(run, dict) or not isinstance(run.get("images"), dict):
+        raise DataError(f"{folder / 'run.json'} does not tell of any run: do 'rgbtrack run' again")
+    cells = CELLS.check(read_table(folder / "cells.parquet"), need=["image_id", "frame", "cell"])
+    if len(cells):
+        need = ["brightness", "snr", "clone", "unassigned_reason"]
+        CELLS.check(cells, need=["image_id", "frame", "cell", *need])
+    else:
+        cells = cells.assign(
+            **{
+                name: pd.Series(dtype="float64")
+                for name in ("brightness", "snr", "clone")
+                if name not in cells.columns
+            }
+        )
+        cells["unassigned_reason"] = pd.Series(dtype="string")
+    clones = CLONES.check(read_table(folder / "clones.csv"), need=["clone", "n_cells"])
+    sizes = CLONE_SIZES.check(read_table(folder / "clone_sizes.csv"))
+    configured = (run.get("configuration", {}).get("channels") or {}).get("markers") or {}
+    markers = markers_of(cells) or tuple(configured)
+    return Results(folder, run, cells, clones, sizes, markers, _images(run["images"], cells))
+
+
+def _images(records: dict[str, Any], cells: pd.DataFrame) -> pd.DataFrame:
+    """One row per image: status, sample, cells, SNR, saturation, unassigned cells."""
+    groups = {str(name): group for name, group in cells.groupby("image_id", sort=False)}
+    names = [*records, *(name for name in groups if name not in records)]
+    rows = []
+    for name in names:
+        record = records.get(name) or {}
+        group = groups.get(name, cells.iloc[:0])
+        n = len(group)
+        reasons = group["unassigned_reason"].value_counts().sort_index(kind="stable")
+        saturated = record.get("saturated_fraction") or {}
+        worst = max(saturated, key=lambda channel: saturated[channel] or 0) if saturated else None
+        rows.append(
+            {
+                "image_id": name,
+                "status": record.get("status", "done"),
+                "error": record.get("error") or "",
+                "warnings": list(record.get("warnings") or []),
+                "sample": _sample(group),
+                "n_cells": n,
+                "n_frames": int(record.get("n_frames") or 1),
+                "snr": float(group["snr"].median()) if n else np.nan,
+                "saturated": float(saturated[worst] or 0) if worst is not None else np.nan,
+                "saturated_channel": worst or "",
+                "saturated_cells": float(group["saturated"].mean()) if n and "saturated" in group else np.nan,
+                "unassigned": float(group["clone"].isna().mean()) if n else np.nan,
+                "reasons": {str(reason): int(count) for reason, count in reasons.items()},
+                "rejected": {str(k): int(v) for k, v in (record.get("rejected") or {}).items()},
+                "pixel_size_um": record.get("pixel_size_um"),
+                "diameter_um": record.get("diameter_um"),
+            }
+        )
+    columns = ["image_id", "status", "error", "warnings", "n_cells", "snr", "saturated", "unassigned"]
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)
+
+
+def _sample(group: pd.DataFrame) -> str:
+    """Where an image comes from, in words."""
+    if group.empty:
+        return ""
+    row = group.iloc[0]
+    parts = [str(row[name]) for name in ("subject", "treatment") if name in group.columns]
+    if "timepoint" in group.columns:
+        parts.append(f"day {row['timepoint']:g}")
+    if "site" in group.columns and row["site"] != "primary":
+        parts.append(str(row["site"]))
+    return ", ".join(parts)

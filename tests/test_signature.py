@@ -1,0 +1,179 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rgbtrack import DataError, SignatureParams, SimulateParams, Stack, measure_signatures
+from rgbtrack.signature import unmix
+from rgbtrack.tables import CELLS, markers_of
+
+NAMES = ("red", "green", "blue")
+
+
+def disc_stack(colours, *, noise=5.0, radius=9, seed=0, names=NAMES, frames=1):
+    """Discs of known colour on a flat background, noise known; one row of `colours` per disc."""
+    rng = np.random.default_rng(seed)
+    side = 40
+    colours = np.asarray(colours, float)
+    labels = np.zeros((frames, 1, side, side * len(colours)), np.uint32)
+    pixels = np.zeros((frames, len(names), *labels.shape[1:]), np.float32)
+    y, x = np.mgrid[:side, : labels.shape[-1]]
+    for i, colour in enumerate(colours):
+        inside = np.hypot(y - side / 2, x - side * (i + 0.5)) <= radius
+        labels[:, 0, inside] = i + 1
+        pixels[:, :, 0, inside] = colour[:, None]
+    pixels += rng.normal(0, noise, pixels.shape).astype(np.float32)
+    stack = Stack(
+        pixels,
+        tuple(names),
+        pixel_size_um=0.5,
+        variance=np.full(pixels.shape, noise**2, np.float32),
+        gain=np.ones(len(names)),
+        saturated=np.zeros(pixels.shape, bool),
+    )
+    return stack, labels
+
+
+def test_intensities_lie_within_their_errors_of_the_truth():
+    colours = [[200, 50, 0], [0, 300, 80], [30, 30, 30]]
+    pulls = []
+    for seed in range(40):
+        stack, labels = disc_stack(colours, seed=seed)
+        table = measure_signatures(stack, labels)
+        for j, name in enumerate(NAMES):
+            pulls.append((table[name] - np.array(colours)[:, j]) / table[f"{name}_se"])
+    pulls = np.concatenate(pulls)
+    assert abs(pulls.mean()) < 0.15
+    # the error also covers background that cannot be seen here to be flat
+    assert 0.6 < pulls.std() < 1.1
+
+
+def test_the_table_is_what_is_promised():
+    stack, labels = disc_stack([[100, 20, 5], [5, 100, 20]])
+    table = measure_signatures(stack, labels).assign(image_id="a")
+    CELLS.check(table)
+    assert markers_of(table) == NAMES
+    assert table["area_um2"].to_list() == pytest.approx([np.pi * 4.5**2] * 2, rel=0.05)
+    assert table["x_um"].to_list() == pytest.approx([10, 30], abs=0.1)
+    assert table[[f"{name}_fraction" for name in NAMES]].sum(axis=1).to_list() == pytest.approx([1, 1])
+    assert table["red_fraction"][0] == pytest.approx(100 / 125, abs=0.02)
+    assert not table[["touches_border", "saturated", "small", "doublet"]].any(axis=None)
+
+
+def test_unmixing_undoes_bleed_through_and_carries_its_errors():
+    rng = np.random.default_rng(1)
+    mixing = np.array([[1, 0.05, 0.01], [0.03, 1, 0.2], [0, 0.05, 1]])
+    variance = np.array([[4.0, 9.0, 1.0]])
+    truth = np.array([100.0, 50.0, 200.0])
+    raw = mixing @ truth + rng.normal(0, np.sqrt(variance), (20_000, 3))
+    found, covariance = unmix(raw, np.broadcast_to(variance, raw.shape), mixing)
+    assert found.mean(0) == pytest.approx(truth, abs=0.1)
+    assert np.cov(found.T) == pytest.approx(covariance[0], rel=0.08, abs=0.15)
+
+
+def test_more_detectors_than_markers_are_weighted_by_noise():
+    mixing = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
+    found, covariance = unmix(np.array([[10.0, 20.0, 15.0]]), np.array([[1.0, 1.0, 1.0]]), mixing)
+    assert found[0] == pytest.approx([10, 20])
+    assert covariance[0, 0, 0] < 1
+
+
+def test_a_stack_with_a_matrix_is_unmixed():
+    matrix = pd.DataFrame(np.eye(3) + 0.2 * np.eye(3, k=1), index=NAMES, columns=NAMES)
+    stack, labels = disc_stack([[60, 300, 0]])
+    table = measure_signatures(replace(stack, bleed_through=matrix), labels)
+    assert table["red"][0] == pytest.approx(0, abs=3)
+    assert table["red_raw"][0] == pytest.approx(60, abs=3)
+
+
+def test_bleed_through_that_may_be_off_makes_a_cell_less_sure():
+    matrix = pd.DataFrame(np.eye(3) + 0.2 * np.eye(3, k=1), index=NAMES, columns=NAMES)
+    stack, labels = disc_stack([[60, 300, 0]])
+    stack = replace(stack, bleed_through=matrix)
+    exact = measure_signatures(stack, labels, SignatureParams(bleed_error=0))
+    usual = measure_signatures(stack, labels, SignatureParams(bleed_error=0.1))
+    assert usual["red_se"][0] == pytest.approx(np.hypot(exact["red_se"][0], 0.1 * 0.2 * 300), rel=0.05)
+
+
+def test_neighbours_do_not_bleed_in():
+    stack, labels = disc_stack([[0, 200, 0]])
+    halo = np.zeros_like(stack.pixels)
+    outline = labels[0, 0] > 0
+    y, x = np.nonzero(outline)
+    rim = np.hypot(y - 20, x - 20) > 7.5
+    halo[0, 0, 0, y[rim], x[rim]] = 150  # light of a red neighbour on the outline
+    table = measure_signatures(replace(stack, pixels=stack.pixels + halo), labels)
+    assert table["red"][0] < 3
+
+
+def test_two_cells_taken_for_one_are_flagged():
+    stack, labels = disc_stack([[200, 0, 0], [200, 0, 0]])
+    pixels = stack.pixels.copy()
+    right = np.arange(pixels.shape[-1]) >= 20
+    inside = (labels[0, 0] == 1) & right
+    pixels[0, 0, 0, inside] -= 200
+    pixels[0, 2, 0, inside] += 200
+    table = measure_signatures(replace(stack, pixels=pixels), labels)
+    assert table["doublet"].to_list() == [True, False]
+
+
+def test_saturated_and_small_and_cut_cells_are_flagged():
+    stack, labels = disc_stack([[200, 10, 10], [200, 10, 10]])
+    saturated = stack.saturated.copy()
+    saturated[0, 0, 0][labels[0, 0] == 1] = True
+    labels[0, 0, 0:3, 60:63] = 3
+    table = measure_signatures(replace(stack, saturated=saturated), labels).set_index("cell")
+    assert table["saturated"].to_list() == [True, False, False]
+    assert table["small"].to_list() == [False, False, True]
+    assert table["touches_border"].to_list() == [False, False, True]
+
+
+def test_gain_scales_intensities_and_errors_alike():
+    stack, labels = disc_stack([[200, 50, 10]])
+    louder = replace(stack, pixels=3 * stack.pixels, variance=9 * stack.variance)
+    one, three = measure_signatures(stack, labels), measure_signatures(louder, labels)
+    for name in NAMES:
+        assert three[name][0] == pytest.approx(3 * one[name][0], rel=1e-3, abs=0.05)
+        assert three[f"{name}_se"][0] == pytest.approx(3 * one[f"{name}_se"][0], rel=1e-3)
+    assert three["snr"][0] == pytest.approx(one["snr"][0], rel=1e-3)
+
+
+def test_marker_order_changes_nothing():
+    stack, labels = disc_stack([[200, 50, 10], [10, 200, 50]])
+    turned = stack.select({"blue": "blue", "red": "red", "green": "green"})
+    one, other = measure_signatures(stack, labels), measure_signatures(turned, labels)
+    for name in NAMES:
+        assert other[name].to_numpy() == pytest.approx(one[name].to_numpy(), rel=1e-5, abs=1e-4)
+
+
+def test_every_frame_and_no_cell():
+    stack, labels = disc_stack([[200, 50, 10]], frames=2)
+    assert measure_signatures(stack, labels)["frame"].to_list() == [0, 1]
+    nothing = measure_signatures(stack, np.zeros_like(labels))
+    assert nothing.empty
+    assert markers_of(nothing) == NAMES
+
+
+def test_volumes_are_measured_in_um3(corrected):
+    volume = corrected(SimulateParams(n_cells=1, n_slices=12, size_px=96, unmarked=0, debris=0), seed=1)
+    table = measure_signatures(volume.stack, volume.scene.labels)
+    assert "area_um2" not in table
+    assert table["volume_um3"][0] == pytest.approx((volume.scene.labels > 0).sum() * 0.65**2 * 2.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"variance": None}, "call correct_stack first"),
+        ({"labels": np.zeros((1, 1, 3, 3), np.uint32)}, "give one label for each pixel"),
+        ({"channels": ("red",)}, "2 to 7 are needed"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(change, message):
+    stack, labels = disc_stack([[200, 50, 10]])
+    labels = change.pop("labels", labels)
+    if "channels" in change:
+        stack, change = stack.select({"red": "red"}), {}
+    with pytest.raises(DataError, match=message):
+        measure_signatures(replace(stack, **change), labels)
