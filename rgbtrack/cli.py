@@ -27,7 +27,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-ExperimentArg = Annotated[Path, typer.Argument(help="experiment.toml, or the folder that holds it", show_default=False)]
+ExperimentArg = Annotated[
+    Path, typer.Argument(help="experiment.toml, or the folder that holds it", show_default=False)
+]
 ResultsArg = Annotated[Path, typer.Argument(help="a results folder", show_default=False)]
 OutOption = Annotated[
     Path | None, typer.Option("--out", "-o", help="results folder; default: results beside experiment.toml")
@@ -40,8 +42,6 @@ OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="do again wha
 
 def main() -> None:
     """Run the command line; the entry point."""
-    from click.exceptions import Exit
-
     warnings.showwarning = _show_warning
     warnings.simplefilter("always", RgbtrackWarning)
     try:
@@ -55,8 +55,6 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
-    except Exit as leave:
-        sys.exit(leave.exit_code)
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         _say(f"error: {error.strerror or error}{where}: mend it and give the same command again to go on")
@@ -81,7 +79,9 @@ def _show_warning(
 
 @app.callback(invoke_without_command=True)
 def _root(
-    version: Annotated[bool, typer.Option("--version", help="show the version and leave", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="show the version and leave", is_eager=True)
+    ] = False,
 ) -> None:
     if version:
         import rgbtrack
@@ -142,9 +142,15 @@ def _step_command(step: "Step", text: str) -> Callable[..., None]:
 
 
 app.command("segment")(_step_command("segment", "Find the cells of every image: labels/<image_id>.tif."))
-app.command("measure")(_step_command("measure", "Measure the colour of every cell, segmenting where that is not done."))
-app.command("clones")(_step_command("clones", "Call clones from the measured cells: cells.parquet and clones.csv."))
-app.command("dynamics")(_step_command("dynamics", "Count clone sizes from the called cells: clone_sizes.csv."))
+app.command("measure")(
+    _step_command("measure", "Measure the colour of every cell, segmenting where that is not done.")
+)
+app.command("clones")(
+    _step_command("clones", "Call clones from the measured cells: cells.parquet and clones.csv.")
+)
+app.command("dynamics")(
+    _step_command("dynamics", "Count clone sizes from the called cells: clone_sizes.csv.")
+)
 app.command("report")(_step_command("report", "Write report.html and the figures from the tables."))
 
 
@@ -176,7 +182,14 @@ def _run(
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
     """Bars with time left on a terminal; nothing where stderr is a file."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
     columns = (
@@ -242,7 +255,9 @@ def simulate(
     preset: Annotated[str, typer.Option(help="kind of images")] = "sample",
     subjects: Annotated[int, typer.Option(min=1, help="subjects per treatment")] = 2,
     seed: Annotated[int, typer.Option(help="same seed, same experiment")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="write into a folder that is not empty")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="write into a folder that is not empty")
+    ] = False,
 ) -> None:
     """Make an experiment with known truth, to try rgbtrack on and to plan with."""
     from rgbtrack.simulate import simulate_experiment
@@ -271,7 +286,9 @@ def evaluate(
 def export(
     results: ResultsArg,
     to: Annotated[Literal["csv"], typer.Option("--to", help="format")] = "csv",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="file to write; default: cells.csv in the results")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="file to write; default: cells.csv in the results")
+    ] = None,
 ) -> None:
     """Write the cells as CSV, for Excel and Prism."""
     from rgbtrack.files import read_table, write_table

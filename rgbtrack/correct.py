@@ -14,6 +14,7 @@ from scipy import ndimage as ndi
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.params import Params
 from rgbtrack.stack import Stack
+import itertools
 
 Image = NDArray[np.float32]
 
@@ -79,7 +80,8 @@ def correct_stack(
 
     The noise variance is ``gain * counts + intercept``; both are found from the image itself by its
     mean-variance relation where the settings leave them open. Background is the local level of pixels that
-    hold nothing but noise, found by clipping in noise units. Illumination is divided out where a flat field is given.
+    hold nothing but noise, found by clipping in noise units. Illumination is divided out where a flat field
+    is given.
     Bleed-through is attached, and undone cell by cell in `measure_signatures`, where it costs least noise.
 
     Parameters
@@ -145,7 +147,8 @@ def correct_stack(
 def estimate_noise(planes: Image, *, integer: bool = True) -> NoiseModel:
     """Noise model of one channel from its own mean-variance relation.
 
-    A second-difference filter removes what is smooth; what it leaves in each bin of local mean has the variance
+    A second-difference filter removes what is smooth; what it leaves in each bin of local mean has the
+    variance
     of the noise. The lower quartile of its size is used, so that edges and texture count little.
 
     Parameters
@@ -157,7 +160,8 @@ def estimate_noise(planes: Image, *, integer: bool = True) -> NoiseModel:
 
     Notes
     -----
-    Immerkaer, Computer Vision and Image Understanding 64 (1996) 300, for the filter; photon transfer for the fit.
+    Immerkaer, Computer Vision and Image Understanding 64 (1996) 300, for the filter; photon transfer for the
+    fit.
     Fails where an image was smoothed or compressed beforehand: the noise is then underestimated.
     """
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
@@ -176,7 +180,7 @@ def estimate_noise(planes: Image, *, integer: bool = True) -> NoiseModel:
     root = np.sqrt(np.maximum(mean[order] - mean[order[0]], 0))
     ranks = np.union1d(ranks, np.searchsorted(root, np.linspace(root[0], root[-1], 25)))
     levels, variances, weights = [], [], []
-    for low, high in zip(ranks[:-1], ranks[1:], strict=True):
+    for low, high in itertools.pairwise(ranks):
         if high - low < 100:
             continue
         chunk = order[low:high]
@@ -207,7 +211,8 @@ def estimate_noise(planes: Image, *, integer: bool = True) -> NoiseModel:
 def estimate_background(plane: Image, noise: NoiseModel, window_px: float) -> Image:
     """Local background of one plane, shape (y, x), counts.
 
-    Starts at a low percentile of the smoothed image in blocks, then averages, again and again, the pixels within
+    Starts at a low percentile of the smoothed image in blocks, then averages, again and again, the pixels
+    within
     three noise standard deviations of it. Where no empty pixel is near, the level is taken from further away.
 
     Parameters
@@ -253,8 +258,8 @@ def _block_percentile(image: Image, block: int, percentile: float) -> Image:
     xs = np.linspace(0, image.shape[1], columns + 1).astype(int)
     grid = np.array(
         [
-            [np.percentile(image[y0:y1, x0:x1], percentile) for x0, x1 in zip(xs[:-1], xs[1:], strict=True)]
-            for y0, y1 in zip(ys[:-1], ys[1:], strict=True)
+            [np.percentile(image[y0:y1, x0:x1], percentile) for x0, x1 in itertools.pairwise(xs)]
+            for y0, y1 in itertools.pairwise(ys)
         ],
         np.float32,
     )
@@ -316,12 +321,14 @@ def _check_pixels(raw: NDArray[Any], stack: Stack) -> None:
         bad = int(raw.size - np.isfinite(raw).sum())
         if bad:
             raise DataError(
-                f"{stack.source}: {bad} of {raw.size} pixels are NaN or infinite: export the image without them"
+                f"{stack.source}: {bad} of {raw.size} pixels are NaN or infinite: export the image "
+                f"without them"
             )
     for c, name in enumerate(stack.channels):
         if float(np.ptp(raw[:, c])) == 0:
             warnings.warn(
-                f"{stack.source}: every pixel of channel {name!r} is {raw[:, c].flat[0]}: nothing can be found in it",
+                f"{stack.source}: every pixel of channel {name!r} is {raw[:, c].flat[0]}: nothing can "
+                f"be found in it",
                 RgbtrackWarning,
                 stacklevel=3,
             )
@@ -341,6 +348,7 @@ def _flat_planes(flat_field: NDArray[Any] | None, raw: NDArray[Any], stack: Stac
         )
     if not np.isfinite(flat).all() or flat.min() <= 0:
         raise DataError(
-            f"flat field holds values from {flat.min()} to {flat.max()}: illumination must be positive everywhere"
+            f"flat field holds values from {flat.min()} to {flat.max()}: illumination must be positive "
+            f"everywhere"
         )
     return (flat / flat.mean(axis=(1, 2), keepdims=True))[:, None]

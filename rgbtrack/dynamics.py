@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from pydantic import Field
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.params import Params
@@ -36,7 +36,8 @@ def clone_sizes(
     Parameters
     ----------
     cells
-        Called cells with ``clone, subject, treatment, timepoint``; ``site`` is "primary" where absent. Images of one sample (fields of view)
+        Called cells with ``clone, subject, treatment, timepoint``; ``site`` is "primary" where absent.
+        Images of one sample (fields of view)
         are counted together.
     params
         How they are counted.
@@ -46,7 +47,8 @@ def clone_sizes(
     Returns
     -------
     sizes
-        One row per clone and sample; see `tables.CLONE_SIZES`. Fractions are of the assigned cells, missing where there are none.
+        One row per clone and sample; see `tables.CLONE_SIZES`. Fractions are of the assigned cells, missing
+        where there are none.
 
     Raises
     ------
@@ -55,12 +57,14 @@ def clone_sizes(
 
     Notes
     -----
-    The interval is Jeffreys' binomial interval (Brown, Cai and DasGupta, Statistical Science 16 (2001) 101): what counting this many cells
+    The interval is Jeffreys' binomial interval (Brown, Cai and DasGupta, Statistical Science 16 (2001) 101):
+    what counting this many cells
     leaves unsure. It does not cover differences between animals.
 
     Examples
     --------
-    >>> cells = pd.DataFrame({"clone": [1, 1, 1, 2], "subject": "m1", "treatment": "vehicle", "timepoint": [0, 0, 0, 7]})
+    >>> cells = pd.DataFrame({"clone": [1, 1, 1, 2], "subject": "m1", "treatment": "vehicle"})
+    >>> cells["timepoint"] = [0, 0, 0, 7]
     >>> clone_sizes(cells)[["clone", "timepoint", "n_cells", "fraction"]]
        clone  timepoint  n_cells  fraction
     0      1          0        3       1.0
@@ -93,11 +97,13 @@ def clone_sizes(
     return sizes[order]
 
 
-def binomial_interval(count: np.ndarray, total: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+def binomial_interval(
+    count: np.ndarray, total: np.ndarray, level: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
     """Jeffreys' interval of a share, from counts of the same shape."""
     tail = (1 - level) / 2
-    low = beta.ppf(tail, count + 0.5, total - count + 0.5)
-    high = beta.ppf(1 - tail, count + 0.5, total - count + 0.5)
+    low = betaincinv(count + 0.5, total - count + 0.5, tail)
+    high = betaincinv(count + 0.5, total - count + 0.5, 1 - tail)
     return np.where(count == 0, 0.0, low), np.where(count == total, 1.0, high)
 
 
@@ -106,10 +112,11 @@ def _one_frame(cells: pd.DataFrame, which: Literal["first", "last"]) -> pd.DataF
     if not {"image_id", "frame"} <= set(cells.columns) or cells.empty:
         return cells
     frames = cells.groupby("image_id")["frame"]
-    several = frames.nunique() > 1
+    several = frames.max() > frames.min()
     if several.any():
         warnings.warn(
-            f"{int(several.sum())} images are time series: clone sizes are counted in the {which} frame in which "
+            f"{int(several.sum())} images are time series: clone sizes are counted in the {which} frame "
+            f"in which "
             f"each has cells",
             RgbtrackWarning,
             stacklevel=3,

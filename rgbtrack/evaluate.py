@@ -45,7 +45,9 @@ def match_cells(found: NDArray[Any], true: NDArray[Any], min_iou: float = 0.5) -
     0     3          7  0.666667
     """
     if np.shape(found) != np.shape(true):
-        raise DataError(f"found labels have shape {np.shape(found)}, true ones {np.shape(true)}: they must agree")
+        raise DataError(
+            f"found labels have shape {np.shape(found)}, true ones {np.shape(true)}: they must agree"
+        )
     a_ids, a = np.unique(found, return_inverse=True)
     b_ids, b = np.unique(true, return_inverse=True)
     overlap = np.bincount(a.ravel() * len(b_ids) + b.ravel(), minlength=len(a_ids) * len(b_ids))
@@ -93,9 +95,12 @@ def clone_scores(clone: Any, true_clone: Any) -> dict[str, float]:
     Returns
     -------
     scores
-        ``ari``: adjusted Rand index, each unassigned cell a clone of its own; ``ari_called``: over called cells only;
-        ``pair_precision, pair_recall, pair_f1``: pairs of cells put together; ``called``: share of cells called;
-        ``spurious`` and ``missed``: called clones that are no true clone's best match, and true clones that are no called clone's,
+        ``ari``: adjusted Rand index, each unassigned cell a clone of its own; ``ari_called``: over called
+        cells only;
+        ``pair_precision, pair_recall, pair_f1``: pairs of cells put together; ``called``: share of cells
+        called;
+        ``spurious`` and ``missed``: called clones that are no true clone's best match, and true clones that
+        are no called clone's,
         in numbers, over clones of at least 3 cells.
     """
     called, true = pd.Series(clone).astype("Int64"), pd.Series(true_clone).astype("Int64")
@@ -106,7 +111,8 @@ def clone_scores(clone: Any, true_clone: Any) -> dict[str, float]:
     assigned = called.notna().to_numpy()
     if n == 0:
         return dict.fromkeys(
-            ("ari", "ari_called", "pair_precision", "pair_recall", "pair_f1", "called", "spurious", "missed"), np.nan
+            ("ari", "ari_called", "pair_precision", "pair_recall", "pair_f1", "called", "spurious", "missed"),
+            np.nan,
         )
     top = int(called.max()) if assigned.any() else 0
     alone = called.to_numpy(dtype=float, na_value=np.nan)
@@ -116,31 +122,32 @@ def clone_scores(clone: Any, true_clone: Any) -> dict[str, float]:
     recall = together / (together + joined) if together + joined else np.nan
     scores = {
         "ari": float(adjusted_rand_score(true, alone)),
-        "ari_called": float(adjusted_rand_score(true[assigned], called[assigned])) if assigned.any() else np.nan,
+        "ari_called": float(adjusted_rand_score(true[assigned], called[assigned]))
+        if assigned.any()
+        else np.nan,
         "pair_precision": float(precision),
         "pair_recall": float(recall),
-        "pair_f1": float(2 * together / (2 * together + split + joined)) if together + split + joined else np.nan,
+        "pair_f1": float(2 * together / (2 * together + split + joined))
+        if together + split + joined
+        else np.nan,
         "called": float(assigned.mean()),
     }
     table = pd.crosstab(called[assigned].astype("int64"), true[assigned])
-    large = table.loc[table.sum(axis=1) >= 3, :]
+    large = {int(k) for k in table.index[table.sum(axis=1) >= 3]}
     planted = true.value_counts()
-    planted = planted[planted >= 3].index
-    matches = match_clones(called, true)
-    scores["spurious"] = float(sum(clone not in matches for clone in large.index))
-    scores["missed"] = float(sum(clone not in set(matches.values()) for clone in planted))
+    matches = match_clones(called[assigned], true[assigned])
+    scores["spurious"] = float(len(large - set(matches)))
+    scores["missed"] = float(len({int(k) for k in planted.index[planted >= 3]} - set(matches.values())))
     return scores
 
 
 def match_clones(clone: Any, true_clone: Any) -> dict[int, int]:
     """Called clone to the true one it stands for: the pairing, one to one, that agrees on most cells."""
     table = pd.crosstab(pd.Series(np.asarray(clone)), pd.Series(np.asarray(true_clone)))
-    rows, columns = linear_sum_assignment(table.to_numpy(), maximize=True)
-    return {
-        int(table.index[i]): int(table.columns[j])
-        for i, j in zip(rows, columns, strict=True)
-        if table.iloc[i, j] > 0
-    }
+    together = table.to_numpy(np.int64)
+    called, true = list(table.index), list(table.columns)
+    rows, columns = linear_sum_assignment(together, maximize=True)
+    return {int(called[i]): int(true[j]) for i, j in zip(rows, columns, strict=True) if together[i, j] > 0}
 
 
 def clone_size_error(sizes: Mapping[int, float], true_sizes: Mapping[int, float]) -> float:
@@ -157,7 +164,7 @@ def clone_size_error(sizes: Mapping[int, float], true_sizes: Mapping[int, float]
 
 
 def calibration_error(probability: Any, correct: Any, n_bins: int = 10) -> float:
-    """Expected calibration error: how far stated probability and share correct lie apart, averaged over cells.
+    """Expected calibration error: how far stated probability and share correct lie apart.
 
     Bins hold equal numbers of cells (Guo et al., ICML 2017, with equal-mass bins).
 
@@ -181,13 +188,16 @@ def evaluate_results(results: str | Path, truth: str | Path) -> pd.DataFrame:
     results
         A results folder.
     truth
-        Folder with ``cells.csv`` (``image_id, frame, cell, clone``) and ``labels/<image_id>.tif``, as `simulate_experiment` makes.
+        Folder with ``cells.csv`` (``image_id, frame, cell, clone``) and ``labels/<image_id>.tif``, as
+        `simulate_experiment` makes.
 
     Returns
     -------
     scores
-        One row per image and one, ``all``, over the experiment: cells, `detection_scores`, `clone_scores`, the median error of the clone
-        size per sample and the calibration error. Cells that are unmarked in truth count as neither missed nor false when found.
+        One row per image and one, ``all``, over the experiment: cells, `detection_scores`, `clone_scores`,
+        the median error of the clone
+        size per sample and the calibration error. Cells that are unmarked in truth count as neither missed
+        nor false when found.
 
     Raises
     ------
@@ -232,7 +242,9 @@ def evaluate_results(results: str | Path, truth: str | Path) -> pd.DataFrame:
     return pd.DataFrame([*rows, everything])
 
 
-def _match_image(found_path: Path, true_path: Path, true: pd.DataFrame) -> tuple[dict[str, int], pd.DataFrame]:
+def _match_image(
+    found_path: Path, true_path: Path, true: pd.DataFrame
+) -> tuple[dict[str, int], pd.DataFrame]:
     found_labels = read_labels(found_path)  # (t, z, y, x)
     true_labels = read_labels(true_path, found_labels.shape)
     count = {"n_found": 0, "n_true": 0, "n_matched": 0}
@@ -256,11 +268,16 @@ def _called_and_true(table: pd.DataFrame) -> tuple[Any, Any]:
     return both["clone"].astype("int64"), both["true_clone"].astype("int64")
 
 
-def _score(count: dict[str, Any], table: pd.DataFrame, names: dict[int, int], true: pd.DataFrame) -> dict[str, Any]:
-    """Scores of one image, or of all; ``names`` holds called to true clone, one to one over the experiment."""
+def _counts(clone: pd.Series) -> dict[int, float]:
+    return {int(k): float(n) for k, n in clone.astype("int64").value_counts().items()}  # type: ignore[call-overload]
+
+
+def _score(
+    count: dict[str, Any], table: pd.DataFrame, names: dict[int, int], true: pd.DataFrame
+) -> dict[str, Any]:
+    """Scores of one image, or of all; ``names``: called to true clone, one to one."""
     marked = table[table["true_clone"].notna()]
     here = true if count["image_id"] == ALL else true[true["image_id"] == count["image_id"]]
-    planted = here["clone"].dropna().value_counts().to_dict()
     # a spurious clone keeps a name of its own
     called = table["clone"].dropna().map(lambda clone: names.get(int(clone), -int(clone)))
     sure = marked[marked["clone"].notna()]
@@ -269,7 +286,7 @@ def _score(count: dict[str, Any], table: pd.DataFrame, names: dict[int, int], tr
         **count,
         **detection_scores(count["n_found"], count["n_true"], count["n_matched"]),
         **clone_scores(marked["clone"], marked["true_clone"]),
-        "size_error": clone_size_error(called.value_counts().to_dict(), planted),
+        "size_error": clone_size_error(_counts(called), _counts(here["clone"].dropna())),
         "correct": float(correct.mean()) if len(correct) else np.nan,
         "calibration_error": calibration_error(sure["clone_probability"], correct),
     }

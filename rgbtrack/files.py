@@ -475,7 +475,8 @@ def read_bleed_through(path: str | Path, channels: Mapping[str, str | int]) -> p
     Parameters
     ----------
     path
-        CSV: first column the detectors, further columns the proteins, by channel or marker name, in any order.
+        CSV: first column the detectors, further columns the proteins, by channel or marker name, in any
+        order.
     channels
         Marker to channel name.
 

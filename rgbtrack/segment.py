@@ -1,4 +1,4 @@
-"""Segmentation: cells from a corrected stack, found in noise units and parted by colour as well as by shape."""
+"""Segmentation: cells from a corrected stack, in noise units, parted by colour as well as by shape."""
 
 import warnings
 from dataclasses import dataclass, field
@@ -17,6 +17,7 @@ from rgbtrack.stack import NUCLEUS, Stack
 
 Image = NDArray[np.float32]
 Labels = NDArray[np.uint32]
+Seeds = NDArray[np.integer[Any]]
 
 DEBRIS = "debris: too small"
 HAZE = "haze: no edge to its surroundings"
@@ -29,7 +30,9 @@ class SegmentParams(Params):
         None, gt=0, description="diameter of a typical cell, um; None: estimated from the image"
     )
     min_snr: float = Field(
-        5.0, gt=0, description="how far above noise a cell must stand, in standard errors of a disc a third its size"
+        5.0,
+        gt=0,
+        description="how far above noise a cell must stand, in standard errors of a disc a third its size",
     )
     contrast: float = Field(
         0.45,
@@ -44,7 +47,8 @@ class SegmentParams(Params):
         0.35,
         ge=0,
         lt=1,
-        description="an object fades by at least this share within a fifth of a diameter outside its outline, or it is haze",
+        description="an object fades by at least this share within a fifth of a diameter outside its "
+        "outline, or it is haze",
     )
     min_area: float = Field(
         0.2, ge=0, lt=1, description="objects below this share of a typical cell's area are debris"
@@ -73,9 +77,12 @@ class Segmentation:
 def segment_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> Labels:  # noqa: B008
     """Find cells.
 
-    Channels are brought to noise units by a variance-stabilising transform. A pixel belongs to a cell where the
-    root sum of squares over channels stands above noise and above a share of the *local* maximum, so that dim cells
-    beside bright ones stay. Seeds are peaks of the distance to the border, edges between colours counted as borders; a
+    Channels are brought to noise units by a variance-stabilising transform. A pixel belongs to a cell where
+    the
+    root sum of squares over channels stands above noise and above a share of the *local* maximum, so that
+    dim cells
+    beside bright ones stay. Seeds are peaks of the distance to the border, edges between colours counted as
+    borders; a
     watershed on colour gradient and distance parts the cells.
 
     Parameters
@@ -108,7 +115,8 @@ def find_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> Segment
     diameter_px = diameter_um / pixel_um
     if diameter_px < 3:
         raise DataError(
-            f"{stack.source}: a cell of {diameter_um:g} um is {diameter_px:.1f} px wide at {pixel_um:g} um/px: "
+            f"{stack.source}: a cell of {diameter_um:g} um is {diameter_px:.1f} px wide at {pixel_um:g} "
+            f"um/px: "
             f"check diameter_um and pixel_size_um; cells need at least 3 px"
         )
     # z in units of x and y; a plane far thinner than a cell counts as touching the next
@@ -125,7 +133,8 @@ def find_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> Segment
 def noise_units(stack: Stack, t: int = 0) -> Image:
     """One frame in units of its own noise, shape (c, z, y, x).
 
-    ``2 (sqrt(V) - sqrt(V0)) / g`` with V the noise variance of a pixel, V0 that of its background and g the gain: Anscombe's
+    ``2 (sqrt(V) - sqrt(V0)) / g`` with V the noise variance of a pixel, V0 that of its background and g the
+    gain: Anscombe's
     transform less that of the background. Noise has a standard deviation of 1 at any intensity.
     """
     pixels, variance = stack.pixels[t], stack.variance[t]
@@ -149,7 +158,9 @@ def _segment_frame(
     wide = max(sigma, diameter / 6)
     wide_noise = _noise_after(wide, spacing, depth)
     discs = np.stack([blur(channel, wide, spacing) for channel in units])
-    reference = _local_maximum(blur(strength, 0.1 * diameter, spacing), 0.6 * diameter, 0.15 * diameter, spacing)
+    reference = _local_maximum(
+        blur(strength, 0.1 * diameter, spacing), 0.6 * diameter, 0.15 * diameter, spacing
+    )
     empty = strength < np.maximum(0.2 * reference, 3 * noise)
     discs /= np.maximum(wide_noise, _background_spread(discs, empty))[:, None, None, None]
     disc = np.sqrt((np.maximum(discs, 0) ** 2).sum(0))
@@ -157,9 +168,7 @@ def _segment_frame(
     mask = _tidy(bright & (strength > params.contrast * reference))
 
     # the edge of a nucleus is no edge of a cell
-    colour = np.stack(
-        [blur(unit, 1.5 * sigma, spacing) for c, unit in enumerate(units) if c not in nucleus]
-    )
+    colour = np.stack([blur(unit, 1.5 * sigma, spacing) for c, unit in enumerate(units) if c not in nucleus])
     edge = _colour_edges(colour, 3 * _noise_after(1.5 * sigma, spacing, depth), spacing) * (diameter / 20)
     border = edge > params.colour_edge
     inside = _distance(mask & ~border, spacing)
@@ -193,7 +202,8 @@ def _noise_after(sigma: float, spacing: tuple[float, float, float], depth: int) 
 def _background_spread(discs: Image, empty: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Spread of the background at the size of the discs, per channel: (c, z, y, x) -> (c,).
 
-    Where autofluorescence or a camera's pattern rides on the background it is more than noise explains. Its lower half
+    Where autofluorescence or a camera's pattern rides on the background it is more than noise explains. Its
+    lower half
     is used, since what cells shine into the gaps lies above.
     """
     if empty.mean() < 0.02:
@@ -246,14 +256,16 @@ def _distance(mask: NDArray[np.bool_], spacing: tuple[float, float, float]) -> I
 
 def _peaks(
     image: Image, mask: NDArray[np.bool_], distance: float, spacing: tuple[float, float, float]
-) -> NDArray[np.int32]:
+) -> Seeds:
     """Seeds at the local maxima of a smooth image, none nearer than `distance` to a higher one."""
-    width = [2 * max(1, round(distance / s)) + 1 if n > 1 else 1 for s, n in zip(spacing, image.shape, strict=True)]
+    width = [
+        2 * max(1, round(distance / s)) + 1 if n > 1 else 1 for s, n in zip(spacing, image.shape, strict=True)
+    ]
     if image.shape[0] > 1:
         top = ndi.maximum_filter(image, size=width)
     else:
         top = cv2.dilate(image[0], np.ones(width[1:], np.uint8)).reshape(image.shape)
-    seeds, _ = ndi.label((image >= top) & mask & (image > 0), np.ones((3, 3, 3)))
+    seeds: Seeds = ndi.label((image >= top) & mask & (image > 0), np.ones((3, 3, 3)))[0]
     return seeds
 
 
@@ -263,7 +275,7 @@ def _nuclear_seeds(
     diameter: float,
     spacing: tuple[float, float, float],
     params: SegmentParams,
-) -> NDArray[np.int32]:
+) -> Seeds:
     """Seeds from the nuclear stain (z, y, x): one a nucleus, parted by shape."""
     smooth = blur(nucleus, max(0.7, 0.06 * diameter), spacing)
     reference = _local_maximum(smooth, 0.6 * diameter, 0.15 * diameter, spacing)
@@ -272,29 +284,28 @@ def _nuclear_seeds(
     return _peaks(distance, inside, 0.2 * diameter, spacing)
 
 
-def _join_seeds(
-    nuclei: NDArray[np.int32], peaks: NDArray[np.int32], mask: NDArray[np.bool_]
-) -> NDArray[np.int32]:
+def _join_seeds(nuclei: Seeds, peaks: Seeds, mask: NDArray[np.bool_]) -> Seeds:
     """Nuclear seeds, and a seed of shape and colour in each object that has no nucleus."""
     objects, n = ndi.label(mask, np.ones((3, 3, 3)))
     has_nucleus = np.zeros(n + 1, bool)
     has_nucleus[np.unique(objects[nuclei > 0])] = True
     spare = np.where(has_nucleus[objects], 0, peaks)
-    joined, _ = ndi.label((nuclei > 0) | (spare > 0), np.ones((3, 3, 3)))
+    joined: Seeds = ndi.label((nuclei > 0) | (spare > 0), np.ones((3, 3, 3)))[0]
     return joined
 
 
 def _reject(
-    labels: Labels, strength: Image, diameter: float, spacing: tuple[float, float, float], params: SegmentParams
+    labels: Labels,
+    strength: Image,
+    diameter: float,
+    spacing: tuple[float, float, float],
+    params: SegmentParams,
 ) -> tuple[Labels, dict[str, int]]:
     """Set debris and haze aside and number the rest from 1."""
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     found = sizes > 0
-    if labels.shape[0] > 1:
-        typical = np.pi / 6 * diameter**3 / spacing[0]
-    else:
-        typical = np.pi / 4 * diameter**2
+    typical = np.pi / 6 * diameter**3 / spacing[0] if labels.shape[0] > 1 else np.pi / 4 * diameter**2
     # an object at the image's edge is small because it is cut
     cut = np.zeros(len(sizes), bool)
     for side in (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]):
@@ -310,7 +321,9 @@ def _reject(
 
 def _fade(labels: Labels, strength: Image, sizes: NDArray[np.int64], width: int) -> NDArray[np.float64]:
     """Share by which each object fades outside its outline; 1 where other objects leave no outside to see."""
-    inside = np.bincount(labels.ravel(), weights=strength.ravel(), minlength=len(sizes)) / np.maximum(sizes, 1)
+    inside = np.bincount(labels.ravel(), weights=strength.ravel(), minlength=len(sizes)) / np.maximum(
+        sizes, 1
+    )
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
     total, seen = np.zeros(len(sizes)), np.zeros(len(sizes))
     for plane, light in zip(labels, strength, strict=True):
@@ -326,7 +339,8 @@ def _fade(labels: Labels, strength: Image, sizes: NDArray[np.int64], width: int)
 def _estimate_diameter(frames: list[Image], stack: Stack) -> float:
     """Typical cell diameter in pixels, from the scale at which blobs answer most.
 
-    Blobs are maxima, over place and scale, of the scale-normalised Laplacian of the strength in noise units; a disc of diameter d
+    Blobs are maxima, over place and scale, of the scale-normalised Laplacian of the strength in noise units;
+    a disc of diameter d
     answers most at ``sigma = d / (2 sqrt(2))`` (Lindeberg, Int. J. Comput. Vis. 30 (1998) 79).
     """
     frame = frames[len(frames) // 2].max(axis=1)  # (c, y, x)

@@ -32,20 +32,24 @@ class SignatureParams(Params):
         description="pixels nearer to the outline than this share of the cell's radius are left out, "
         "so that neighbours do not bleed in",
     )
-    min_core_px: int = Field(12, ge=1, description="with fewer core pixels the whole cell is measured and flagged small")
+    min_core_px: int = Field(
+        12, ge=1, description="with fewer core pixels the whole cell is measured and flagged small"
+    )
     saturated_share: float = Field(
         0.02, ge=0, le=1, description="a cell with more than this share of saturated pixels is flagged"
     )
     surroundings_um: float = Field(
         8.0,
         ge=0,
-        description="light in the gaps within about this distance, um, is haze of neighbours and taken off; 0: none is",
+        description="light in the gaps within about this distance, um, is haze of neighbours and taken off; "
+        "0: none is",
     )
     bleed_error: float = Field(
         0.15,
         ge=0,
         le=1,
-        description="how far bleed-through may be off, share of each coefficient: detector gains drift by some 10 %",
+        description="how far bleed-through may be off, share of each coefficient: detector gains drift "
+        "by some 10 %",
     )
     doublet_distance: float = Field(
         0.25, gt=0, description="distance between the colour fractions of two halves that makes a doublet"
@@ -65,7 +69,7 @@ class _Members:
         """Sum over each cell's pixels, shape (n,)."""
         if where is not None:
             values = values * where
-        return np.bincount(self.index, weights=values, minlength=len(self.cells))
+        return np.bincount(self.index, weights=values, minlength=len(self.cells)).astype(float)
 
 
 def measure_signatures(
@@ -75,10 +79,13 @@ def measure_signatures(
 ) -> pd.DataFrame:
     """Measure each cell's colour signature.
 
-    The intensity in a detector is the mean over the cell's core pixels; its variance is the sum of the pixels' noise variances over
-    their number squared, plus that of the background at the size of a cell, plus that of the bleed-through, whose coefficients
+    The intensity in a detector is the mean over the cell's core pixels; its variance is the sum of the
+    pixels' noise variances over
+    their number squared, plus that of the background at the size of a cell, plus that of the bleed-through,
+    whose coefficients
     are known to a share `SignatureParams.bleed_error`. With a bleed-through matrix A
-    the markers are the weighted least squares solution ``x = S A' W r``, ``S = (A' W A)^-1``, W the inverse variances:
+    the markers are the weighted least squares solution ``x = S A' W r``, ``S = (A' W A)^-1``, W the inverse
+    variances:
     S is the covariance of the colour.
 
     Parameters
@@ -145,8 +152,8 @@ def _measure_frame(stack: Stack, labels: Labels, t: int, params: SignatureParams
     saturated = np.zeros(n, bool)
     counts = np.stack([stack.pixels[t, c][members.place] for c in channel], axis=1)  # (p, m)
     for j, c in enumerate(channel):
-        haze = surrounding_light(stack.pixels[t, c], labels, params.surroundings_um / pixel_um)
-        haze = members.total(haze[members.place], used) / n_used
+        light = surrounding_light(stack.pixels[t, c], labels, params.surroundings_um / pixel_um)
+        haze = members.total(light[members.place], used) / n_used
         raw[:, j] = members.total(counts[:, j], used) / n_used - haze
         variance[:, j] = members.total(stack.variance[t, c][members.place], used) / n_used**2
         variance[:, j] += background_variance(stack.pixels[t, c], stack.variance[t, c], labels, n_px)
@@ -160,7 +167,9 @@ def _measure_frame(stack: Stack, labels: Labels, t: int, params: SignatureParams
     signature, covariance = unmix(raw, variance + np.maximum(signature, 0) ** 2 @ (leak**2).T, mixing)
 
     table: dict[str, Any] = {"frame": np.full(n, t), "cell": members.cells}
-    for name, place, unit in zip(("z_um", "y_um", "x_um"), members.place, (z_um, pixel_um, pixel_um), strict=True):
+    for name, place, unit in zip(
+        ("z_um", "y_um", "x_um"), members.place, (z_um, pixel_um, pixel_um), strict=True
+    ):
         table[name] = members.total(place) / np.maximum(n_px, 1) * unit
     if volume:
         table["volume_um3"] = n_px * pixel_um**2 * z_um
@@ -180,7 +189,7 @@ def _measure_frame(stack: Stack, labels: Labels, t: int, params: SignatureParams
 
 
 def colour_columns(markers: tuple[str, ...], signature: Array, covariance: Array) -> dict[str, Array]:
-    """Columns of `tables.CELLS` that tell a colour: intensity, error, covariance, fractions, brightness, SNR."""
+    """Columns of `tables.CELLS` that tell a colour: intensity, error, fractions, brightness, SNR."""
     columns = {}
     for j, name in enumerate(markers):
         columns[name] = signature[:, j]
@@ -206,7 +215,8 @@ def surrounding_light(pixels: Any, labels: Labels, distance: float) -> NDArray[n
     pixels, labels
         Corrected counts and cells of one frame, shape (z, y, x).
     distance
-        Standard deviation of the weights, px. Where no gap is near, the light is taken to be less, down to none.
+        Standard deviation of the weights, px. Where no gap is near, the light is taken to be less, down to
+        none.
 
     Returns
     -------
@@ -223,7 +233,8 @@ def surrounding_light(pixels: Any, labels: Labels, distance: float) -> NDArray[n
         # a speck of debris is no haze
         value = np.where(gap, np.minimum(pixels[z], np.percentile(pixels[z][gap], 98)), 0).astype(np.float32)
         total, weight = (
-            cv2.GaussianBlur(image, (0, 0), distance).reshape(plane.shape) for image in (value, gap.astype(np.float32))
+            cv2.GaussianBlur(image, (0, 0), distance).reshape(plane.shape)
+            for image in (value, gap.astype(np.float32))
         )
         light[z] = np.maximum(total / (weight + 0.02), 0)
     return light
@@ -232,7 +243,8 @@ def surrounding_light(pixels: Any, labels: Labels, distance: float) -> NDArray[n
 def background_variance(pixels: Any, variance: Any, labels: Labels, n_px: Array) -> float:
     """Variance of what is left of the background, at the size of a typical cell, counts².
 
-    The mean over a cell-sized window of background differs from window to window by more than pixel noise explains; the excess
+    The mean over a cell-sized window of background differs from window to window by more than pixel noise
+    explains; the excess
     is what a cell's intensity cannot be sure of.
     """
     side = max(3, int(np.sqrt(np.median(n_px)))) if len(n_px) else 15
@@ -245,7 +257,9 @@ def background_variance(pixels: Any, variance: Any, labels: Labels, n_px: Array)
         full = share[grid] > 0.5
         if int(full.sum()) < 8:
             continue
-        mean = (cv2.blur(pixels[z] * away, (side, side)).reshape(away.shape)[grid] / np.maximum(share[grid], 1e-3))[full]
+        mean = (
+            cv2.blur(pixels[z] * away, (side, side)).reshape(away.shape)[grid] / np.maximum(share[grid], 1e-3)
+        )[full]
         spread = (1.4826 * np.median(np.abs(mean - np.median(mean)))) ** 2
         noise = np.median(variance[z][away > 0]) / (side**2 * float(share[grid][full].mean()))
         excess.append(max(0.0, spread - noise) + float(np.median(mean)) ** 2)
@@ -291,7 +305,8 @@ def _depth_in_cell(labels: Labels) -> NDArray[np.float32]:
 def _doublets(members: _Members, counts: Any, n_px: Array, params: SignatureParams) -> NDArray[np.bool_]:
     """Cells whose two halves hold two colours.
 
-    Pixels of a cell are parted by the sign of their colour along the axis of largest colour variance. Noise parts them
+    Pixels of a cell are parted by the sign of their colour along the axis of largest colour variance. Noise
+    parts them
     everywhere; two cells taken for one part them in space.
     """
     n, m = len(members.cells), counts.shape[1]
@@ -362,4 +377,6 @@ def _check(stack: Stack, labels: Labels) -> None:
     if stack.variance is None:
         raise DataError(f"{stack.source}: the noise of the stack is not known: call correct_stack first")
     if not 2 <= len(stack.markers) <= 7:
-        raise DataError(f"{stack.source}: {len(stack.markers)} markers ({', '.join(stack.markers)}): 2 to 7 are needed")
+        raise DataError(
+            f"{stack.source}: {len(stack.markers)} markers ({', '.join(stack.markers)}): 2 to 7 are needed"
+        )

@@ -31,7 +31,8 @@ class Stack:
     source
         Where the pixels came from, for messages.
     variance
-        Noise variance of each pixel in counts², same shape as `pixels`; None until `correct_stack` has been here.
+        Noise variance of each pixel in counts², same shape as `pixels`; None until `correct_stack` has been
+        here.
     gain
         Counts per photo-electron of each channel, shape (c,); None before correction.
     saturated
@@ -63,7 +64,9 @@ class Stack:
                 f"({', '.join(self.channels)}): give one name per channel"
             )
         if len(set(self.channels)) != len(self.channels):
-            raise DataError(f"{self.source}: channel names repeat ({', '.join(self.channels)}): make them unique")
+            raise DataError(
+                f"{self.source}: channel names repeat ({', '.join(self.channels)}): make them unique"
+            )
         for name in ("pixel_size_um", "z_step_um", "frame_interval_h"):
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and value > 0):

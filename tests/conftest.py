@@ -2,8 +2,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from rgbtrack import CorrectParams, Stack, correct_stack, simulate_scene
-from rgbtrack.simulate import Scene
+from rgbtrack import CorrectParams, Stack, correct_stack, run, simulate_experiment, simulate_scene
+from rgbtrack.simulate import PRESETS, Scene
 
 MARKERS = {"red": "mCherry", "green": "Venus", "blue": "Cerulean"}
 
@@ -42,3 +42,20 @@ def corrected():
 def sparse(corrected) -> Corrected:
     """A sparse, bright field of RGB-marked cells."""
     return corrected("sparse", seed=3)
+
+
+@pytest.fixture(scope="session")
+def small_experiment(tmp_path_factory):
+    """A simulated experiment of eight small images, to be copied before it is changed."""
+    folder = tmp_path_factory.mktemp("experiments") / "small"
+    params = PRESETS["sample"].model_copy(update={"size_px": 160, "n_clones": 4, "packing": 0.35})
+    simulate_experiment(folder, params, subjects=2, timepoints=(0, 7), seed=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(small_experiment, tmp_path_factory):
+    """Results of the small experiment, to be copied before they are changed."""
+    results = tmp_path_factory.mktemp("results") / "results"
+    run(small_experiment, results, workers=1)
+    return results

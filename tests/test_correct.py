@@ -24,7 +24,9 @@ def blobs(shape=(320, 320), n=40, peak=150, background=5.0, seed=0):
 
 
 def stack_of(counts, **keys):
-    return Stack(np.asarray(counts)[None, :, None], tuple("abcdefg"[: len(counts)]), pixel_size_um=0.65, **keys)
+    return Stack(
+        np.asarray(counts)[None, :, None], tuple("abcdefg"[: len(counts)]), pixel_size_um=0.65, **keys
+    )
 
 
 @pytest.mark.parametrize(("gain", "read"), [(2.0, 1.5), (0.5, 3.0), (10.0, 1.0)])

@@ -20,7 +20,7 @@ def test_zeros_are_counted_and_unassigned_cells_are_not():
     CLONE_SIZES.check(sizes)
     assert len(sizes) == 3 * 2
     n = sizes.set_index(["clone", "subject"])["n_cells"]
-    assert n["m1" == n.index.get_level_values("subject")].to_list() == [2, 1, 0]
+    assert n[n.index.get_level_values("subject") == "m1"].to_list() == [2, 1, 0]
     assert sizes.groupby("subject")["fraction"].sum().to_list() == pytest.approx([1, 1])
     assert sizes.loc[sizes["subject"] == "m1", "fraction"].to_list() == pytest.approx([2 / 3, 1 / 3, 0])
 

@@ -99,7 +99,9 @@ def scored(tmp_path):
     true = square((5, 5), 3) + square((5, 25), 4) + square((25, 5), 5)
     write_labels(results / "labels" / "a.tif", found[None, None])
     write_labels(truth / "labels" / "a.tif", true[None, None])
-    cells = pd.DataFrame({"image_id": "a", "frame": 0, "cell": [1, 2], "clone": [1, 1], "clone_probability": 0.9})
+    cells = pd.DataFrame(
+        {"image_id": "a", "frame": 0, "cell": [1, 2], "clone": [1, 1], "clone_probability": 0.9}
+    )
     write_table(results / "cells.parquet", cells.astype({"clone": "Int64"}))
     known = pd.DataFrame({"image_id": "a", "frame": 0, "cell": [3, 4, 5], "clone": [6, None, 6]})
     write_table(truth / "cells.csv", known.astype({"clone": "Int64"}))

@@ -1,5 +1,7 @@
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import pytest
 from rgbtrack import DataError, clone_sizes
 from rgbtrack.files import write_labels, write_table
 from rgbtrack.report import ReportParams, write_report
+from rgbtrack.report.pictures import images_shown
+from rgbtrack.report.words import count, percent, share
 
 SIDE = 96
 GRID = 8
@@ -76,8 +80,10 @@ def make_results(
         else pd.DataFrame({"image_id": [], "frame": [], "cell": []})
     )
     samples = pd.DataFrame(sheet, columns=["image_id", "subject", "treatment", "timepoint", "site"])
+    samples = samples.astype({"subject": "str", "treatment": "str", "timepoint": "float", "site": "str"})
     if not len(cells):
-        cells = cells.assign(**{name: [] for name in ("clone", *samples.columns[1:])})
+        cells = cells.assign(clone=pd.array([], "Int64"), timepoint=pd.Series(dtype="float"))
+        cells = cells.assign(**{name: pd.Series(dtype="str") for name in ("subject", "treatment", "site")})
     write_table(folder / "cells.parquet", cells)
     sizes = clone_sizes(cells, samples=samples)
     write_table(folder / "clone_sizes.csv", sizes)
@@ -174,3 +180,191 @@ def text_of(page: Path) -> str:
     """Words of a page, without its pictures and tags."""
     html = re.sub(r"<style>.*?</style>", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     return " ".join(re.sub(r"<[^>]*>", " ", html).split())
+
+
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory):
+    """An experiment with a failed image, an empty one and HTML in its names."""
+    folder = make_results(
+        tmp_path_factory.mktemp("reported"),
+        treatments=("vehicle", "<b>drug</b>"),
+        timepoints=(0, 7),
+        n_clones=7,
+        empty=["bdrugb_1_7_primary"],
+        failed={"m9": "m9.tif: not a TIFF: <script>alert(1)</script>"},
+        name="<script>alert(0)</script> & co",
+    )
+    return write_report(folder)
+
+
+def test_report_is_one_file_without_script_or_links(reported):
+    html = reported.read_text(encoding="utf-8")
+    assert "<script" not in html
+    assert "<b>drug" not in html
+    assert "&lt;script&gt;alert(0)&lt;/script&gt; &amp; co" in html
+    assert not re.findall(r'(?:src|href)="(?!data:)', html)
+    assert not re.findall(r"https?://", html)
+    assert "default-src 'none'" in html
+
+
+def test_report_says_what_came_out_and_what_to_know(reported):
+    words = text_of(reported)
+    assert "704 cells in 12 images, in 7 clones;" in words
+    assert "1 image of 13 could not be processed." in words
+    assert "m9.tif: not a TIFF" in words
+    assert "No cells were found in 1 image." in words
+    assert "may each hold more than one founder" in words
+    assert "one marker only" in words
+    assert "vehicle_0_0_primary: red × 1.40" in words
+    assert "No cell was assigned in 1 sample" in words
+    assert "red = protein 0" in words
+    assert "[segment]" in words
+    for title in ("Clone sizes", "Clones", "Images", "How to read this", "What was run", "Files"):
+        assert title in words
+
+
+def test_report_writes_its_figures_and_leaves_nothing_half_written(reported):
+    figures = reported.parent / "figures"
+    for name in ("stacked_fractions", "fraction_dots", "cell_numbers", "ternary", "snr_per_image"):
+        assert (figures / f"{name}.svg").stat().st_size
+        assert (figures / f"{name}.png").stat().st_size
+    assert (figures / "clone_map_vehicle_0_0_primary.png").is_file()
+    assert not list(reported.parent.rglob(".*"))
+
+
+def test_every_image_has_its_pictures_and_its_row(reported):
+    html = reported.read_text(encoding="utf-8")
+    assert html.count('class="pair"') == 12
+    assert html.count('class="map"') == 12
+    assert html.count("data:image/svg+xml") == 6
+
+
+def test_same_results_give_the_same_bytes(tmp_path):
+    folder = make_results(tmp_path, treatments=("vehicle",), subjects=1, timepoints=(0,), n_clones=3)
+    content = []
+    for _ in range(2):
+        page = write_report(folder)
+        files = [page, *sorted((folder / "figures").iterdir())]
+        content.append([path.read_bytes() for path in files])
+    assert content[0] == content[1]
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        ({"treatments": ("vehicle",), "subjects": 1}, "Fewer than three subjects"),
+        ({"markers": ("red", "green")}, "All cells in the space of their marker shares"),
+        ({"markers": ("red", "green", "blue", "far_red", "yellow")}, "far_red (counts)"),
+        ({"n_clones": 0}, "No clone was found"),
+        ({"treatments": ()}, "0 cells in 0 images."),
+        ({"treatments": (), "failed": {"m1": "m1.tif: empty file"}}, "1 image of 1 could not be processed."),
+        ({"empty": ["vehicle_0_0_primary", "drug_0_0_primary"]}, "No cell was found in any image."),
+        ({"sites": ("primary", "liver")}, "Site: liver."),
+        ({"treatments": [f"dose {k}" for k in range(9)]}, "dose 8: 1 subject"),
+    ],
+    ids=str,
+)
+def test_odd_results_give_a_sensible_report(tmp_path, case, expected):
+    page = write_report(make_results(tmp_path, **{"subjects": 1, "timepoints": (0,), "n_clones": 3, **case}))
+    html = page.read_text(encoding="utf-8")
+    assert expected in text_of(page) or f'alt="{expected}' in html
+    assert "nan" not in text_of(page).lower().split()
+
+
+def test_a_palette_by_subject_is_shown_by_subject(tmp_path):
+    make_results(tmp_path, subjects=2, timepoints=(0,), n_clones=3)
+    run = json.loads((tmp_path / "run.json").read_text())
+    run["configuration"]["clones"]["palette"] = "subject"
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    assert "over time, by subject" in text_of(write_report(tmp_path))
+
+
+def test_many_clones_are_cut_with_a_pointer_to_the_table(tmp_path):
+    make_results(tmp_path, treatments=("vehicle",), subjects=1, timepoints=(0,), n_clones=9)
+    page = write_report(tmp_path, ReportParams(max_clones=4, title="Mine"))
+    assert "The 4 largest of 9 clones; all are in clones.csv." in text_of(page)
+    assert "<h1>Mine</h1>" in page.read_text(encoding="utf-8")
+
+
+def test_many_images_show_the_first_and_the_worst():
+    images = pd.DataFrame(
+        {"image_id": [f"i{k:03}" for k in range(100)], "status": "done", "unassigned": 0.1, "snr": 20.0}
+    )
+    images.loc[90, "unassigned"] = 0.9
+    images.loc[95, ["unassigned", "snr"]] = np.nan
+    images.loc[3, "status"] = "failed"
+    shown = images_shown(images, 6)
+    assert len(shown) == 6
+    assert {"i000", "i001", "i090", "i095"} <= set(shown)
+    assert "i003" not in shown
+    assert len(images_shown(images[:60], 6)) == 59
+
+
+def test_missing_pictures_are_said_not_fatal(tmp_path):
+    make_results(tmp_path, treatments=("vehicle",), subjects=1, timepoints=(0,), n_clones=2)
+    for path in [*(tmp_path / "labels").iterdir(), *(tmp_path / "thumbnails").iterdir()]:
+        path.unlink()
+    words = text_of(write_report(tmp_path))
+    assert "no thumbnail" in words
+    assert "no labels" in words
+
+
+def test_missing_tables_are_named_with_the_command_to_run(tmp_path):
+    with pytest.raises(
+        DataError, match=r"lacks run.json, cells.parquet, clones.csv, clone_sizes.csv.*'rgbtrack run'"
+    ):
+        write_report(tmp_path)
+    make_results(tmp_path, treatments=("vehicle",), subjects=1, timepoints=(0,), n_clones=2)
+    (tmp_path / "clone_sizes.csv").unlink()
+    with pytest.raises(DataError, match=r"lacks clone_sizes.csv.*run 'rgbtrack dynamics'"):
+        write_report(tmp_path)
+    (tmp_path / "run.json").write_text("[]")
+    make_sizes = tmp_path / "clone_sizes.csv"
+    make_sizes.write_text(
+        "clone,subject,treatment,timepoint,site,n_cells,fraction,fraction_low,fraction_high\n"
+    )
+    with pytest.raises(DataError, match="does not tell of any run"):
+        write_report(tmp_path)
+
+
+def test_low_quality_is_put_into_words(tmp_path):
+    make_results(tmp_path, subjects=3, timepoints=(0,), n_clones=3)
+    run = json.loads((tmp_path / "run.json").read_text())
+    first, second = list(run["images"])[:2]
+    run["images"][first]["saturated_fraction"]["red"] = 0.04
+    run["images"][second]["warnings"] = ["no pixel size: taken as 1 um"]
+    run["warnings"] = ["the palette was fitted on half of the cells"]
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    cells = pd.read_parquet(tmp_path / "cells.parquet")
+    here = cells["image_id"] == first
+    cells.loc[here, "snr"] = 2.0
+    cells.loc[cells["image_id"] == second, "clone"] = pd.NA
+    write_table(tmp_path / "cells.parquet", cells)
+    words = text_of(write_report(tmp_path))
+    assert f"{first}: SNR 2.0" in words
+    assert f"{first}: 4.0 % of the red pixels" in words
+    assert "No pixel size: taken as 1 um (1 image)" in words
+    assert "The palette was fitted on half of the cells" in words
+    assert f"{second}: 100 % of 64" in words
+
+
+def test_settings_are_read_without_loading_figures():
+    code = (
+        "import sys, rgbtrack.report as r; r.ReportParams(); "
+        "print(*({'matplotlib', 'jinja2'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_numbers_in_words():
+    assert [share(x) for x in (0, 0.0001, 0.031, 0.42, 1, np.nan)] == [
+        "0 %",
+        "< 0.1 %",
+        "3.1 %",
+        "42 %",
+        "100 %",
+        "",
+    ]
+    assert [percent(x) for x in (0.001, 0.5, 0.999)] == ["< 1 %", "50 %", "> 99 %"]
+    assert [count(n, "image") for n in (0, 1, 1200)] == ["0 images", "1 image", "1,200 images"]

@@ -63,7 +63,9 @@ def test_the_diameter_is_estimated(sparse):
 
 def test_noise_units_have_unit_noise_at_any_brightness(corrected):
     for background in (3.0, 300.0):
-        params = SimulateParams(n_cells=0, debris=0, background=background, size_px=256, vignetting=0, gradient=0)
+        params = SimulateParams(
+            n_cells=0, debris=0, background=background, size_px=256, vignetting=0, gradient=0
+        )
         empty = corrected(params)
         spread = noise_units(empty.stack).std(axis=(1, 2, 3))
         assert spread == pytest.approx(np.ones(3), abs=0.15)
@@ -88,7 +90,10 @@ def test_channel_order_changes_nothing(sparse):
 
 def test_gain_changes_nothing_that_matters(sparse):
     louder = replace(
-        sparse.stack, pixels=3 * sparse.stack.pixels, variance=9 * sparse.stack.variance, gain=3 * sparse.stack.gain
+        sparse.stack,
+        pixels=3 * sparse.stack.pixels,
+        variance=9 * sparse.stack.variance,
+        gain=3 * sparse.stack.gain,
     )
     a, b = segment_cells(sparse.stack), segment_cells(louder)
     assert len(match_cells(a[0], b[0], 0.9)) >= 0.99 * a.max()

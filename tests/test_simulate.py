@@ -2,7 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rgbtrack import ParamError, SimulateParams, read_experiment, read_stack, simulate_experiment, simulate_scene
+from rgbtrack import (
+    ParamError,
+    SimulateParams,
+    read_experiment,
+    read_stack,
+    simulate_experiment,
+    simulate_scene,
+)
 from rgbtrack.files import read_labels, read_table
 from rgbtrack.simulate import CASES, PRESETS, simulate_founders
 

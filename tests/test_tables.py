@@ -6,7 +6,10 @@ from rgbtrack.tables import CELLS, CLONE_SIZES, markers_of
 
 
 def test_markers_of_keeps_column_order():
-    assert markers_of(pd.DataFrame(columns=["blue", "red", "blue_se", "red_se", "area_um2"])) == ("blue", "red")
+    assert markers_of(pd.DataFrame(columns=["blue", "red", "blue_se", "red_se", "area_um2"])) == (
+        "blue",
+        "red",
+    )
 
 
 def test_all_mistakes_at_once():

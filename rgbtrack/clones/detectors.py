@@ -19,7 +19,8 @@ class Drift(NamedTuple):
 class Detectors:
     """Log-gains (groups, d) and leaks (groups, d, d; target by source, diagonal 0) of each group.
 
-    A colour is read as ``diag(exp(gain)) (I - leak)^-1 x``. Where gains drift before unmixing, a fixed matrix takes off too much or
+    A colour is read as ``diag(exp(gain)) (I - leak)^-1 x``. Where gains drift before unmixing, a fixed
+    matrix takes off too much or
     too little bleed-through, by the same share in every cell of the session: that share is the leak.
     """
 
@@ -58,7 +59,9 @@ class Detectors:
 
     def cost(self, prior: Drift) -> float:
         """Log-prior, its sign turned."""
-        return float(0.5 * ((self.gains / prior.gain) ** 2).sum() + 0.5 * ((self.leaks / prior.leak) ** 2).sum())
+        return float(
+            0.5 * ((self.gains / prior.gain) ** 2).sum() + 0.5 * ((self.leaks / prior.leak) ** 2).sum()
+        )
 
     def in_units(self, unit: Floats) -> "Detectors":
         """Detectors of colours that are ``unit`` (d,) times as large."""
@@ -81,7 +84,8 @@ class Detectors:
         information, slope
             Of the log-gains, shapes (groups, d, d) and (groups, d).
         x, expected, weight
-            Colour of each cell as it reads, as its clone would have it, and the inverse variance of the difference, shapes (n, d).
+            Colour of each cell as it reads, as its clone would have it, and the inverse variance of the
+            difference, shapes (n, d).
         group
             Group of each cell, shape (n,).
         """

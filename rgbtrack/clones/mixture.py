@@ -35,7 +35,7 @@ class Cells:
 
 @dataclass(frozen=True)
 class Mixture:
-    """Clones (``mu`` (k, d), ``weight`` (k,)), shares of unmarked and junk, spread, detectors of each group."""
+    """Clones (``mu`` (k, d), ``weight`` (k,)), shares of unmarked and junk, spread, and detectors."""
 
     mu: Floats
     weight: Floats

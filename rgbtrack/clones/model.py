@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import logsumexp
-from scipy.stats import chi2
+from scipy.special import chdtri, logsumexp
 
 from rgbtrack.clones.detectors import Detectors
 from rgbtrack.clones.gmm import gaussian_likelihood
@@ -129,7 +128,9 @@ class CloneModel:
                 Spread(self.spread_colour, self.spread_brightness),
                 steps=3,
             )[0]
-            parts = np.column_stack([loglik + np.log(self.weights) + detectors.log_jacobian[group][:, None], parts])
+            parts = np.column_stack(
+                [loglik + np.log(self.weights) + detectors.log_jacobian[group][:, None], parts]
+            )
         result[signatures.measured] = np.exp(parts - logsumexp(parts, axis=1)[:, None])
         return result
 
@@ -137,10 +138,10 @@ class CloneModel:
         """Whether noise alone would often explain a cell."""
         s = signatures.s * self.error_scale[:, None] * self.error_scale
         solved = np.linalg.solve(s, signatures.x[:, :, None])[:, :, 0]
-        return np.asarray((signatures.x * solved).sum(axis=1) < chi2.isf(0.01, len(self.markers)))
+        return np.asarray((signatures.x * solved).sum(axis=1) < chdtri(len(self.markers), 0.01))
 
     def _detectors(self, table: pd.DataFrame) -> tuple[Detectors, Ints]:
-        """Return the detectors, and which of them each row was read with; an unknown group has not drifted."""
+        """Return the detectors, and which of them each row was read with; one unknown has not drifted."""
         d = len(self.markers)
         steady = Detectors.steady(1, d)
         if not self.gain_column or self.gain_column not in table.columns:

@@ -39,7 +39,8 @@ class ClonesParams(Params):
         0.02,
         gt=0,
         le=0.2,
-        description="how far bleed-through drifts from one image or batch to the next, as a share of the marker it comes from",
+        description="how far bleed-through drifts from one image or batch to the next, as a share of the "
+        "marker it comes from",
     )
     max_clones: int = Field(200, ge=1, le=2000, description="the largest number of clones looked for")
     min_cells: int = Field(3, ge=2, description="the fewest cells that make a clone (cells)")

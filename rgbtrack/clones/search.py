@@ -96,7 +96,12 @@ def start(cells: Cells, n_groups: int, params: ClonesParams, seed: int) -> Mixtu
     n, d = cells.x.shape
     marked = np.flatnonzero(cells.noise < cells.junk + 2)
     mixture = Mixture(
-        np.empty((0, d)), np.empty(0), max(1 - len(marked) / n, 0.01), 0.05, TYPICAL, Detectors.steady(n_groups, d)
+        np.empty((0, d)),
+        np.empty(0),
+        max(1 - len(marked) / n, 0.01),
+        0.05,
+        TYPICAL,
+        Detectors.steady(n_groups, d),
     )
     if len(marked) < params.min_cells:
         return mixture

@@ -133,7 +133,7 @@ def _process(task: ImageTask) -> dict[str, Any]:
     if measured or (segmented and not task.measure):
         return old
     start = time.perf_counter()
-    record = dict(old) if segmented else _new_record(inputs)
+    record = (dict(old) if segmented else _new_record(inputs)) | {"paths": [str(path) for path in task.paths]}
     labels, cells, corrected_first = [], [], None
     ready = task.labels_file if segmented else task.labels
     segment = task.segment
@@ -181,7 +181,10 @@ def _corrected_frames(task: ImageTask, stack: Stack) -> Iterator[tuple[int, Stac
     if task.flat_field is not None:
         flat = np.squeeze(read_stack(task.flat_field).frame(0).pixels)
     for t in range(stack.n_frames):
-        yield t, correct_stack(stack.frame(t), task.correct, bleed_through=task.bleed_through, flat_field=flat)
+        yield (
+            t,
+            correct_stack(stack.frame(t), task.correct, bleed_through=task.bleed_through, flat_field=flat),
+        )
 
 
 def _input_files(task: ImageTask) -> list[Path]:
@@ -219,7 +222,14 @@ def _old_record(task: ImageTask) -> dict[str, Any]:
 
 
 def _new_record(inputs: dict[str, str]) -> dict[str, Any]:
-    return {"status": "done", "error": None, "inputs": inputs, "n_cells": None, "rejected": {}, "warnings": []}
+    return {
+        "status": "done",
+        "error": None,
+        "inputs": inputs,
+        "n_cells": None,
+        "rejected": {},
+        "warnings": [],
+    }
 
 
 def _failure(task: ImageTask, error: str) -> dict[str, Any]:
@@ -247,6 +257,8 @@ def _quality(frame: Stack, stack: Stack) -> dict[str, Any]:
         "n_frames": stack.n_frames,
         "shape": list(stack.pixels.shape),
         "pixel_size_um": stack.pixel_size_um,
+        "z_step_um": stack.z_step_um,
+        "frame_interval_h": stack.frame_interval_h,
         "noise": noise,
         "background": background,
         "saturated_fraction": saturated,

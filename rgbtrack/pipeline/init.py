@@ -121,7 +121,7 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _fields(files: Sequence[Path]) -> list[tuple[Path, ...]]:
-    """Group files that are the channels of one field: names that differ in a last ``_C0``, ``_C1`` ... only."""
+    """Group files that are the channels of one field: names with another last ``_C0``, ``_C1`` ..."""
     groups: dict[tuple[Path, str], list[Path]] = {}
     for file in files:
         channel = re.fullmatch(r"(.+)[_\-. ](?:c|ch|channel)_?\d{1,2}", file_stem(file), re.IGNORECASE)

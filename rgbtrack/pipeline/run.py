@@ -2,24 +2,27 @@
 
 import datetime
 import platform
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
 import rgbtrack
 from rgbtrack.clones import assign_clones, describe_clones, fit_clones
 from rgbtrack.dynamics import clone_sizes
-from rgbtrack.errors import DataError, ParamError
+from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
 from rgbtrack.files import read_json, read_table, sha256, write_json, write_table
 from rgbtrack.pipeline.experiment import Experiment, read_experiment
 from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, forget_image, process_image, read_part
 from rgbtrack.pipeline.pool import available_workers, map_tasks
 from rgbtrack.report import write_report
+from rgbtrack.signature import colour_columns
 
 Step = Literal["segment", "measure", "clones", "dynamics", "report"]
 STEPS: tuple[Step, ...] = ("segment", "measure", "clones", "dynamics", "report")
@@ -56,7 +59,8 @@ def run(
 ) -> Outcome:
     """Run an experiment from images to report.
 
-    What a former run left and is up to date (same input bytes, settings and version) is not done again. An image that fails
+    What a former run left and is up to date (same input bytes, settings and version) is not done again. An
+    image that fails
     does not stop the others.
 
     Parameters
@@ -106,18 +110,15 @@ def run(
         _call_clones(experiment, results, records, overwrite)
         say("clones", 1, 1)
     if "dynamics" in steps:
-        cells = read_table(_need(results, "cells.parquet", "clones"))
-        done = experiment.samples["image_id"].isin(_done(records))
-        sizes = clone_sizes(cells, experiment.dynamics, samples=experiment.samples[done])
-        write_table(results / "clone_sizes.csv", sizes)
-    if experiment.correct.bleed_through != "none":
-        write_table(results / "bleed_through.csv", experiment.read_bleed_through().reset_index(names="detector"))
+        _count_clones(experiment, results, records, overwrite)
     description = _write_run_json(experiment, results, records, started)
     if "report" in steps:
         _need(results, "clone_sizes.csv", "dynamics")
         say("report", 0, 1)
         _write_report(experiment, results, records, overwrite)
         say("report", 1, 1)
+    for text in description["warnings"]:
+        warnings.warn(text, RgbtrackWarning, stacklevel=2)
     failed = {name: record["error"] for name, record in records.items() if record["status"] == "failed"}
     return Outcome(results, failed, description["counts"])
 
@@ -186,9 +187,7 @@ def _records(tasks: list[ImageTask]) -> dict[str, dict[str, Any]]:
     return records
 
 
-def _gather_cells(
-    experiment: Experiment, results: Path, records: dict[str, dict[str, Any]]
-) -> pd.DataFrame:
+def _gather_cells(experiment: Experiment, results: Path, records: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """All cells, with the sample sheet's columns."""
     done = _done(records)
     missing = [name for name in done if not (results / PARTS / f"{name}.parquet").exists()]
@@ -196,7 +195,9 @@ def _gather_cells(
         raise DataError(f"{', '.join(missing)} not measured in {results}: run 'rgbtrack measure' first")
     parts = [read_part(results, name) for name in done]
     if not parts:
-        parts = [pd.DataFrame({"image_id": [], "frame": [], "cell": []})]
+        markers = tuple(experiment.channels.markers)
+        none = colour_columns(markers, np.zeros((0, len(markers))), np.zeros((0, len(markers), len(markers))))
+        parts = [pd.DataFrame({"image_id": [], "frame": [], "cell": [], **none})]
     # empty tables have no types to speak of: they would turn numbers into objects
     cells = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     sheet = experiment.sheet_columns().astype({"image_id": "str"})
@@ -208,8 +209,11 @@ def _gather_cells(
 def _call_clones(
     experiment: Experiment, results: Path, records: dict[str, dict[str, Any]], overwrite: bool
 ) -> None:
-    """Write cells.parquet and clones.csv, unless they are up to date."""
+    """Write cells.parquet, clones.csv and bleed_through.csv, unless they are up to date."""
     written = [results / "cells.parquet", results / "clones.csv"]
+    matrix = experiment.read_bleed_through()
+    if matrix is not None:
+        written.append(results / "bleed_through.csv")
     key = content_key(
         [
             rgbtrack.__version__,
@@ -218,7 +222,7 @@ def _call_clones(
             experiment.sheet_columns().to_json(),
         ]
     )
-    with _step(results, "clones", key, written, overwrite) as told:
+    with _step(results, "clones", key, lambda _: written, overwrite) as told:
         if told is None:
             return
         cells = _gather_cells(experiment, results, records)
@@ -229,40 +233,63 @@ def _call_clones(
         told["gains"] = model.gains_table()
         write_table(written[0], cells)
         write_table(written[1], clones)
+        (results / "bleed_through.csv").unlink(missing_ok=True)
+        if matrix is not None:
+            write_table(written[2], matrix.reset_index(names="detector"))
+
+
+def _count_clones(
+    experiment: Experiment, results: Path, records: dict[str, dict[str, Any]], overwrite: bool
+) -> None:
+    """Write clone_sizes.csv, unless it is up to date."""
+    source = _need(results, "cells.parquet", "clones")
+    written = results / "clone_sizes.csv"
+    samples = experiment.samples[experiment.samples["image_id"].isin(_done(records))]
+    key = content_key(
+        [rgbtrack.__version__, experiment.dynamics.model_dump(), sha256(source), samples.to_json()]
+    )
+    with _step(results, "dynamics", key, lambda _: [written], overwrite) as told:
+        if told is not None:
+            write_table(written, clone_sizes(read_table(source), experiment.dynamics, samples=samples))
 
 
 @contextmanager
 def _step(
-    results: Path, name: str, key: str, written: Sequence[Path], overwrite: bool
+    results: Path, name: str, key: str, written: Callable[[Path], list[Path]], overwrite: bool
 ) -> Iterator[dict[str, Any] | None]:
-    """Yield None where the step's files are those of a former run with the same key, else a dict to tell into.
+    """Yield None where the step's files are those of a former run of that key, else a dict to tell into.
 
     The step's own note vouches for its files: it goes first and comes back last.
     """
     note = results / PARTS / f"{name}.step"
     if not overwrite and note.exists():
         old = read_json(note)
-        if old["key"] == key and old["written"] == [sha256(p) if p.exists() else None for p in written]:
+        if old["key"] == key and old["written"] == [
+            sha256(p) if p.exists() else None for p in written(results)
+        ]:
             yield None
             return
     note.unlink(missing_ok=True)
     told: dict[str, Any] = {}
-    yield told
-    write_json(note, {"key": key, "written": [sha256(path) for path in written], "told": told})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RgbtrackWarning)
+        yield told
+    told["warnings"] = [str(item.message) for item in caught if issubclass(item.category, RgbtrackWarning)]
+    write_json(note, {"key": key, "written": [sha256(path) for path in written(results)], "told": told})
 
 
 def _write_run_json(
     experiment: Experiment, results: Path, records: dict[str, dict[str, Any]], started: str
 ) -> dict[str, Any]:
     """Tell what was run, on what, and what came of it."""
-    note = results / PARTS / "clones.step"
-    told = read_json(note)["told"] if note.exists() else {}
+    notes = [results / PARTS / f"{name}.step" for name in ("clones", "dynamics")]
+    told = [read_json(note)["told"] if note.exists() else {} for note in notes]
     counts: dict[str, Any] = {
         "images": len(records),
         "failed": len(records) - len(_done(records)),
         "cells": sum(record["n_cells"] or 0 for record in records.values()),
     }
-    if note.exists():
+    if notes[0].exists():
         cells = read_table(results / "cells.parquet")
         counts |= {
             "assigned": int(cells["clone"].notna().sum()),
@@ -280,8 +307,8 @@ def _write_run_json(
         "finished": _now(),
         "images": records,
         "counts": counts,
-        "gains": told.get("gains", {}),
-        "warnings": [],
+        "gains": told[0].get("gains", {}),
+        "warnings": [text for step in told for text in step.get("warnings", [])],
     }
     write_json(results / "run.json", description)
     return description
@@ -292,9 +319,13 @@ def _write_report(experiment: Experiment, results: Path, records: dict[str, Any]
     key = content_key(
         [rgbtrack.__version__, experiment.configuration(), records, [sha256(path) for path in tables]]
     )
-    with _step(results, "report", key, [results / "report.html"], overwrite) as told:
+    with _step(results, "report", key, _report_files, overwrite) as told:
         if told is not None:
             write_report(results, experiment.report)
+
+
+def _report_files(results: Path) -> list[Path]:
+    return [results / "report.html", *sorted((results / "figures").glob("*"))]
 
 
 def _forget_others(results: Path, current: set[str]) -> None:
@@ -318,7 +349,8 @@ def _prepare(results: Path, overwrite: bool) -> None:
     ours = (results / "run.json").exists() or (results / PARTS).exists()
     if results.exists() and not ours and not overwrite and any(results.iterdir()):
         raise ParamError(
-            f"--out {results} is a folder that holds other files: give a new one, or --overwrite to write into it"
+            f"--out {results} is a folder that holds other files: give a new one, or --overwrite to "
+            f"write into it"
         )
     try:
         (results / PARTS).mkdir(parents=True, exist_ok=True)

@@ -15,8 +15,13 @@ COLOURS = ((1, 0, 0), (0, 1, 0), (0, 0.35, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1), 
 
 
 def write_thumbnail(path: Path, stack: Stack) -> None:
-    """Write the first frame of a corrected stack, maximum over z, as an RGB PNG."""
-    image = composite(np.asarray(stack.pixels[0, : len(stack.markers)]).max(axis=1))
+    """Write the first frame of a corrected stack, maximum over z, bleed-through undone, as an RGB PNG."""
+    markers = list(stack.markers)
+    planes = np.asarray(stack.pixels[0, [stack.channels.index(name) for name in markers]]).max(axis=1)
+    if stack.bleed_through is not None:
+        mixing = stack.bleed_through.loc[markers, markers].to_numpy(float)
+        planes = np.einsum("md,dyx->myx", np.linalg.inv(mixing), planes).astype(np.float32)
+    image = composite(planes)
     ok, png = cv2.imencode(".png", image[..., ::-1])
     if ok:
         write_atomically(path, lambda temporary: temporary.write_bytes(png.tobytes()))
@@ -25,7 +30,8 @@ def write_thumbnail(path: Path, stack: Stack) -> None:
 def composite(planes: NDArray[np.float32]) -> NDArray[np.uint8]:
     """RGB picture, shape (y, x, 3), of marker planes (c, y, x).
 
-    Each marker is scaled to its own 99.5th percentile of what stands above nothing; a square root keeps dim cells in view.
+    Each marker is scaled to its own 99.5th percentile of what stands above nothing; a square root keeps dim
+    cells in view.
     """
     shrink = max(1.0, max(planes.shape[1:]) / LONGEST_PX)
     size = tuple(max(1, round(n / shrink)) for n in planes.shape[:0:-1])  # (x, y)

@@ -89,7 +89,7 @@ def stacked_fractions(
         pooled = sizes["clone"].nunique() - len(order)
         if pooled:
             handles.append(
-                Patch(facecolor=hex_of(OTHER), edgecolor=INK, linewidth=0.5, label=f"{pooled} others")
+                Patch(facecolor=hex_of(OTHER), edgecolor=INK, linewidth=0.5, label=f"{pooled} smaller")
             )
         figure.legend(
             handles=handles, loc="outside right upper", title="clone", ncols=1 + (len(handles) > 11 * rows)
@@ -180,7 +180,8 @@ def cell_numbers(sizes: pd.DataFrame, *, first: str | None = None) -> Figure:
         for axes, site in zip(grid, sites, strict=True):
             treatments = _in_order(total["treatment"], first)
             _dots(axes, total[total["site"] == site], first, "n_cells", treatments)
-            axes.set_title(wrap(site))
+            if len(sites) > 1:
+                axes.set_title(wrap(site))
         _finish(figure, grid, total, first, "assigned cells")
     return figure
 
@@ -245,7 +246,7 @@ def _dots(axes: Any, sizes: pd.DataFrame, first: str | None, value: str, treatme
     else:
         axes.set_xticks(range(len(treatments)), [wrap(name, 12) for name in treatments])
         axes.set_xlim(-0.6, len(treatments) - 0.4)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.04 * max(axes.get_ylim()[1], 1e-3))
     axes.grid(axis="y")
 
 

@@ -78,7 +78,7 @@ def _triangle(
     colours: dict[int, Any],
     markers: Sequence[str],
 ) -> Figure:
-    figure = new_figure(6.4, 5.9)
+    figure = new_figure(6.6, 5.7)
     axes = figure.add_subplot()
     axes.set_aspect("equal")
     axes.set_axis_off()
@@ -100,7 +100,7 @@ def _triangle(
         axes.text(
             corner[0] + dx, corner[1] + dy, f"100 % {name}", ha=ha, va=va, fontweight="bold", fontsize=10
         )
-        axes.plot(*corner, "o", markersize=8, color=hex_of(colour), markeredgecolor=INK, zorder=6)
+        axes.plot(*corner, "o", markersize=8, color=hex_of(colour), markeredgecolor=INK, zorder=4)
     points = shares @ corners
     axes.scatter(
         points[:, 0],
@@ -113,7 +113,7 @@ def _triangle(
         rasterized=True,
     )
     _number_clones(axes, means @ corners, clones, colours)
-    axes.set(xlim=(-0.12, 1.12), ylim=(-0.14, HEIGHT + 0.1))
+    axes.set(xlim=(-0.12, 1.12), ylim=(-0.1, HEIGHT + 0.08))
     return figure
 
 
@@ -220,7 +220,7 @@ def _number_clones(axes: Any, places: NDArray[Any], clones: pd.DataFrame, colour
 
 
 def _note(axes: Any, n: int, step: int, clone: pd.Series) -> None:
-    text = f"{n:,} cells" if step == 1 else f"every {step}th of {n:,} cells"
+    text = f"{n:,} cells" if step == 1 else f"one in {step} of {n:,} cells"
     if clone.isna().any():
         text += f"; grey: {int(clone.isna().sum()):,} unassigned"
     axes.set_title(text, fontsize=9, fontweight="normal")

@@ -16,7 +16,7 @@ INK = "#22252b"
 FAINT = "#d9dce1"
 DARK = "#14161a"
 """Behind clone colours, as behind the cells themselves: yellow does not show on white."""
-RASTER_DPI = 200
+RASTER_DPI = 150
 
 _STYLE: dict[str, Any] = {
     "font.family": "sans-serif",

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import matplotlib.image
 import numpy as np
 import pandas as pd
@@ -106,7 +107,7 @@ def image_pictures(results: Results, colours: dict[int, Any], params: ReportPara
         pictures.append(
             {
                 "image_id": image_id,
-                "thumbnail": data_uri(thumbnail.read_bytes(), "png") if thumbnail.is_file() else None,
+                "thumbnail": _thumbnail_uri(thumbnail, params.picture_px) if thumbnail.is_file() else None,
                 "map": data_uri(painted, "png") if painted else None,
             }
         )
@@ -138,6 +139,18 @@ def png_bytes(picture: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     matplotlib.image.imsave(buffer, picture, format="png", metadata={"Software": "rgbtrack"})
     return buffer.getvalue()
+
+
+def _thumbnail_uri(path: Path, longest: int) -> str:
+    """Embed a thumbnail as JPEG: noise makes its PNG ten times as large."""
+    content = path.read_bytes()
+    picture = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        return data_uri(content, "png")
+    shrink = min(1.0, longest / max(picture.shape[:2]))
+    size = (max(1, round(picture.shape[1] * shrink)), max(1, round(picture.shape[0] * shrink)))
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return data_uri(bytes(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 90])[1]), "jpeg")
 
 
 def _write_bytes(path: Path, content: bytes) -> None:

@@ -112,7 +112,7 @@ def _samples(results: Results) -> dict[str, list[str]]:
             for value in sorted(sizes[name].unique(), key=lambda value: (value != results.control, value))
         ]
         for name, words in names.items()
-        if name in sizes.columns and len(sizes)
+        if name in sizes.columns and len(sizes) and set(sizes[name]) != {"primary"}
     }
 
 
@@ -153,4 +153,5 @@ def _plain(value: Any) -> str:
 
 
 def _number(value: Any, digits: int = 0) -> str:
-    return "" if value is None or pd.isna(value) else f"{value:,.{digits}f}"
+    # adding zero turns -0 into 0
+    return "" if value is None or pd.isna(value) else f"{round(float(value), digits) + 0.0:,.{digits}f}"

@@ -24,7 +24,7 @@ class Bodies:
 
 
 def place_cells(params: SimulateParams, rng: np.random.Generator) -> Array:
-    """Centres (n, 3) in um: z, y, x; crowded fields are evened out so that cells touch rather than overlap."""
+    """Centres (n, 3) in um: z, y, x; crowded fields are evened out: cells touch, they do not overlap."""
     side = params.size_px * params.pixel_size_um
     depth = params.n_slices * params.z_step_um if params.n_slices > 1 else 0.0
     size = np.array([depth, side, side])
@@ -47,7 +47,9 @@ def place_cells(params: SimulateParams, rng: np.random.Generator) -> Array:
         length = np.maximum(np.linalg.norm(between, axis=1, keepdims=True), 1e-6)
         push = 0.25 * (params.diameter_um * 1.05 - length) * between / length
         for axis in range(3):
-            centres[:, axis] += np.bincount(pairs[:, 0], push[:, axis], n) - np.bincount(pairs[:, 1], push[:, axis], n)
+            centres[:, axis] += np.bincount(pairs[:, 0], push[:, axis], n) - np.bincount(
+                pairs[:, 1], push[:, axis], n
+            )
         centres = np.clip(centres, 0, size)
     return centres
 
@@ -62,7 +64,9 @@ def shape_cells(n: int, params: SimulateParams, rng: np.random.Generator) -> Bod
     return Bodies(radii, rng.uniform(0, np.pi, n), wobble)
 
 
-def draw_labels(centres: Array, bodies: Bodies, params: SimulateParams) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
+def draw_labels(
+    centres: Array, bodies: Bodies, params: SimulateParams
+) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
     """Labels (z, y, x), and how far out in its cell each pixel lies: 0 at the centre, 1 on the outline.
 
     Where cells press on each other each pixel goes to the cell it lies deepest in.
@@ -115,7 +119,9 @@ def _one_piece(labels: NDArray[np.uint32]) -> NDArray[np.uint32]:
     return labels
 
 
-def draw_clones(centres: Array, shares: Array, params: SimulateParams, rng: np.random.Generator) -> NDArray[np.int64]:
+def draw_clones(
+    centres: Array, shares: Array, params: SimulateParams, rng: np.random.Generator
+) -> NDArray[np.int64]:
     """Clone of each cell, from 1; 0 for an unmarked cell.
 
     Each clone has a smooth random field over the image; a cell's clone follows its share and its field.
@@ -132,7 +138,7 @@ def draw_clones(centres: Array, shares: Array, params: SimulateParams, rng: np.r
 def draw_expression(
     clone: NDArray[np.int64], founders: pd.DataFrame, params: SimulateParams, rng: np.random.Generator
 ) -> Array:
-    """Expression of each marker in each cell, shape (n, m), in units of a typical founder's brightest marker."""
+    """Expression of each marker in each cell, shape (n, m), in units of a typical founder's brightest."""
     colours = np.vstack([np.zeros(len(params.markers)), founders[list(params.markers)].to_numpy(float)])
     n, m = len(clone), len(params.markers)
     shared = rng.normal(0, params.brightness_sd, (n, 1))

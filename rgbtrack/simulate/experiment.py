@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,8 +35,10 @@ def simulate_experiment(
 ) -> Path:
     """Make an experiment with planted clones, ready to run.
 
-    Animals of both arms get cells from one pool of founders. Shares differ between animals by a Dirichlet draw, each clone grows at
-    its own rate, and some clones respond to the treatment. Each timepoint is one imaging session with detector gains of its own.
+    Animals of both arms get cells from one pool of founders. Shares differ between animals by a Dirichlet
+    draw, each clone grows at
+    its own rate, and some clones respond to the treatment. Each timepoint is one imaging session with
+    detector gains of its own.
 
     Parameters
     ----------
@@ -48,7 +51,8 @@ def simulate_experiment(
     timepoints
         Days.
     effect
-        By how many times the treatment raises the odds of a responding clone by the last timepoint; 1 is no effect.
+        By how many times the treatment raises the odds of a responding clone by the last timepoint; 1 is no
+        effect.
     responders
         Share of clones that respond.
     growth_sd
@@ -65,7 +69,8 @@ def simulate_experiment(
     Returns
     -------
     path
-        ``experiment.toml``. Beside it ``samples.csv``, ``bleed.csv``, ``images/`` and ``truth/``: ``cells.csv``, ``founders.csv``,
+        ``experiment.toml``. Beside it ``samples.csv``, ``bleed.csv``, ``images/`` and ``truth/``:
+        ``cells.csv``, ``founders.csv``,
         ``clone_sizes.csv`` and ``labels/``.
 
     Raises
@@ -100,7 +105,7 @@ def simulate_experiment(
                 )
                 _write_image(folder / "images" / f"{image_id}.ome.tif", scene)
                 write_labels(folder / "truth" / "labels" / f"{image_id}.tif", scene.labels)
-                row = {"subject": subject, "treatment": treatment, "timepoint": day}
+                row: dict[str, Any] = {"subject": subject, "treatment": treatment, "timepoint": day}
                 rows.append({"image": f"images/{image_id}.ome.tif", **row, "batch": f"session_d{day:g}"})
                 cells.append(scene.cells.assign(image_id=image_id, **row))
                 sizes.append(founders[["clone"]].assign(**row, site="primary", true_share=share))
@@ -134,7 +139,13 @@ def _write_image(path: Path, scene: Scene) -> None:
 
     def write(part: Path) -> None:
         tifffile.imwrite(
-            part, stack.pixels, ome=True, metadata=metadata, photometric="minisblack", compression="zlib", predictor=True
+            part,
+            stack.pixels,
+            ome=True,
+            metadata=metadata,
+            photometric="minisblack",
+            compression="zlib",
+            predictor=True,
         )
 
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,11 @@ def bleed_through_matrix(params: SimulateParams) -> pd.DataFrame:
 
 
 def photons_of(
-    expression: NDArray[np.float32], matrix: Array, frame: int, params: SimulateParams, rng: np.random.Generator
+    expression: NDArray[np.float32],
+    matrix: Array,
+    frame: int,
+    params: SimulateParams,
+    rng: np.random.Generator,
 ) -> NDArray[np.float32]:
     """Expected photons in each detector, shape (m, z, y, x), from expression of the same shape."""
     m, depth = expression.shape[:2]
@@ -49,7 +53,9 @@ def photons_of(
     for d in range(m):
         planes = light[d]
         if depth > 1:
-            planes = ndi.gaussian_filter1d(planes, Z_FWHM_UM[params.optics] / 2.355 / params.z_step_um, axis=0)
+            planes = ndi.gaussian_filter1d(
+                planes, Z_FWHM_UM[params.optics] / 2.355 / params.z_step_um, axis=0
+            )
         if params.attenuation_um is not None:
             fade = params.attenuation_um * (2 - d / max(1, m - 1))
             planes = planes * np.exp(-z / fade)[:, None, None]
@@ -64,7 +70,9 @@ def photons_of(
     return (light * _vignette(params) * gains[:, None, None, None]).astype(np.float32)
 
 
-def detect(photons: NDArray[np.float32], params: SimulateParams, rng: np.random.Generator) -> NDArray[np.uint16]:
+def detect(
+    photons: NDArray[np.float32], params: SimulateParams, rng: np.random.Generator
+) -> NDArray[np.uint16]:
     """Counts: shot noise, the detector's own noise, its offset and its limit."""
     excess = params.excess_noise**2
     electrons = rng.poisson(photons / excess).astype(np.float32) * excess

@@ -32,9 +32,13 @@ class SimulateParams(Params):
     diameter_um: float = Field(14.0, gt=0, description="mean cell diameter, um")
     diameter_cv: float = Field(0.2, ge=0, lt=1, description="spread of diameters, share of the mean")
     patchiness: float = Field(1.5, ge=0, description="how far clones keep together; 0: mixed")
-    brightness_sd: float = Field(0.4, ge=0, description="ln sd of brightness within a clone, shared by all markers")
+    brightness_sd: float = Field(
+        0.4, ge=0, description="ln sd of brightness within a clone, shared by all markers"
+    )
     colour_sd: float = Field(0.1, ge=0, description="ln sd of each marker within a clone")
-    silenced: float = Field(0.0, ge=0, le=1, description="share of cells of the first clone that lost a marker")
+    silenced: float = Field(
+        0.0, ge=0, le=1, description="share of cells of the first clone that lost a marker"
+    )
     step_um: float = Field(2.0, ge=0, description="sd of a cell's step from frame to frame, um")
     # field
     size_px: int = Field(512, ge=4, description="height and width, px")
@@ -46,16 +50,24 @@ class SimulateParams(Params):
     nucleus: bool = Field(False, description="add a channel of a nuclear stain, named DAPI")
     # light
     photons: float = Field(1000.0, ge=0, description="photons a pixel at the peak of a typical clone")
-    optics: Literal["widefield", "confocal"] = Field("widefield", description="bleed-through, haze and depth of focus")
-    background: float = Field(4.0, ge=0, description="background photons a pixel in the last marker's detector")
+    optics: Literal["widefield", "confocal"] = Field(
+        "widefield", description="bleed-through, haze and depth of focus"
+    )
+    background: float = Field(
+        4.0, ge=0, description="background photons a pixel in the last marker's detector"
+    )
     gradient: float = Field(0.2, ge=0, lt=1, description="background gradient across the field")
     vignetting: float = Field(0.2, ge=0, lt=1, description="light lost in the corners")
     debris: float = Field(0.01, ge=0, description="bright autofluorescent specks per cell")
     attenuation_um: float | None = Field(
-        None, gt=0, description="depth at which the last marker has faded to 1/e; the first fades at twice that depth"
+        None,
+        gt=0,
+        description="depth at which the last marker has faded to 1/e; the first fades at twice that depth",
     )
     bleaching: float = Field(0.0, ge=0, lt=1, description="share of light lost from frame to frame")
-    gains: tuple[float, ...] | None = Field(None, description="detector gains of this session, one per marker")
+    gains: tuple[float, ...] | None = Field(
+        None, description="detector gains of this session, one per marker"
+    )
     # detector
     offset: float = Field(100.0, ge=0, description="counts without light")
     counts_per_photon: float = Field(2.0, gt=0, description="detector gain")
@@ -74,7 +86,9 @@ class SimulateParams(Params):
         if self.gains is not None and len(self.gains) != n:
             problems.append(f"gains are {self.gains}: give {n}, one per marker")
         if self.shares is not None and len(self.shares) != self.number_of_clones:
-            problems.append(f"shares are {len(self.shares)} numbers for {self.number_of_clones} clones: give one each")
+            problems.append(
+                f"shares are {len(self.shares)} numbers for {self.number_of_clones} clones: give one each"
+            )
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -91,7 +105,14 @@ PRESETS: dict[str, SimulateParams] = {
     "dim_crowded": SimulateParams(packing=0.8, photons=120, patchiness=0.5),
     "confluent": SimulateParams(packing=0.95, photons=500, patchiness=0.5),
     "confocal": SimulateParams(
-        packing=0.5, photons=80, optics="confocal", counts_per_photon=12, excess_noise=1.3, offset=40, read_noise=0.5, bits=12
+        packing=0.5,
+        photons=80,
+        optics="confocal",
+        counts_per_photon=12,
+        excess_noise=1.3,
+        offset=40,
+        read_noise=0.5,
+        bits=12,
     ),
     "volume": SimulateParams(
         packing=0.2, size_px=192, n_slices=16, photons=400, optics="confocal", attenuation_um=60

@@ -7,7 +7,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-from rgbtrack.simulate.cells import Bodies, draw_clones, draw_expression, draw_labels, place_cells, shape_cells
+from rgbtrack.simulate.cells import (
+    Bodies,
+    draw_clones,
+    draw_expression,
+    draw_labels,
+    place_cells,
+    shape_cells,
+)
 from rgbtrack.simulate.founders import simulate_founders
 from rgbtrack.simulate.optics import bleed_through_matrix, detect, photons_of
 from rgbtrack.simulate.params import SimulateParams, preset_params
@@ -25,7 +32,8 @@ class Scene:
     labels
         True cells, shape (t, z, y, x), uint32, 0 is background. A cell keeps its number from frame to frame.
     cells
-        One row per cell and frame: ``frame, cell, clone`` (missing for an unmarked cell), ``z_um, y_um, x_um``, and for each protein
+        One row per cell and frame: ``frame, cell, clone`` (missing for an unmarked cell), ``z_um, y_um,
+        x_um``, and for each protein
         the expected photons a pixel at the cell's peak.
     founders
         One row per clone; see `simulate_founders`.
@@ -133,10 +141,14 @@ def _paint(
     return np.moveaxis(table[labels], -1, 0) * profile
 
 
-def _nuclei(labels: NDArray[np.uint32], depth: NDArray[np.float32], params: SimulateParams) -> NDArray[np.float32]:
+def _nuclei(
+    labels: NDArray[np.uint32], depth: NDArray[np.float32], params: SimulateParams
+) -> NDArray[np.float32]:
     """Expected photons (z, y, x) of a nuclear stain: every cell, marked or not, has one."""
     inside = (labels > 0) & (depth < 0.55)
-    light = ndi.gaussian_filter(inside.astype(np.float32), (0, 0.6 / params.pixel_size_um, 0.6 / params.pixel_size_um))
+    light = ndi.gaussian_filter(
+        inside.astype(np.float32), (0, 0.6 / params.pixel_size_um, 0.6 / params.pixel_size_um)
+    )
     return params.background + 0.5 * params.photons * light
 
 

@@ -1,0 +1,180 @@
+"""From a results folder to napari's layers, without Qt and without napari."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rgbtrack.errors import DataError, RgbtrackError, RgbtrackWarning
+from rgbtrack.files import read_json, read_labels, read_stack, read_table
+from rgbtrack.plot import clone_colours
+from rgbtrack.stack import NUCLEUS, Stack
+from rgbtrack.tables import markers_of
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+MARKER_COLOURMAPS = ("red", "green", "blue", "yellow", "magenta", "cyan", "gray")
+UNASSIGNED = (0.6, 0.6, 0.6, 1.0)
+SHOWN = ("clone", "clone_probability", "unassigned_reason", "snr", "brightness")
+"""Columns of the cells that napari shows beside a cell, before the markers and flags."""
+
+
+def is_results(folder: Path) -> bool:
+    """Whether a folder holds results of rgbtrack."""
+    return (folder / "run.json").is_file() and (folder / "cells.parquet").is_file()
+
+
+def image_ids(results: Path) -> list[str]:
+    """Images of a results folder that were processed, in the order of the sample sheet."""
+    images = read_json(results / "run.json")["images"]
+    return [name for name, record in images.items() if record["status"] == "done"]
+
+
+def image_layers(results: str | Path, image_id: str | None = None) -> list[LayerData]:
+    """Layers of one image: its channels, its cells and their clones.
+
+    Parameters
+    ----------
+    results
+        A results folder.
+    image_id
+        Which image; the first by default.
+
+    Returns
+    -------
+    layers
+        (data, settings, type) of one image layer per channel, additive, and of a labels layer ``cells`` in
+        the
+        colours of the clones, unassigned cells grey, whose features tell of each cell. There a cell has a
+        number
+        of its own over all frames.
+
+    Raises
+    ------
+    DataError
+        If the folder holds no results, or no such image.
+    """
+    results = Path(results)
+    if not is_results(results):
+        raise DataError(f"{results} holds no results of rgbtrack: give the folder that a run wrote")
+    run = read_json(results / "run.json")
+    ids = image_ids(results)
+    if not ids:
+        raise DataError(f"{results}: no image was processed; {results / 'run.json'} tells why")
+    image_id = ids[0] if image_id is None else image_id
+    if image_id not in ids:
+        raise DataError(
+            f"{results}: no processed image is named {image_id!r}; there are {', '.join(ids[:20])}"
+        )
+    record = run["images"][image_id]
+    labels = read_labels(results / "labels" / f"{image_id}.tif")  # (t, z, y, x)
+    cells = read_table(results / "cells.parquet")
+    cells = cells[cells["image_id"].astype("str") == image_id]
+    clones = read_table(results / "clones.csv") if (results / "clones.csv").exists() else None
+    settings = _geometry(record, labels.shape)
+    layers = _channel_layers(record, run["configuration"]["channels"], labels.shape, settings)
+    layers.append(_cell_layer(labels, cells, clones, settings))
+    for _, layer_settings, _ in layers:
+        layer_settings["metadata"] = {"rgbtrack": {"results": str(results), "image_id": image_id}}
+    return layers
+
+
+def _geometry(record: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
+    """Scale, units and names of the axes that are there: t and z only where longer than 1."""
+    pixel = record.get("pixel_size_um")
+    step = record.get("z_step_um") or pixel
+    interval = record.get("frame_interval_h")
+    length = "um" if pixel else "pixel"
+    axes = [
+        ("t", interval or 1.0, "hour" if interval else "pixel"),
+        ("z", step or 1.0, length),
+        ("y", pixel or 1.0, length),
+        ("x", pixel or 1.0, length),
+    ]
+    kept = [axis for axis, n in zip(axes, shape, strict=True) if n > 1 or axis[0] in "yx"]
+    return {
+        "axis_labels": tuple(name for name, _, _ in kept),
+        "scale": tuple(float(scale) for _, scale, _ in kept),
+        "units": tuple(unit for _, _, unit in kept),
+    }
+
+
+def _drop_singletons(array: Any) -> Any:
+    """(t, z, y, x) without t and z where they are 1 long."""
+    index = tuple(0 if n == 1 and axis < 2 else slice(None) for axis, n in enumerate(array.shape))
+    return array[index]
+
+
+def _channel_layers(
+    record: dict[str, Any], channels: dict[str, Any], shape: tuple[int, ...], settings: dict[str, Any]
+) -> list[LayerData]:
+    """One additive layer per channel, as recorded; none, with a warning, where the image is gone."""
+    wanted = dict(channels["markers"])
+    if channels.get("nucleus") is not None:
+        wanted[NUCLEUS] = channels["nucleus"]
+    try:
+        stack = read_stack([Path(path) for path in record["paths"]]).select(wanted)
+        if (stack.n_frames, *stack.pixels.shape[2:]) != tuple(shape):
+            raise DataError(f"{stack.source} has another size than its labels")
+    except (RgbtrackError, OSError, KeyError) as error:
+        warnings.warn(
+            f"the image itself cannot be shown, only its cells: {error}", RgbtrackWarning, stacklevel=3
+        )
+        return []
+    return [_channel_layer(stack, c, settings) for c in range(len(stack.channels))]
+
+
+def _channel_layer(stack: Stack, c: int, settings: dict[str, Any]) -> LayerData:
+    name = stack.channels[c]
+    first = np.asarray(stack.pixels[0, c])
+    low, high = (float(value) for value in np.percentile(first[..., ::2, ::2], (20, 99.8)))
+    nucleus = name == NUCLEUS
+    named = name in MARKER_COLOURMAPS
+    return (
+        _drop_singletons(stack.pixels[:, c]),
+        {
+            **settings,
+            "name": name,
+            "colormap": "gray"
+            if nucleus
+            else name
+            if named
+            else MARKER_COLOURMAPS[c % len(MARKER_COLOURMAPS)],
+            "blending": "additive",
+            "contrast_limits": (low, max(high, low + 1)),
+            "gamma": 0.6,
+            "visible": not nucleus,
+        },
+        "image",
+    )
+
+
+def _cell_layer(
+    labels: NDArray[np.uint32], cells: pd.DataFrame, clones: pd.DataFrame | None, settings: dict[str, Any]
+) -> LayerData:
+    """Cells in the colours of their clones, with what is known of each."""
+    # a cell's number in the table counts per frame: here each gets one over all frames
+    offsets = np.concatenate([[0], np.cumsum([int(frame.max(initial=0)) for frame in labels])])
+    unique = labels.astype(np.int32)  # (t, z, y, x)
+    for t, offset in enumerate(offsets[:-1]):
+        unique[t][labels[t] > 0] += int(offset)
+    number = offsets[cells["frame"].to_numpy(np.int64)] + cells["cell"].to_numpy(np.int64)
+    by_clone = {} if clones is None or clones.empty else clone_colours(clones)
+    colours: dict[int | None, Any] = {None: UNASSIGNED, 0: (0.0, 0.0, 0.0, 0.0)}
+    if "clone" in cells.columns:
+        called = cells["clone"].notna().to_numpy()
+        for cell, clone in zip(number[called], cells["clone"][called], strict=True):
+            colours[int(cell)] = (*by_clone[int(clone)], 1.0) if int(clone) in by_clone else UNASSIGNED
+    columns = [name for name in SHOWN if name in cells.columns]
+    columns += markers_of(cells)
+    columns += [str(name) for name in cells.columns if pd.api.types.is_bool_dtype(cells[name])]
+    features = cells[columns].reset_index(drop=True)
+    features.insert(0, "index", number)
+    return (
+        _drop_singletons(unique),
+        {**settings, "name": "cells", "features": features, "colormap": colours, "opacity": 0.6},
+        "labels",
+    )

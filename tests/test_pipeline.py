@@ -1,0 +1,346 @@
+"""The whole run: what it writes, that it resumes, and that one bad image stops nothing else."""
+
+import os
+import shutil
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from rgbtrack import DataError, ParamError, evaluate_results, read_experiment, run
+from rgbtrack.files import read_json, read_labels, read_table, write_table
+from rgbtrack.pipeline.pool import map_tasks
+from rgbtrack.tables import CELLS, CLONE_SIZES, CLONES
+
+TABLES = ("cells.parquet", "clones.csv", "clone_sizes.csv")
+
+
+@pytest.fixture
+def experiment(small_experiment, tmp_path):
+    """A copy of the small experiment."""
+    return shutil.copytree(small_experiment, tmp_path / "experiment")
+
+
+@pytest.fixture
+def results(finished, tmp_path):
+    """A copy of the small experiment's results."""
+    return shutil.copytree(finished, tmp_path / "results")
+
+
+def spoil(experiment, name="vehicle_m1_d7", content=b"not an image"):
+    (experiment / "images" / f"{name}.ome.tif").write_bytes(content)
+    return name
+
+
+def assert_same_tables(a, b):
+    for name in TABLES:
+        pd.testing.assert_frame_equal(read_table(a / name), read_table(b / name))
+    for path in (a / "labels").iterdir():
+        assert path.read_bytes() == (b / "labels" / path.name).read_bytes()
+
+
+def stamps(results):
+    return {
+        str(path.relative_to(results)): path.stat().st_mtime_ns
+        for path in results.rglob("*")
+        if path.is_file() and path.name != "run.json"
+    }
+
+
+def test_everything_promised_is_there(finished):
+    for name in (*TABLES, "bleed_through.csv", "run.json", "report.html"):
+        assert (finished / name).stat().st_size > 0, name
+    for name, table in zip(TABLES, (CELLS, CLONES, CLONE_SIZES), strict=True):
+        table.check(read_table(finished / name))
+    cells = read_table(finished / "cells.parquet")
+    assert {
+        "clone",
+        "clone_probability",
+        "unassigned_reason",
+        "subject",
+        "treatment",
+        "timepoint",
+        "site",
+        "batch",
+    } <= {*cells.columns}
+    assert cells["clone"].isna().equals(cells["unassigned_reason"].notna())
+    assert len(list((finished / "labels").glob("*.tif"))) == 8
+    assert {path.suffix for path in (finished / "figures").iterdir()} == {".svg", ".png"}
+
+
+def test_cells_and_labels_name_each_other(finished):
+    cells = read_table(finished / "cells.parquet")
+    for image_id, here in cells.groupby("image_id"):
+        labels = read_labels(finished / "labels" / f"{image_id}.tif")
+        assert sorted(here["cell"]) == list(range(1, int(labels.max()) + 1))
+
+
+def test_no_cell_is_lost_between_the_tables(finished):
+    cells, sizes = read_table(finished / "cells.parquet"), read_table(finished / "clone_sizes.csv")
+    counts = read_json(finished / "run.json")["counts"]
+    assert counts["cells"] == len(cells) == counts["assigned"] + sum(counts["unassigned"].values())
+    assert (
+        sizes["n_cells"].sum()
+        == cells["clone"].notna().sum()
+        == read_table(finished / "clones.csv")["n_cells"].sum()
+    )
+    assert len(sizes) == len(sizes[["clone"]].drop_duplicates()) * 8
+
+
+def test_planted_clones_come_back(finished, small_experiment):
+    scores = evaluate_results(finished, small_experiment / "truth").set_index("image_id").loc["all"]
+    assert scores["f1"] > 0.95
+    assert scores["ari"] > 0.85
+    assert scores["called"] > 0.9
+
+
+def test_run_json_tells_what_was_done(finished, small_experiment):
+    told = read_json(finished / "run.json")
+    assert told["counts"]["images"] == len(told["images"]) == 8
+    assert told["configuration"]["correct"]["bleed_through"] == "bleed.csv"
+    image = told["images"]["vehicle_m1_d0"]
+    assert image["status"] == "done"
+    assert [len(checksum) for checksum in image["inputs"].values()] == [64]
+    assert set(told["gains"]) == {"session_d0", "session_d7"}
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_any_number_of_workers_gives_the_same_tables(experiment, finished, tmp_path, workers):
+    run(experiment, tmp_path / "again", workers=workers)
+    assert_same_tables(tmp_path / "again", finished)
+
+
+def test_what_is_up_to_date_is_not_done_again(experiment, results):
+    run(
+        experiment, results, workers=1
+    )  # the copy of the experiment lies elsewhere, its contents are the same
+    before = stamps(results)
+    run(experiment, results, workers=1)
+    assert stamps(results) == before
+
+
+def test_overwrite_does_all_again_with_the_same_outcome(experiment, results, finished):
+    before = stamps(results)
+    run(experiment, results, workers=1, overwrite=True)
+    after = stamps(results)
+    assert all(after[name] > before[name] for name in before)
+    assert_same_tables(results, finished)
+
+
+@pytest.mark.parametrize(
+    ("setting", "labels_change"),
+    [
+        ("[clones]\nmin_probability = 0.9\n", False),
+        ("[signature]\ncore = 0.2\n", False),
+        ("[segment]\ndiameter_um = 12.0\n", True),
+    ],
+)
+def test_a_setting_redoes_what_depends_on_it(experiment, results, setting, labels_change):
+    with (experiment / "experiment.toml").open("a") as file:
+        file.write(setting)
+    before = stamps(results)
+    run(experiment, results, workers=1)
+    after = stamps(results)
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert "cells.parquet" in changed
+    assert any(name.startswith("labels") for name in changed) == labels_change
+
+
+def test_a_new_image_joins(experiment, results):
+    sheet = read_table(experiment / "samples.csv")
+    write_table(experiment / "samples.csv", sheet.iloc[:-1])
+    run(experiment, results, workers=1)
+    assert read_table(results / "cells.parquet")["image_id"].nunique() == 7
+    assert len(list((results / "labels").iterdir())) == 7
+    write_table(experiment / "samples.csv", sheet)
+    before = stamps(results)
+    run(experiment, results, workers=1)
+    after = stamps(results)
+    assert read_table(results / "cells.parquet")["image_id"].nunique() == 8
+    assert sum(after[name] != before.get(name) for name in after if name.startswith("labels")) == 1
+
+
+def test_one_failed_image_does_not_stop_the_others(experiment, tmp_path):
+    name = spoil(experiment)
+    outcome = run(experiment, tmp_path / "out", workers=2)
+    assert list(outcome.failed) == [name]
+    assert outcome.counts["failed"] == 1
+    told = read_json(tmp_path / "out" / "run.json")["images"][name]
+    assert told["status"] == "failed"
+    assert name in told["error"]
+    assert name in (tmp_path / "out" / "report.html").read_text()
+    cells, sizes = (
+        read_table(tmp_path / "out" / "cells.parquet"),
+        read_table(tmp_path / "out" / "clone_sizes.csv"),
+    )
+    assert cells["image_id"].nunique() == 7
+    # a sample of which nothing is known is not a sample of zero cells
+    assert not ((sizes["subject"] == "m1") & (sizes["timepoint"] == 7)).any()
+
+
+def test_an_image_that_fails_later_leaves_nothing_behind(experiment, results):
+    name = spoil(experiment)
+    run(experiment, results, workers=1)
+    assert name not in set(read_table(results / "cells.parquet")["image_id"])
+    assert not (results / "labels" / f"{name}.tif").exists()
+
+
+def test_a_mended_image_is_taken_up(experiment, small_experiment, finished, tmp_path):
+    name = spoil(experiment)
+    run(experiment, tmp_path / "out", workers=1)
+    shutil.copy(small_experiment / "images" / f"{name}.ome.tif", experiment / "images")
+    outcome = run(experiment, tmp_path / "out", workers=1)
+    assert not outcome.failed
+    assert_same_tables(tmp_path / "out", finished)
+
+
+def test_all_images_failed(experiment, tmp_path):
+    for path in (experiment / "images").iterdir():
+        path.write_bytes(b"")
+    outcome = run(experiment, tmp_path / "out", workers=1)
+    assert len(outcome.failed) == 8
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+@pytest.mark.parametrize("name", ["cells.parquet", "clones.csv", "report.html"])
+def test_a_lost_or_damaged_table_is_made_again(experiment, results, finished, name):
+    run(experiment, results, workers=1)
+    (results / name).write_bytes((results / name).read_bytes()[:50])
+    run(experiment, results, workers=1)
+    assert_same_tables(results, finished)
+    assert (results / name).stat().st_size > 50
+
+
+def test_stage_by_stage_comes_to_the_same(experiment, finished, tmp_path):
+    out = tmp_path / "out"
+    for step in ("segment", "measure", "clones", "dynamics", "report"):
+        run(experiment, out, workers=1, steps=(step,))
+    assert_same_tables(out, finished)
+    assert (out / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ("clones", "run 'rgbtrack measure'"),
+        ("dynamics", "has not been segmented"),
+        ("report", "has not been segmented"),
+    ],
+)
+def test_a_stage_without_the_one_before_says_which(experiment, tmp_path, step, message):
+    with pytest.raises(DataError, match=message):
+        run(experiment, tmp_path / "out", steps=(step,))
+
+
+def test_a_folder_of_something_else_is_left_alone(experiment, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(ParamError, match="holds other files"):
+        run(experiment, tmp_path / "mine")
+    assert os.listdir(tmp_path / "mine") == ["thesis.txt"]
+
+
+def test_no_workers_is_refused(experiment):
+    with pytest.raises(ParamError, match="workers is 0"):
+        run(experiment, workers=0)
+
+
+def test_ready_made_masks_are_used(experiment, small_experiment, tmp_path):
+    sheet = read_table(experiment / "samples.csv")
+    names = [path.split("/")[1].split(".")[0] for path in sheet["image"]]
+    write_table(
+        experiment / "samples.csv", sheet.assign(labels=[f"truth/labels/{name}.tif" for name in names])
+    )
+    run(experiment, tmp_path / "out", workers=1, steps=("segment", "measure", "clones"))
+    truth = read_labels(small_experiment / "truth" / "labels" / f"{names[0]}.tif")
+    assert np.array_equal(read_labels(tmp_path / "out" / "labels" / f"{names[0]}.tif"), truth)
+
+
+def test_subjects_with_clones_of_their_own(experiment, tmp_path):
+    with (experiment / "experiment.toml").open("a") as file:
+        file.write('[clones]\npalette = "subject"\n')
+    run(experiment, tmp_path / "out", workers=1)
+    cells = read_table(tmp_path / "out" / "cells.parquet")
+    shared = cells.dropna(subset=["clone"]).groupby("clone")["subject"].nunique()
+    assert (shared == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "status"),
+    [
+        pytest.param(np.zeros((3, 96, 96), np.uint16), "done", id="all zero"),
+        pytest.param(np.full((3, 96, 96), 65535, np.uint16), "done", id="all saturated"),
+        pytest.param(np.full((3, 96, 96), np.nan, np.float32), "failed", id="NaN"),
+        pytest.param(np.arange(48, dtype=np.uint16).reshape(3, 4, 4), "done", id="4 x 4 px"),
+        pytest.param(np.zeros((2, 96, 96), np.uint16), "failed", id="too few channels"),
+        pytest.param(np.zeros((3, 96, 96), np.uint8), "done", id="8 bit"),
+        pytest.param(np.zeros((3, 96, 96), np.float32), "done", id="float"),
+    ],
+)
+def test_odd_images_are_handled_or_named(experiment, tmp_path, pixels, status):
+    path = experiment / "images" / "vehicle_m1_d0.ome.tif"
+    names = ["mCherry", "Venus", "Cerulean"][: len(pixels)]
+    metadata = {"axes": "CYX", "Channel": {"Name": names}, "PhysicalSizeX": 0.65, "PhysicalSizeY": 0.65}
+    tifffile.imwrite(path, pixels, ome=True, metadata=metadata, photometric="minisblack")
+    outcome = run(experiment, tmp_path / "out", workers=1)
+    told = read_json(tmp_path / "out" / "run.json")["images"]["vehicle_m1_d0"]
+    assert told["status"] == status, told
+    assert "defect" not in (told["error"] or "")
+    assert bool(outcome.failed) == (status == "failed")
+    if status == "done":
+        assert told["n_cells"] == 0
+        assert any("no cells" in text for text in told["warnings"])
+
+
+def test_html_in_names_stays_text(experiment, tmp_path):
+    text = (experiment / "experiment.toml").read_text()
+    text = text.replace('name = "Simulated', 'name = "<script>alert(1)</script> Simulated')
+    (experiment / "experiment.toml").write_text(text.replace('"vehicle"', '"<b>vehicle</b>"'))
+    sheet = read_table(experiment / "samples.csv").replace({"treatment": {"vehicle": "<b>vehicle</b>"}})
+    write_table(
+        experiment / "samples.csv", sheet.replace({"subject": {"m1": "<img src=x onerror=alert(1)>"}})
+    )
+    run(experiment, tmp_path / "out", workers=1)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "<script" not in page
+    assert "<img src=x" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_a_time_series_counts_each_cell_once(tmp_path):
+    from rgbtrack import RgbtrackWarning, simulate_experiment
+    from rgbtrack.simulate import PRESETS
+
+    params = PRESETS["timelapse"].model_copy(update={"size_px": 128, "n_frames": 3, "n_clones": 3})
+    simulate_experiment(tmp_path / "made", params, subjects=1, timepoints=(0,), seed=2)
+    with pytest.warns(RgbtrackWarning, match="2 images are time series"):
+        run(tmp_path / "made", workers=1)
+    cells = read_table(tmp_path / "made" / "results" / "cells.parquet")
+    assert set(cells["frame"]) == {0, 1, 2}
+    assert cells.loc[cells["frame"] == 2, "time_h"].unique() == pytest.approx([1.0])
+    sizes = read_table(tmp_path / "made" / "results" / "clone_sizes.csv")
+    assert sizes["n_cells"].sum() == (cells["clone"].notna() & (cells["frame"] == 0)).sum()
+
+
+def _double(task):
+    if task == 3:
+        os._exit(1)
+    time.sleep(0.05)
+    return 2 * task
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_pool_yields_every_task(workers):
+    assert dict(map_tasks(abs, [-1, -2, -5], workers, str)) == {0: 1, 1: 2, 2: 5}
+
+
+def test_a_dead_worker_costs_its_own_task_only():
+    outcome = dict(map_tasks(_double, [1, 3, 4], 2, lambda task: f"lost {task}"))
+    assert outcome == {0: 2, 1: "lost 3", 2: 8}
+
+
+def test_an_experiment_object_runs_too(experiment, tmp_path):
+    outcome = run(read_experiment(experiment), tmp_path / "out", workers=1, steps=("segment",))
+    assert len(list((outcome.results / "labels").iterdir())) == 8

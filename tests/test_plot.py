@@ -1,0 +1,251 @@
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+from rgbtrack import DataError, ParamError, clone_sizes
+from rgbtrack.plot import (
+    brightness_histogram,
+    cell_numbers,
+    clone_colours,
+    clone_map,
+    fraction_dots,
+    paint_clones,
+    save_figure,
+    snr_per_image,
+    stacked_fractions,
+    ternary,
+)
+from rgbtrack.plot.colours import UNASSIGNED, ink_on, row_colours
+
+RGB = ["red", "green", "blue"]
+
+
+def clones_of(means, markers=RGB) -> pd.DataFrame:
+    means = np.asarray(means, dtype=float)
+    table = pd.DataFrame({"clone": np.arange(1, len(means) + 1), "n_cells": 10})
+    return table.assign(**{marker: means[:, i] for i, marker in enumerate(markers)}, unique_probability=0.9)
+
+
+def cells_of(clone, means, markers=RGB, **more) -> pd.DataFrame:
+    """Cells with their clone's very colour; unassigned ones an even mix."""
+    clone = pd.array(clone, dtype="Int64")
+    means = np.asarray(means, dtype=float)
+    x = np.array([means[k - 1] if not pd.isna(k) else np.full(len(markers), 50.0) for k in clone])
+    x = x.reshape(-1, len(markers))
+    table = pd.DataFrame({"image_id": "a", "frame": 0, "cell": np.arange(1, len(clone) + 1), "clone": clone})
+    for i, marker in enumerate(markers):
+        table[marker], table[f"{marker}_se"] = x[:, i], 1.0
+        table[f"{marker}_fraction"] = x[:, i] / x.sum(axis=1)
+    return table.assign(brightness=x.sum(axis=1), snr=20.0, **more)
+
+
+PRIMARIES = [[90, 0, 0], [0, 50, 0], [0, 0, 200]]
+EIGHT = pd.DataFrame(
+    {
+        "clone": pd.array([1, 1, 1, 2, 1, 2, None, 2], dtype="Int64"),
+        "subject": ["m1"] * 4 + ["m2"] * 3 + ["m3"],
+        "treatment": ["vehicle"] * 7 + ["drug"],
+        "timepoint": [0] * 8,
+    }
+)
+"""m1 holds clone 1 to 75 %, m2 to 50 %, m3 none of it."""
+
+
+def bars(figure, panel=0):
+    """Heights of the bars of a panel, bottom up."""
+    return [patch.get_height() for patch in figure.axes[panel].patches]
+
+
+def test_clones_look_like_their_markers():
+    colours = clone_colours(clones_of(PRIMARIES))
+    assert colours[1][0] == max(colours[1])
+    assert colours[2] == (0, 1, 0)
+    assert colours[3][2] == max(colours[3])
+
+
+def test_dim_clones_of_one_marker_are_darker_yet_visible():
+    colours = clone_colours(clones_of([[900, 0, 0], [90, 0, 0], [0, 500, 0]]))
+    assert 0.45 < colours[2][0] < colours[1][0]
+
+
+def test_a_clone_without_light_is_grey_and_negative_means_count_as_none():
+    colours = clone_colours(clones_of([[100, 100, -5], [-1, 0, 0]]))
+    assert colours[2] == UNASSIGNED
+    assert colours[1][2] == 0
+
+
+def test_colours_need_numbers_and_markers():
+    with pytest.raises(DataError, match="lacks column clone"):
+        clone_colours(pd.DataFrame({"red": [1.0]}))
+    with pytest.raises(DataError, match="holds no marker means; found clone, n_cells"):
+        clone_colours(pd.DataFrame({"clone": [1], "n_cells": [2]}))
+    with pytest.raises(DataError, match="lacks the mean of marker far_red"):
+        clone_colours(clones_of(PRIMARIES), ["red", "far_red"])
+
+
+def test_row_colours_of_missing_and_unknown_clones_are_grey():
+    paint = row_colours(pd.Series(pd.array([2, None, 7], dtype="Int64")), {2: (1.0, 0.0, 0.0)})
+    np.testing.assert_allclose(paint, [(1, 0, 0), UNASSIGNED, UNASSIGNED])
+
+
+def test_ink_is_read_on_its_ground():
+    assert [ink_on(c) for c in ((1, 1, 0), (0, 0, 0.6), (0, 1, 0))] == ["black", "white", "black"]
+
+
+def test_stacked_bars_weigh_subjects_the_same_and_fill_the_whole():
+    figure = stacked_fractions(clone_sizes(EIGHT), {1: (1, 0, 0), 2: (0, 1, 0)}, first="vehicle")
+    assert [axes.get_title(loc="left").split()[0] for axes in figure.axes] == ["vehicle", "drug"]
+    assert bars(figure) == pytest.approx([(0.75 + 0.5) / 2, (0.25 + 0.5) / 2, 0])
+    assert bars(figure, 1) == pytest.approx([0, 1, 0])
+
+
+def test_small_clones_are_pooled():
+    figure = stacked_fractions(clone_sizes(EIGHT), {1: (1, 0, 0), 2: (0, 1, 0)}, first="vehicle", shown=1)
+    assert sum(bars(figure)) == pytest.approx(1)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["2", "1 smaller"]
+
+
+def test_no_clone_sizes_say_so():
+    sizes = clone_sizes(EIGHT.assign(clone=pd.array([None] * 8, dtype="Int64")))
+    for figure in (stacked_fractions(sizes, {}), fraction_dots(sizes, {})):
+        assert figure.axes[0].texts[0].get_text() == "no cell was assigned to a clone"
+
+
+def test_every_subject_has_its_dot():
+    figure = fraction_dots(clone_sizes(EIGHT), {1: (1, 0, 0), 2: (0, 1, 0)}, first="vehicle")
+    first = figure.axes[0]
+    dots = [line.get_ydata()[0] for line in first.lines if line.get_marker() in "os"]
+    assert sorted(dots)[:3] == pytest.approx([0, 0.5, 0.75])
+    assert [label.get_text() for label in first.get_xticklabels()] == ["vehicle", "drug"]
+
+
+def test_cell_numbers_add_the_clones_up():
+    figure = cell_numbers(clone_sizes(EIGHT), first="vehicle")
+    dots = sorted(line.get_ydata()[0] for line in figure.axes[0].lines if line.get_marker() in "os")
+    assert dots == [1, 2, 4]
+
+
+def test_three_markers_span_a_triangle():
+    clones = clones_of(PRIMARIES)
+    figure = ternary(cells_of([1, 2, 3, None], PRIMARIES), clones)
+    places = figure.axes[0].collections[-1].get_offsets()
+    np.testing.assert_allclose(places[:3], [[0.5, np.sqrt(3) / 2], [0, 0], [1, 0]], atol=1e-12)
+    np.testing.assert_allclose(places[3], [0.5, np.sqrt(3) / 6])
+    assert figure.axes[0].get_title(loc="left") == "4 cells; grey: 1 unassigned"
+
+
+def test_two_markers_make_a_histogram():
+    means = [[90, 10], [10, 90]]
+    figure = ternary(cells_of([1, 1, 2, None], means, ["red", "green"]), clones_of(means, ["red", "green"]))
+    assert figure.axes[0].get_xlabel() == "share of red in the cell's colour (the rest is green)"
+    assert max(bars(figure)) == 2
+
+
+def test_four_markers_are_shown_along_labelled_axes():
+    markers = ["red", "green", "blue", "far_red"]
+    means = np.eye(4) * 100 + 1
+    figure = ternary(cells_of([1, 2, 3, 4], means, markers), clones_of(means, markers))
+    assert "first principal axis of the 4 marker shares" in figure.axes[0].get_xlabel()
+
+
+def test_one_cell_of_four_markers_is_drawn():
+    markers = ["red", "green", "blue", "far_red"]
+    assert ternary(cells_of([None], np.eye(4), markers)).axes[0].collections
+
+
+def test_ternary_of_no_colour_says_so_and_of_one_marker_is_refused():
+    cells = cells_of([1], PRIMARIES)
+    figure = ternary(cells.assign(red_fraction=np.nan))
+    assert figure.axes[0].texts[0].get_text() == "no cell has a measured colour"
+    with pytest.raises(DataError, match="found 1 markers"):
+        ternary(cells, markers=["red"])
+    with pytest.raises(DataError, match="lacks column red_fraction"):
+        ternary(cells.drop(columns="red_fraction"))
+
+
+def test_many_cells_are_thinned_and_it_is_said(monkeypatch):
+    monkeypatch.setattr("rgbtrack.plot.space.MAX_POINTS", 4)
+    figure = ternary(cells_of([1, 2, 3] * 4, PRIMARIES))
+    assert figure.axes[0].get_title(loc="left") == "one in 3 of 12 cells"
+    assert len(figure.axes[0].collections[-1].get_offsets()) == 4
+
+
+#  0 1 1 1    cell 1 is red, cell 2 is green,
+#  0 1 2 2    cell 3 has no clone
+#  3 3 2 2
+LABELS = np.array([[0, 1, 1, 1], [0, 1, 2, 2], [3, 3, 2, 2]])
+COLOURS = {1: (1.0, 0.0, 0.0), 2: (0.0, 1.0, 0.0)}
+
+
+def test_cells_are_painted_as_their_clone_with_lines_between():
+    picture = paint_clones(LABELS, cells_of([1, 2, None], PRIMARIES), COLOURS)
+    assert picture.shape == (3, 4, 3)
+    assert picture[0, 1].tolist() == [255, 0, 0]
+    assert picture[2, 3].tolist() == [0, 255, 0]
+    assert picture[2, 0].tolist() == [115, 115, 120]
+    assert picture[0, 2].tolist() == [89, 0, 0]
+    assert picture[0, 0].max() < 40
+
+
+def test_stacks_are_seen_from_above_and_large_ones_shrunk():
+    stack = np.zeros((2, 40, 20), dtype=int)
+    stack[0, :20], stack[1] = 1, 2
+    picture = paint_clones(stack, cells_of([1, 2], PRIMARIES), COLOURS, longest_px=10)
+    assert picture.shape == (10, 5, 3)
+    assert picture[0, 0].tolist() == [255, 0, 0]
+    assert picture[-1, -1].tolist() == [0, 255, 0]
+    with pytest.raises(DataError, match=r"labels have shape \(1, 1, 2, 2\)"):
+        paint_clones(np.zeros((1, 1, 2, 2), int), cells_of([1], PRIMARIES), COLOURS)
+
+
+def test_clone_map_has_a_legend_and_a_scale_bar():
+    clones = clones_of(PRIMARIES[:2])
+    figure = clone_map(LABELS, cells_of([1, 2, None], PRIMARIES), clones, pixel_size_um=10.0, title="m1")
+    axes = figure.axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["1 (1)", "2 (1)", "unassigned (1)"]
+    assert [text.get_text() for text in axes.texts] == ["5 µm"]
+    bare = clone_map(np.zeros((4, 4), int), cells_of([], PRIMARIES), clones)
+    assert bare.axes[0].get_legend() is None
+
+
+def test_quality_is_drawn_for_every_image_or_the_worst():
+    cells = pd.DataFrame({"image_id": [f"i{k:03}" for k in range(70)], "snr": np.arange(70.0)})
+    axes = snr_per_image(cells).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [f"i{k:03}" for k in range(60)]
+    assert "60 images of 70" in axes.get_title(loc="left")
+    assert len(snr_per_image(cells[:3]).axes[0].get_yticklabels()) == 3
+    assert snr_per_image(cells[:0]).axes[0].texts[0].get_text() == "no cells"
+
+
+def test_brightness_counts_cells_with_and_without_a_clone():
+    axes = brightness_histogram(cells_of([1, 2, None], PRIMARIES)).axes[0]
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names == ["assigned to a clone (2)", "unassigned (1)"]
+    dark = cells_of([1], PRIMARIES).assign(brightness=-1.0)
+    assert "no cells" in brightness_histogram(dark).axes[0].texts[0].get_text()
+
+
+def test_a_figure_gives_the_same_bytes_twice(tmp_path):
+    clones, cells = clones_of(PRIMARIES), cells_of([1, 2, 3, None], PRIMARIES)
+    for name in ("one", "two"):
+        save_figure(ternary(cells, clones), tmp_path / name, "colours")
+    for ending in ("svg", "png"):
+        one, two = ((tmp_path / name / f"colours.{ending}").read_bytes() for name in ("one", "two"))
+        assert one == two
+        assert b"2026" not in one
+
+
+def test_a_figure_stays_in_its_folder(tmp_path):
+    figure = snr_per_image(cells_of([1], PRIMARIES))
+    for name in ("../out", "", ".hidden"):
+        with pytest.raises(ParamError, match="figure name is"):
+            save_figure(figure, tmp_path, name)
+
+
+def test_users_style_is_left_as_it_was():
+    with mpl.rc_context({"font.size": 33.0, "svg.hashsalt": "theirs"}):
+        figure = snr_per_image(cells_of([1], PRIMARIES))
+        assert mpl.rcParams["font.size"] == 33.0
+        assert mpl.rcParams["svg.hashsalt"] == "theirs"
+    assert figure.axes[0].xaxis.label.get_size() == 9
