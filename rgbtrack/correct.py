@@ -1,5 +1,6 @@
 """Correction: from detector counts to background-free counts whose noise is known."""
 
+import itertools
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +15,6 @@ from scipy import ndimage as ndi
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.params import Params
 from rgbtrack.stack import Stack
-import itertools
 
 Image = NDArray[np.float32]
 
