@@ -23,7 +23,7 @@ lint: $(VENV)/.installed-dev
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
-notebooks: $(VENV)/.installed-dev
+notebooks: $(VENV)/.installed-dev  # the part of the tests that executes the notebooks and the README
 	$(BIN)/python -m pytest tests/test_notebooks.py tests/test_readme.py
 
 check: test lint types notebooks

@@ -216,7 +216,8 @@ def evaluate_results(results: str | Path, truth: str | Path) -> pd.DataFrame:
             f"no image has labels in both {results / 'labels'} and {truth / 'labels'}: "
             f"is {truth} the truth of this experiment?"
         )
-    counts, matched = [], []
+    counts: list[dict[str, Any]] = []
+    matched = []
     for path in shared:
         image_id = path.stem
         here = true[true["image_id"] == image_id]
