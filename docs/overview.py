@@ -1,4 +1,4 @@
-"""Draw docs/images/overview.png from the results of the sample experiment: one image, its clones, their sizes.
+"""Draw docs/images/overview.png from the results of the sample experiment.
 
 python docs/overview.py sample_data/results
 """

@@ -81,8 +81,8 @@ def correct_stack(
     The noise variance is ``gain * counts + intercept``; both are found from the image itself by its
     mean-variance relation where the settings leave them open. Background is the local level of pixels that
     hold nothing but noise, found by clipping in noise units. Illumination is divided out where a flat field
-    is given.
-    Bleed-through is attached, and undone cell by cell in `measure_signatures`, where it costs least noise.
+    is given. Bleed-through is attached, and undone cell by cell in `measure_signatures`, where it costs
+    least noise.
 
     Parameters
     ----------
@@ -140,6 +140,7 @@ def correct_stack(
         variance=variance,
         gain=gain,
         saturated=_saturated(raw),
+        step=1.0 if np.issubdtype(raw.dtype, np.integer) else 0.0,
         bleed_through=bleed_through if bleed_through is not None else stack.bleed_through,
     )
 
@@ -148,8 +149,7 @@ def estimate_noise(planes: Image, *, integer: bool = True) -> NoiseModel:
     """Noise model of one channel from its own mean-variance relation.
 
     A second-difference filter removes what is smooth; what it leaves in each bin of local mean has the
-    variance
-    of the noise. The lower quartile of its size is used, so that edges and texture count little.
+    variance of the noise. The lower quartile of its size is used, so that edges and texture count little.
 
     Parameters
     ----------
@@ -160,9 +160,8 @@ def estimate_noise(planes: Image, *, integer: bool = True) -> NoiseModel:
 
     Notes
     -----
-    Immerkaer, Computer Vision and Image Understanding 64 (1996) 300, for the filter; photon transfer for the
-    fit.
-    Fails where an image was smoothed or compressed beforehand: the noise is then underestimated.
+    Immerkaer, Computer Vision and Image Understanding 64 (1996) 300, for the filter; photon transfer for
+    the fit. Fails where an image was smoothed or compressed beforehand: the noise is then underestimated.
     """
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
     chosen = planes[:: max(1, len(planes) // 6)]
@@ -192,17 +191,20 @@ def estimate_noise(planes: Image, *, integer: bool = True) -> NoiseModel:
         return NoiseModel(1e-3, float(np.var(rest)), floor)
     level, spread = np.array(levels), np.maximum(variances, floor)
     weight = np.sqrt(np.array(weights)) / spread
+    if np.ptp(level) <= 3 * np.sqrt(spread[0]):
+        # nothing but background
+        flat = float(np.average(spread, weights=weights))
+        return NoiseModel(1e-3, flat, max(floor, 0.5 * flat))
     dark = float(np.average(spread[: max(1, len(spread) // 8)]))
     slope, intercept = 0.0, dark
-    if np.ptp(level) > 3 * np.sqrt(dark):
-        # relative standard error of a bin's variance, the filter's correlated neighbours counted
-        believed = 0.05 + 6 / np.sqrt(weights)
-        robust = weight.copy()
-        for _ in range(20):
-            slope, intercept = np.polyfit(level, spread, 1, w=robust)
-            excess = (spread - slope * level - intercept) / np.maximum(spread, floor)
-            # structure only ever adds variance: what lies above the line is believed less
-            robust = weight * believed / np.maximum(excess, believed)
+    # relative standard error of a bin's variance, the filter's correlated neighbours counted
+    believed = 0.05 + 6 / np.sqrt(weights)
+    robust = weight.copy()
+    for _ in range(20):
+        slope, intercept = np.polyfit(level, spread, 1, w=robust)
+        excess = (spread - slope * level - intercept) / np.maximum(spread, floor)
+        # structure only ever adds variance: what lies above the line is believed less
+        robust = weight * believed / np.maximum(excess, believed)
     if slope <= 0:
         return NoiseModel(1e-3, dark, max(floor, 0.5 * dark))
     return NoiseModel(float(slope), float(intercept), max(floor, 0.5 * dark))
@@ -212,8 +214,8 @@ def estimate_background(plane: Image, noise: NoiseModel, window_px: float) -> Im
     """Local background of one plane, shape (y, x), counts.
 
     Starts at a low percentile of the smoothed image in blocks, then averages, again and again, the pixels
-    within
-    three noise standard deviations of it. Where no empty pixel is near, the level is taken from further away.
+    within three noise standard deviations of it. Where no empty pixel is near, the level is taken from
+    further away.
 
     Parameters
     ----------

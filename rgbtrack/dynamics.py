@@ -37,8 +37,7 @@ def clone_sizes(
     ----------
     cells
         Called cells with ``clone, subject, treatment, timepoint``; ``site`` is "primary" where absent.
-        Images of one sample (fields of view)
-        are counted together.
+        Images of one sample (fields of view) are counted together.
     params
         How they are counted.
     samples
@@ -57,9 +56,8 @@ def clone_sizes(
 
     Notes
     -----
-    The interval is Jeffreys' binomial interval (Brown, Cai and DasGupta, Statistical Science 16 (2001) 101):
-    what counting this many cells
-    leaves unsure. It does not cover differences between animals.
+    The interval is Jeffreys' binomial interval (Brown, Cai and DasGupta, Statistical Science 16 (2001)
+    101): what counting this many cells leaves unsure. It does not cover differences between animals.
 
     Examples
     --------

@@ -96,12 +96,9 @@ def clone_scores(clone: Any, true_clone: Any) -> dict[str, float]:
     -------
     scores
         ``ari``: adjusted Rand index, each unassigned cell a clone of its own; ``ari_called``: over called
-        cells only;
-        ``pair_precision, pair_recall, pair_f1``: pairs of cells put together; ``called``: share of cells
-        called;
-        ``spurious`` and ``missed``: called clones that are no true clone's best match, and true clones that
-        are no called clone's,
-        in numbers, over clones of at least 3 cells.
+        cells only; ``pair_precision, pair_recall, pair_f1``: pairs of cells put together; ``called``: share
+        of cells called; ``spurious`` and ``missed``: called clones that are no true clone's best match, and
+        true clones that are no called clone's, in numbers, over clones of at least 3 cells.
     """
     called, true = pd.Series(clone).astype("Int64"), pd.Series(true_clone).astype("Int64")
     called, true = called.reset_index(drop=True), true.reset_index(drop=True)
@@ -195,9 +192,8 @@ def evaluate_results(results: str | Path, truth: str | Path) -> pd.DataFrame:
     -------
     scores
         One row per image and one, ``all``, over the experiment: cells, `detection_scores`, `clone_scores`,
-        the median error of the clone
-        size per sample and the calibration error. Cells that are unmarked in truth count as neither missed
-        nor false when found.
+        the median error of the clone size per sample and the calibration error. Cells that are unmarked in
+        truth count as neither missed nor false when found.
 
     Raises
     ------

@@ -78,12 +78,9 @@ def segment_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> Labe
     """Find cells.
 
     Channels are brought to noise units by a variance-stabilising transform. A pixel belongs to a cell where
-    the
-    root sum of squares over channels stands above noise and above a share of the *local* maximum, so that
-    dim cells
-    beside bright ones stay. Seeds are peaks of the distance to the border, edges between colours counted as
-    borders; a
-    watershed on colour gradient and distance parts the cells.
+    the root sum of squares over channels stands above noise and above a share of the *local* maximum, so
+    that dim cells beside bright ones stay. Seeds are peaks of the distance to the border, edges between
+    colours counted as borders; a watershed on colour gradient and distance parts the cells.
 
     Parameters
     ----------
@@ -124,7 +121,7 @@ def find_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> Segment
     labels = np.zeros((stack.n_frames, *stack.pixels.shape[2:]), np.uint32)
     rejected: dict[str, int] = {}
     for t, frame in enumerate(frames):
-        labels[t], lost = _segment_frame(frame, stack, diameter_px, spacing, params)
+        labels[t], lost = _segment_frame(frame, stack, t, diameter_px, spacing, params)
         for reason, n in lost.items():
             rejected[reason] = rejected.get(reason, 0) + n
     return Segmentation(labels, diameter_um, rejected)
@@ -134,8 +131,8 @@ def noise_units(stack: Stack, t: int = 0) -> Image:
     """One frame in units of its own noise, shape (c, z, y, x).
 
     ``2 (sqrt(V) - sqrt(V0)) / g`` with V the noise variance of a pixel, V0 that of its background and g the
-    gain: Anscombe's
-    transform less that of the background. Noise has a standard deviation of 1 at any intensity.
+    gain: Anscombe's transform less that of the background. Noise has a standard deviation of 1 at any
+    intensity.
     """
     pixels, variance = stack.pixels[t], stack.variance[t]
     gain = np.asarray(stack.gain, np.float32)[:, None, None, None]
@@ -145,7 +142,12 @@ def noise_units(stack: Stack, t: int = 0) -> Image:
 
 
 def _segment_frame(
-    units: Image, stack: Stack, diameter: float, spacing: tuple[float, float, float], params: SegmentParams
+    units: Image,
+    stack: Stack,
+    t: int,
+    diameter: float,
+    spacing: tuple[float, float, float],
+    params: SegmentParams,
 ) -> tuple[Labels, dict[str, int]]:
     """Labels (z, y, x) of one frame in noise units (c, z, y, x)."""
     nucleus = [c for c, name in enumerate(stack.channels) if name == NUCLEUS]
@@ -162,10 +164,16 @@ def _segment_frame(
         blur(strength, 0.1 * diameter, spacing), 0.6 * diameter, 0.15 * diameter, spacing
     )
     empty = strength < np.maximum(0.2 * reference, 3 * noise)
-    discs /= np.maximum(wide_noise, _background_spread(discs, empty))[:, None, None, None]
+    spread = np.maximum(_background_spread(discs, empty), _rounding(stack, t))
+    discs /= np.maximum(wide_noise, spread)[:, None, None, None]
     disc = np.sqrt((np.maximum(discs, 0) ** 2).sum(0))
     bright = (disc > np.sqrt(len(units) / 2) + params.min_snr) & (strength > 3 * noise)
-    mask = _tidy(bright & (strength > params.contrast * reference))
+    mask = bright & (strength > params.contrast * reference)
+    nuclei = np.zeros_like(mask)
+    for c in nucleus:
+        nuclei |= _nuclei(units[c], diameter, spacing, params)
+    # a cell may hold its markers beside the nucleus: it is one cell, not a ring
+    mask = _tidy(mask | nuclei)
 
     # the edge of a nucleus is no edge of a cell
     colour = np.stack([blur(unit, 1.5 * sigma, spacing) for c, unit in enumerate(units) if c not in nucleus])
@@ -173,12 +181,14 @@ def _segment_frame(
     border = edge > params.colour_edge
     inside = _distance(mask & ~border, spacing)
     distance = blur(inside + 0.5 * _distance(mask, spacing), 0.06 * diameter, spacing)
-    if nucleus:
-        seeds = _nuclear_seeds(units[nucleus[0]], mask, diameter, spacing, params)
-        peaks = _peaks(distance, mask, 0.25 * diameter, spacing)
-        seeds = _join_seeds(seeds, peaks, mask)
-    else:
-        seeds = _peaks(distance, mask, 0.25 * diameter, spacing)
+    seeds = _peaks(distance, mask, 0.25 * diameter, spacing)
+    if nuclei.any():
+        centre = blur(_distance(nuclei, spacing), 0.06 * diameter, spacing)
+        seeds, by_nucleus = _join_seeds(_peaks(centre, nuclei, 0.3 * diameter, spacing), seeds, mask)
+        # around nuclei, pixels go to the nearest one on their side of a colour edge
+        away = _distance(~nuclei, spacing)
+        edge = np.where(away > 0.1 * diameter, edge, 0)
+        distance = np.where(by_nucleus, -away, distance)
     labels = watershed(20 * edge - 10 * distance / diameter, seeds, mask=mask)
     return _reject(labels.astype(np.uint32), strength, diameter, spacing, params)
 
@@ -199,12 +209,20 @@ def _noise_after(sigma: float, spacing: tuple[float, float, float], depth: int) 
     return float(min(1.0, plane * min(1.0, np.sqrt(spacing[0] / (2 * sigma * np.sqrt(np.pi))))))
 
 
+def _rounding(stack: Stack, t: int) -> NDArray[np.float32]:
+    """Half a step of the detector in noise units, per channel, shape (c,).
+
+    A mean over many pixels is no surer than that: rounding, and a camera's fixed pattern, do not average out.
+    """
+    dark = np.percentile(stack.variance[t], 20, axis=(1, 2, 3))
+    return np.asarray(0.5 * stack.step / np.sqrt(np.maximum(dark, 1e-12)), np.float32)
+
+
 def _background_spread(discs: Image, empty: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Spread of the background at the size of the discs, per channel: (c, z, y, x) -> (c,).
 
     Where autofluorescence or a camera's pattern rides on the background it is more than noise explains. Its
-    lower half
-    is used, since what cells shine into the gaps lies above.
+    lower half is used, since what cells shine into the gaps lies above.
     """
     if empty.mean() < 0.02:
         return np.zeros(len(discs), np.float32)
@@ -269,29 +287,23 @@ def _peaks(
     return seeds
 
 
-def _nuclear_seeds(
-    nucleus: Image,
-    mask: NDArray[np.bool_],
-    diameter: float,
-    spacing: tuple[float, float, float],
-    params: SegmentParams,
-) -> Seeds:
-    """Seeds from the nuclear stain (z, y, x): one a nucleus, parted by shape."""
-    smooth = blur(nucleus, max(0.7, 0.06 * diameter), spacing)
+def _nuclei(
+    stain: Image, diameter: float, spacing: tuple[float, float, float], params: SegmentParams
+) -> NDArray[np.bool_]:
+    """Where the nuclear stain (z, y, x) shows a nucleus."""
+    smooth = blur(stain, max(0.7, 0.06 * diameter), spacing)
     reference = _local_maximum(smooth, 0.6 * diameter, 0.15 * diameter, spacing)
-    inside = mask & (smooth > params.min_snr) & (smooth > 0.5 * reference)
-    distance = blur(_distance(inside, spacing), 0.06 * diameter, spacing)
-    return _peaks(distance, inside, 0.2 * diameter, spacing)
+    return _tidy((smooth > params.min_snr) & (smooth > 0.5 * reference))
 
 
-def _join_seeds(nuclei: Seeds, peaks: Seeds, mask: NDArray[np.bool_]) -> Seeds:
-    """Nuclear seeds, and a seed of shape and colour in each object that has no nucleus."""
+def _join_seeds(nuclei: Seeds, peaks: Seeds, mask: NDArray[np.bool_]) -> tuple[Seeds, NDArray[np.bool_]]:
+    """Nuclear seeds, and seeds of shape and colour in each object without a nucleus; which pixels have one."""
     objects, n = ndi.label(mask, np.ones((3, 3, 3)))
     has_nucleus = np.zeros(n + 1, bool)
     has_nucleus[np.unique(objects[nuclei > 0])] = True
     spare = np.where(has_nucleus[objects], 0, peaks)
-    joined: Seeds = ndi.label((nuclei > 0) | (spare > 0), np.ones((3, 3, 3)))[0]
-    return joined
+    joined = np.where(spare > 0, spare + int(nuclei.max(initial=0)), nuclei)
+    return joined, has_nucleus[objects]
 
 
 def _reject(
@@ -339,9 +351,9 @@ def _fade(labels: Labels, strength: Image, sizes: NDArray[np.int64], width: int)
 def _estimate_diameter(frames: list[Image], stack: Stack) -> float:
     """Typical cell diameter in pixels, from the scale at which blobs answer most.
 
-    Blobs are maxima, over place and scale, of the scale-normalised Laplacian of the strength in noise units;
-    a disc of diameter d
-    answers most at ``sigma = d / (2 sqrt(2))`` (Lindeberg, Int. J. Comput. Vis. 30 (1998) 79).
+    Blobs are maxima, over place and scale, of the scale-normalised Laplacian of the strength in noise
+    units; a disc of diameter d answers most at ``sigma = d / (2 sqrt(2))`` (Lindeberg, Int. J. Comput. Vis.
+    30 (1998) 79).
     """
     frame = frames[len(frames) // 2].max(axis=1)  # (c, y, x)
     strength = np.sqrt((np.maximum([blur(c[None], 1.0)[0] for c in frame], 0) ** 2).sum(0))

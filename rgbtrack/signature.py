@@ -80,13 +80,10 @@ def measure_signatures(
     """Measure each cell's colour signature.
 
     The intensity in a detector is the mean over the cell's core pixels; its variance is the sum of the
-    pixels' noise variances over
-    their number squared, plus that of the background at the size of a cell, plus that of the bleed-through,
-    whose coefficients
-    are known to a share `SignatureParams.bleed_error`. With a bleed-through matrix A
-    the markers are the weighted least squares solution ``x = S A' W r``, ``S = (A' W A)^-1``, W the inverse
-    variances:
-    S is the covariance of the colour.
+    pixels' noise variances over their number squared, plus that of the background at the size of a cell,
+    plus that of the bleed-through, whose coefficients are known to a share `SignatureParams.bleed_error`.
+    With a bleed-through matrix A the markers are the weighted least squares solution ``x = S A' W r``, ``S
+    = (A' W A)^-1``, W the inverse variances: S is the covariance of the colour.
 
     Parameters
     ----------
@@ -244,8 +241,7 @@ def background_variance(pixels: Any, variance: Any, labels: Labels, n_px: Array)
     """Variance of what is left of the background, at the size of a typical cell, counts².
 
     The mean over a cell-sized window of background differs from window to window by more than pixel noise
-    explains; the excess
-    is what a cell's intensity cannot be sure of.
+    explains; the excess is what a cell's intensity cannot be sure of.
     """
     side = max(3, int(np.sqrt(np.median(n_px)))) if len(n_px) else 15
     excess = []
@@ -306,8 +302,7 @@ def _doublets(members: _Members, counts: Any, n_px: Array, params: SignaturePara
     """Cells whose two halves hold two colours.
 
     Pixels of a cell are parted by the sign of their colour along the axis of largest colour variance. Noise
-    parts them
-    everywhere; two cells taken for one part them in space.
+    parts them everywhere; two cells taken for one part them in space.
     """
     n, m = len(members.cells), counts.shape[1]
     if n == 0:

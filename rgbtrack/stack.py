@@ -37,6 +37,8 @@ class Stack:
         Counts per photo-electron of each channel, shape (c,); None before correction.
     saturated
         True where the detector was at its limit, same shape as `pixels`; None before correction.
+    step
+        Least difference between two counts: 1 for whole numbers, 0 for floats or before correction.
     bleed_through
         Rows detectors, columns markers: the share of each marker's signal in each detector; None for none.
     """
@@ -50,6 +52,7 @@ class Stack:
     variance: Any = None
     gain: Any = None
     saturated: Any = None
+    step: float = 0.0
     bleed_through: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:

@@ -37,4 +37,6 @@ def test_notebook_runs(path, tmp_path, monkeypatch):
         if "image/png" in output.get("data", {})
     ]
     assert len(pictures) >= 3
-    assert all(not cell.get("outputs") for cell in nbformat.read(path, as_version=4).cells), "commit it without outputs"
+    assert all(not cell.get("outputs") for cell in nbformat.read(path, as_version=4).cells), (
+        "commit it without outputs"
+    )

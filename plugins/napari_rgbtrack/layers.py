@@ -47,10 +47,8 @@ def image_layers(results: str | Path, image_id: str | None = None) -> list[Layer
     -------
     layers
         (data, settings, type) of one image layer per channel, additive, and of a labels layer ``cells`` in
-        the
-        colours of the clones, unassigned cells grey, whose features tell of each cell. There a cell has a
-        number
-        of its own over all frames.
+        the colours of the clones, unassigned cells grey, whose features tell of each cell. There a cell has
+        a number of its own over all frames.
 
     Raises
     ------

@@ -20,8 +20,8 @@ class Detectors:
     """Log-gains (groups, d) and leaks (groups, d, d; target by source, diagonal 0) of each group.
 
     A colour is read as ``diag(exp(gain)) (I - leak)^-1 x``. Where gains drift before unmixing, a fixed
-    matrix takes off too much or
-    too little bleed-through, by the same share in every cell of the session: that share is the leak.
+    matrix takes off too much or too little bleed-through, by the same share in every cell of the session:
+    that share is the leak.
     """
 
     gains: Floats

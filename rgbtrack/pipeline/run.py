@@ -60,8 +60,7 @@ def run(
     """Run an experiment from images to report.
 
     What a former run left and is up to date (same input bytes, settings and version) is not done again. An
-    image that fails
-    does not stop the others.
+    image that fails does not stop the others.
 
     Parameters
     ----------

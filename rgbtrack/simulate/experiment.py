@@ -36,9 +36,8 @@ def simulate_experiment(
     """Make an experiment with planted clones, ready to run.
 
     Animals of both arms get cells from one pool of founders. Shares differ between animals by a Dirichlet
-    draw, each clone grows at
-    its own rate, and some clones respond to the treatment. Each timepoint is one imaging session with
-    detector gains of its own.
+    draw, each clone grows at its own rate, and some clones respond to the treatment. Each timepoint is one
+    imaging session with detector gains of its own.
 
     Parameters
     ----------
@@ -70,8 +69,7 @@ def simulate_experiment(
     -------
     path
         ``experiment.toml``. Beside it ``samples.csv``, ``bleed.csv``, ``images/`` and ``truth/``:
-        ``cells.csv``, ``founders.csv``,
-        ``clone_sizes.csv`` and ``labels/``.
+        ``cells.csv``, ``founders.csv``, ``clone_sizes.csv`` and ``labels/``.
 
     Raises
     ------
@@ -166,11 +164,9 @@ def _settings(params: SimulateParams, scene: Scene) -> str:
     markers = ", ".join(f'{name} = "{protein}"' for name, protein in names)
     nucleus = 'nucleus = "DAPI"\n' if params.nucleus else ""
     return f"""\
-# Made by rgbtrack {rgbtrack.__version__}: a simulated experiment; the truth is in truth/.
-[experiment]
-name = "Simulated: RGB-marked cells under a beta-adrenoreceptor agonist"
-samples = "samples.csv"
-control = "{CONTROL}"
+# Made by rgbtrack {rgbtrack.__version__}: a simulated experiment; the truth is in truth/. [experiment] name
+= "Simulated: RGB-marked cells under a beta-adrenoreceptor agonist" samples = "samples.csv" control =
+"{CONTROL}"
 
 [channels]
 markers = {{ {markers} }}

@@ -10,15 +10,13 @@ def simulate_founders(params: SimulateParams, rng: np.random.Generator) -> pd.Da
     """Draw founders.
 
     Each vector is integrated a Poisson number of times, with the mean that leaves ``share_marked`` of cells
-    with it; each
-    copy is expressed lognormally. A founder without any vector is not seen, and drawn again.
+    with it; each copy is expressed lognormally. A founder without any vector is not seen, and drawn again.
 
     Returns
     -------
     founders
         One row per founder: ``clone`` from 1, one column per marker (the brightest marker of a typical
-        founder is 1) and ``share``
-        of the marked cells.
+        founder is 1) and ``share`` of the marked cells.
     """
     n, m = params.number_of_clones, len(params.markers)
     if params.founders is not None:

@@ -33,8 +33,7 @@ class Scene:
         True cells, shape (t, z, y, x), uint32, 0 is background. A cell keeps its number from frame to frame.
     cells
         One row per cell and frame: ``frame, cell, clone`` (missing for an unmarked cell), ``z_um, y_um,
-        x_um``, and for each protein
-        the expected photons a pixel at the cell's peak.
+        x_um``, and for each protein the expected photons a pixel at the cell's peak.
     founders
         One row per clone; see `simulate_founders`.
     bleed_through

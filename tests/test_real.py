@@ -1,0 +1,82 @@
+"""Real images through the same command; skipped where the folder is absent."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skimage.measure import euler_number
+
+from rgbtrack import run
+from rgbtrack.evaluate import detection_scores, match_cells
+from rgbtrack.files import read_json, read_labels, read_table
+
+REAL = Path(__file__).parents[2] / "shared" / "real"
+pytestmark = pytest.mark.skipif(
+    not REAL.exists(), reason=f"the real images are not here ({REAL.name}/ is absent)"
+)
+
+SHEET = "image,subject,treatment,timepoint,image_id,pixel_size_um\n"
+
+
+@pytest.fixture
+def run_on(tmp_path):
+    """Run an experiment of the given images and settings; return its results."""
+
+    def make(settings, *rows):
+        head = '[experiment]\nname = "real"\ncontrol = "none"\n'
+        (tmp_path / "experiment.toml").write_text(head + settings)
+        (tmp_path / "samples.csv").write_text(SHEET + "\n".join(rows))
+        outcome = run(tmp_path, workers=1)
+        assert not outcome.failed
+        assert (outcome.results / "report.html").exists()
+        return outcome.results
+
+    return make
+
+
+def test_hela_cells(run_on):
+    """Four whole cells with large nuclei, mitochondria and vesicles around them."""
+    settings = "[channels]\nmarkers = { red = 0, green = 1 }\nnucleus = 2\n[segment]\ndiameter_um = 10.0\n"
+    results = run_on(settings, f"{REAL}/hela_cells/hela-cells.tif,h1,none,0,hela,")
+    labels = read_labels(results / "labels" / "hela.tif")[0, 0]
+    assert read_json(results / "run.json")["images"]["hela"]["pixel_size_um"] == pytest.approx(
+        0.0515, abs=1e-3
+    )
+    nuclei = {"left": (265, 145), "middle": (175, 330), "right": (170, 475), "lower": (400, 325)}
+    found = {name: int(labels[y, x]) for name, (y, x) in nuclei.items()}
+    assert 0 not in found.values()
+    assert len(set(found.values())) == 4
+    for cell in found.values():
+        assert (labels == cell).sum() * 0.0515**2 > 30  # whole cells, um²: not nuclei
+        assert euler_number(labels == cell) >= 0
+    cells = read_table(results / "cells.parquet")
+    assert (cells.loc[cells["cell"].isin(found.values()), "snr"] > 5).all()
+
+
+def test_marcm_one_file_per_channel(run_on):
+    """Four files a field; GFP-marked clones in a Drosophila gut."""
+    files = ";".join(f"{REAL}/marcm/a1g01p1_C{i}.tif" for i in range(4))
+    settings = (
+        "[channels]\nmarkers = { gfp = 1, pdm1 = 2, pros = 3 }\nnucleus = 0\n[segment]\ndiameter_um = 12.0\n"
+    )
+    results = run_on(settings, f"{files},g1,none,0,a1g01p1,0.275")
+    labels = read_labels(results / "labels" / "a1g01p1.tif")[0, 0]
+    assert labels.shape == (810, 810)
+    cells = read_table(results / "cells.parquet").set_index("cell")
+    # inside the large clone, upper left, against the gut beside it
+    clone = cells.loc[sorted(set(np.unique(labels[150:250, 80:230])) - {0}), "gfp_fraction"]
+    beside = cells.loc[sorted(set(np.unique(labels[350:450, 80:230])) - {0}), "gfp_fraction"]
+    assert len(clone) >= 4
+    assert clone.median() > 2 * beside.median()
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("97126a9791f0", 0.9), ("876423522bde", 0.9), ("0e5edb072788", 0.8)]
+)
+def test_nuclei(run_on, name, least):
+    settings = "[channels]\nmarkers = { red = 0, green = 1, blue = 2 }\n"
+    results = run_on(settings, f"{REAL}/nuclei/{name}.png,n1,none,0,{name},")
+    found = read_labels(results / "labels" / f"{name}.tif")[0]
+    true = read_labels(REAL / "nuclei" / f"{name}.labels.tif")[0]
+    matched = len(match_cells(found, true))
+    assert detection_scores(int(found.max()), len(np.unique(true)) - 1, matched)["f1"] > least
