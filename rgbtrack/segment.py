@@ -297,7 +297,7 @@ def _nuclei(
 
 
 def _join_seeds(nuclei: Seeds, peaks: Seeds, mask: NDArray[np.bool_]) -> tuple[Seeds, NDArray[np.bool_]]:
-    """Nuclear seeds, and seeds of shape and colour in each object without a nucleus; which pixels have one."""
+    """Seeds of nuclei, and of shape and colour in objects without one; which pixels have a nucleus."""
     objects, n = ndi.label(mask, np.ones((3, 3, 3)))
     has_nucleus = np.zeros(n + 1, bool)
     has_nucleus[np.unique(objects[nuclei > 0])] = True

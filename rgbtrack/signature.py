@@ -44,6 +44,12 @@ class SignatureParams(Params):
         description="light in the gaps within about this distance, um, is haze of neighbours and taken off; "
         "0: none is",
     )
+    spill: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="share of the light around a cell, within surroundings_um, that may shine into it unseen",
+    )
     bleed_error: float = Field(
         0.15,
         ge=0,
@@ -82,8 +88,8 @@ def measure_signatures(
     The intensity in a detector is the mean over the cell's core pixels; its variance is the sum of the
     pixels' noise variances over their number squared, plus that of the background at the size of a cell,
     plus that of the bleed-through, whose coefficients are known to a share `SignatureParams.bleed_error`.
-    With a bleed-through matrix A the markers are the weighted least squares solution ``x = S A' W r``, ``S
-    = (A' W A)^-1``, W the inverse variances: S is the covariance of the colour.
+    With a bleed-through matrix A the markers are the weighted least squares solution ``x = S A' W r``,
+    ``S = (A' W A)^-1``, W the inverse variances: S is the covariance of the colour.
 
     Parameters
     ----------
@@ -154,7 +160,10 @@ def _measure_frame(stack: Stack, labels: Labels, t: int, params: SignatureParams
         raw[:, j] = members.total(counts[:, j], used) / n_used - haze
         variance[:, j] = members.total(stack.variance[t, c][members.place], used) / n_used**2
         variance[:, j] += background_variance(stack.pixels[t, c], stack.variance[t, c], labels, n_px)
-        variance[:, j] += (HAZE_ERROR * haze) ** 2
+        near = members.total(
+            neighbouring_light(stack.pixels[t, c], params.surroundings_um / pixel_um)[members.place], used
+        )
+        variance[:, j] += (HAZE_ERROR * haze) ** 2 + (params.spill * near / n_used) ** 2
         if stack.saturated is not None:
             share = members.total(stack.saturated[t, c][members.place].astype(float)) / np.maximum(n_px, 1)
             saturated |= share > params.saturated_share
@@ -235,6 +244,14 @@ def surrounding_light(pixels: Any, labels: Labels, distance: float) -> NDArray[n
         )
         light[z] = np.maximum(total / (weight + 0.02), 0)
     return light
+
+
+def neighbouring_light(pixels: Any, distance: float) -> NDArray[np.float32]:
+    """Mean light around each pixel (z, y, x), weights falling off over a distance in px; never below 0."""
+    if distance == 0:
+        return np.zeros(pixels.shape, np.float32)
+    light = [cv2.GaussianBlur(plane, (0, 0), distance).reshape(plane.shape) for plane in pixels]
+    return np.maximum(np.stack(light), 0)
 
 
 def background_variance(pixels: Any, variance: Any, labels: Labels, n_px: Array) -> float:

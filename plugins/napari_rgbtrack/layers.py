@@ -4,8 +4,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError, RgbtrackError, RgbtrackWarning
@@ -17,6 +19,7 @@ from rgbtrack.tables import markers_of
 LayerData = tuple[Any, dict[str, Any], str]
 
 MARKER_COLOURMAPS = ("red", "green", "blue", "yellow", "magenta", "cyan", "gray")
+"""By position, whatever the names: as the clones, the thumbnails and the report have them."""
 UNASSIGNED = (0.6, 0.6, 0.6, 1.0)
 SHOWN = ("clone", "clone_probability", "unassigned_reason", "snr", "brightness")
 """Columns of the cells that napari shows beside a cell, before the markers and flags."""
@@ -24,7 +27,13 @@ SHOWN = ("clone", "clone_probability", "unassigned_reason", "snr", "brightness")
 
 def is_results(folder: Path) -> bool:
     """Whether a folder holds results of rgbtrack."""
-    return (folder / "run.json").is_file() and (folder / "cells.parquet").is_file()
+    if not ((folder / "run.json").is_file() and (folder / "cells.parquet").is_file()):
+        return False
+    try:
+        run = read_json(folder / "run.json")
+    except DataError:
+        return True  # whoever opens it is told that the file is torn
+    return isinstance(run, dict) and {"images", "configuration"} <= run.keys()
 
 
 def image_ids(results: Path) -> list[str]:
@@ -69,15 +78,25 @@ def image_layers(results: str | Path, image_id: str | None = None) -> list[Layer
         )
     record = run["images"][image_id]
     labels = read_labels(results / "labels" / f"{image_id}.tif")  # (t, z, y, x)
-    cells = read_table(results / "cells.parquet")
-    cells = cells[cells["image_id"].astype("str") == image_id]
+    cells = _cells_of(results / "cells.parquet", image_id)
     clones = read_table(results / "clones.csv") if (results / "clones.csv").exists() else None
     settings = _geometry(record, labels.shape)
     layers = _channel_layers(record, run["configuration"]["channels"], labels.shape, settings)
+    if not layers:
+        layers = _thumbnail_layer(results / "thumbnails" / f"{image_id}.png", labels.shape, settings)
     layers.append(_cell_layer(labels, cells, clones, settings))
     for _, layer_settings, _ in layers:
         layer_settings["metadata"] = {"rgbtrack": {"results": str(results), "image_id": image_id}}
     return layers
+
+
+def _cells_of(path: Path, image_id: str) -> pd.DataFrame:
+    """Cells of one image; of a large table, the others are not read."""
+    try:
+        cells = pd.read_parquet(path, engine="pyarrow", filters=[("image_id", "==", image_id)])
+    except (pa.ArrowException, OSError):  # ids of another type, or a file that is not whole
+        cells = read_table(path)
+    return cells[cells["image_id"].astype("str") == image_id]
 
 
 def _geometry(record: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
@@ -109,7 +128,7 @@ def _drop_singletons(array: Any) -> Any:
 def _channel_layers(
     record: dict[str, Any], channels: dict[str, Any], shape: tuple[int, ...], settings: dict[str, Any]
 ) -> list[LayerData]:
-    """One additive layer per channel, as recorded; none, with a warning, where the image is gone."""
+    """One additive layer per channel, as recorded; none, with a warning, where the image is not there."""
     wanted = dict(channels["markers"])
     if channels.get("nucleus") is not None:
         wanted[NUCLEUS] = channels["nucleus"]
@@ -119,28 +138,49 @@ def _channel_layers(
             raise DataError(f"{stack.source} has another size than its labels")
     except (RgbtrackError, OSError, KeyError) as error:
         warnings.warn(
-            f"the image itself cannot be shown, only its cells: {error}", RgbtrackWarning, stacklevel=3
+            f"the image itself cannot be shown, only its cells and thumbnail: {error}",
+            RgbtrackWarning,
+            stacklevel=3,
         )
         return []
     return [_channel_layer(stack, c, settings) for c in range(len(stack.channels))]
 
 
+def _thumbnail_layer(path: Path, shape: tuple[int, ...], settings: dict[str, Any]) -> list[LayerData]:
+    """Stand-in for an image that is gone: its thumbnail, laid under the cells; none if that is gone too."""
+    picture = cv2.imread(str(path)) if path.is_file() else None
+    if picture is None:
+        return []
+    pixel = np.array(settings["scale"][-2:])
+    scale = pixel * shape[-2:] / picture.shape[:2]
+    return [
+        (
+            np.ascontiguousarray(picture[..., ::-1]),
+            {
+                "name": "thumbnail",
+                "rgb": True,
+                "scale": tuple(scale.tolist()),
+                "translate": tuple(((scale - pixel) / 2).tolist()),  # corners meet, not the pixels' centres
+                "units": settings["units"][-2:],
+                "axis_labels": settings["axis_labels"][-2:],
+            },
+            "image",
+        )
+    ]
+
+
 def _channel_layer(stack: Stack, c: int, settings: dict[str, Any]) -> LayerData:
     name = stack.channels[c]
-    first = np.asarray(stack.pixels[0, c])
-    low, high = (float(value) for value in np.percentile(first[..., ::2, ::2], (20, 99.8)))
+    first = np.asarray(stack.pixels[0, c])[..., ::2, ::2]
+    finite = first[np.isfinite(first)]
+    low, high = (float(value) for value in np.percentile(finite, (20, 99.8))) if finite.size else (0.0, 1.0)
     nucleus = name == NUCLEUS
-    named = name in MARKER_COLOURMAPS
     return (
         _drop_singletons(stack.pixels[:, c]),
         {
             **settings,
             "name": name,
-            "colormap": "gray"
-            if nucleus
-            else name
-            if named
-            else MARKER_COLOURMAPS[c % len(MARKER_COLOURMAPS)],
+            "colormap": "gray" if nucleus else MARKER_COLOURMAPS[c % len(MARKER_COLOURMAPS)],
             "blending": "additive",
             "contrast_limits": (low, max(high, low + 1)),
             "gamma": 0.6,

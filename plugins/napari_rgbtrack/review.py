@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_rgbtrack.layers import image_ids, image_layers
-from rgbtrack.errors import DataError
+from rgbtrack.errors import DataError, RgbtrackError
 
 if TYPE_CHECKING:
     import napari
@@ -53,15 +53,23 @@ def image_chooser(viewer: "napari.Viewer") -> Any:
     about.native.setWordWrap(True)
 
     def change(image_id: str) -> None:
-        viewer.layers.clear()
-        _show(viewer, image_layers(results, image_id))
+        shown = {layer.name: layer.visible for layer in _ours(viewer)}
+        try:
+            layers = image_layers(results, image_id)
+            about.value = "Point at a cell"
+        except (RgbtrackError, OSError) as error:
+            layers, about.value = [], str(error)
+        for layer in _ours(viewer):  # the user's own stay
+            viewer.layers.remove(layer)
+        _show(viewer, layers, shown)
         back.enabled, forward.enabled = image_id != ids[0], image_id != ids[-1]
 
     def step(by: int) -> None:
         choice.value = ids[min(max(ids.index(choice.value) + by, 0), len(ids) - 1)]
 
     def point(viewer: Any, _: Any) -> None:
-        about.value = describe_cell(viewer)
+        if _cells(viewer) is not None:
+            about.value = describe_cell(viewer)
 
     choice.changed.connect(change)
     back.changed.connect(lambda _: step(-1))
@@ -74,9 +82,9 @@ def image_chooser(viewer: "napari.Viewer") -> Any:
 
 def describe_cell(viewer: Any) -> str:
     """Tell of the cell under the cursor: its clone and how sure that is, or why it has none."""
-    if "cells" not in viewer.layers:
+    layer = _cells(viewer)
+    if layer is None:
         return ""
-    layer = viewer.layers["cells"]
     number = layer.get_value(viewer.cursor.position, world=True)
     row = layer.features[layer.features["index"] == (number or 0)]
     if not len(row):
@@ -90,24 +98,37 @@ def describe_cell(viewer: Any) -> str:
     return f"{text}\nSNR {cell['snr']:.0f}"
 
 
-def _show(viewer: Any, layers: list[Any]) -> None:
-    """Add layers, cells as outlines in the colours of their clones."""
+def _show(viewer: Any, layers: list[Any], shown: dict[str, bool] | None = None) -> None:
+    """Add layers, cells as outlines in the colours of their clones; what was hidden stays so."""
     from napari.layers import Layer
 
     for data in layers:
-        viewer.add_layer(Layer.create(*data))
-    viewer.layers["cells"].contour = 2
-    viewer.layers.selection.active = viewer.layers["cells"]
+        layer = viewer.add_layer(Layer.create(*data))
+        layer.visible = (shown or {}).get(layer.name, layer.visible)
+    cells = _cells(viewer)
+    if cells is None:
+        return
+    cells.contour = 2
+    viewer.layers.selection.active = cells
     viewer.scale_bar.visible = True
-    if viewer.layers["cells"].ndim > 2:
+    if cells.ndim > 2:
         viewer.dims.set_point(0, 0)
     viewer.reset_view()
 
 
+def _ours(viewer: Any) -> list[Any]:
+    """Layers that show results, not those that the user added."""
+    return [layer for layer in viewer.layers if "rgbtrack" in layer.metadata]
+
+
+def _cells(viewer: Any) -> Any:
+    """Layer of the cells of the results that are open, or None."""
+    return next((layer for layer in _ours(viewer) if "index" in getattr(layer, "features", ())), None)
+
+
 def _opened(viewer: Any) -> tuple[str, str] | None:
     """Results folder and image id of the layers that are open."""
-    for layer in viewer.layers:
-        told = layer.metadata.get("rgbtrack")
-        if told:
-            return told["results"], told["image_id"]
+    for layer in _ours(viewer):
+        told = layer.metadata["rgbtrack"]
+        return told["results"], told["image_id"]
     return None

@@ -10,6 +10,8 @@ from rgbtrack.clones.ray import Floats
 
 _SHARE_UNIFORM = 0.3
 _N_PARTS = 8
+_ALIKE = 0.95  # cosine from which two colours are one
+_SHARPEST = 0.25  # least variance in asinh units, that of noise: junk must never be surer than a clone
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,21 @@ class Junk:
 
 
 def fit_junk(x: Floats, s: Floats, seed: int, n_synthetic: int = 4000) -> Junk:
-    """Fit the density of junk to mixtures of two random cells each."""
+    """Fit the density of junk to mixtures of two cells of different colour each.
+
+    Two cells of one clone, taken for one, still have its colour: they are no junk.
+    """
     rng = np.random.default_rng([seed, 3])
     softness = 2 * np.sqrt(np.median(np.diagonal(s, axis1=1, axis2=2), axis=0))
     share = rng.uniform(0.3, 0.7, n_synthetic)[:, None]
     pair = rng.integers(len(x), size=(2, n_synthetic))
+    direction = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    unlike = (direction[pair[0]] * direction[pair[1]]).sum(axis=1) < _ALIKE
+    if unlike.sum() > 50:
+        pair, share = pair[:, unlike], share[unlike]
     z = np.arcsinh((share * x[pair[0]] + (1 - share) * x[pair[1]]) / softness)
     low, high = np.quantile(np.arcsinh(x / softness), [0.0005, 0.9995], axis=0)
     few = len(x) < 50 or len(np.unique(z.round(6), axis=0)) < 100
-    mixture = rough_gaussians(z, 1 if few else _N_PARTS, 0.05, seed)
+    mixture = rough_gaussians(z, 1 if few else _N_PARTS, _SHARPEST, seed)
     log_volume = float(np.log(high - low + 1.0).sum())
     return Junk(softness, mixture.means_, mixture.covariances_, mixture.weights_, log_volume)

@@ -12,7 +12,7 @@ from rgbtrack.clones.ray import TYPICAL, Floats, Ints, Spread, ray_likelihood, r
 N_CANDIDATES = 12
 _HOPELESS = 30.0  # log-likelihood behind the best: such a clone is not looked at
 _PRIOR_CELLS = 20.0  # what the typical spread weighs
-_JUNK_SHARE = (0.005, 0.3)
+_JUNK_SHARE = (0.005, 0.15)
 
 
 @dataclass(frozen=True)

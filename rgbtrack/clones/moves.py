@@ -18,7 +18,7 @@ from rgbtrack.clones.mixture import (
 )
 from rgbtrack.clones.ray import Floats, Ints, Spread
 
-_DIMMEST = 4.0  # a colour that stands less above its noise is no marker, let alone a clone
+_DIMMEST = 3.0  # a colour that stands less above its noise is no marker, let alone a clone
 _LOCAL_CELLS = 800  # cells that judge one move; more are subsampled
 
 
@@ -105,7 +105,7 @@ class Search:
 
 def _signal(search: Search) -> Floats:
     """Return the colour of each clone in units of the noise of its cells."""
-    mu = search.mixture.mu
+    mu = np.maximum(search.mixture.mu, 0)
     noise = np.tensordot(search.resp / np.maximum(search.n, 1e-9), search.s, axes=(0, 0))
     noise += np.eye(mu.shape[1]) * 1e-12
     return np.sqrt(np.maximum((mu * np.linalg.solve(noise, mu[:, :, None])[:, :, 0]).sum(axis=1), 0))

@@ -164,9 +164,11 @@ def _settings(params: SimulateParams, scene: Scene) -> str:
     markers = ", ".join(f'{name} = "{protein}"' for name, protein in names)
     nucleus = 'nucleus = "DAPI"\n' if params.nucleus else ""
     return f"""\
-# Made by rgbtrack {rgbtrack.__version__}: a simulated experiment; the truth is in truth/. [experiment] name
-= "Simulated: RGB-marked cells under a beta-adrenoreceptor agonist" samples = "samples.csv" control =
-"{CONTROL}"
+# Made by rgbtrack {rgbtrack.__version__}: a simulated experiment; the truth is in truth/.
+[experiment]
+name = "Simulated: RGB-marked cells under a beta-adrenoreceptor agonist"
+samples = "samples.csv"
+control = "{CONTROL}"
 
 [channels]
 markers = {{ {markers} }}

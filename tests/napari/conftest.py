@@ -25,8 +25,9 @@ def screen():
         stderr=subprocess.DEVNULL,
     )
     os.close(write)
-    display = os.read(read, 16).decode().strip()  # waits until the screen is there
-    os.close(read)
+    # waits until the screen is there; the line's end comes by itself, and a screen that cannot write it dies
+    with os.fdopen(read) as told:
+        display = told.readline().strip()
     if not display:
         pytest.skip("the virtual screen did not start")
     with pytest.MonkeyPatch.context() as patch:

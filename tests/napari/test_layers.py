@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tifffile
 
 from rgbtrack import DataError, RgbtrackWarning, run, simulate_experiment
 from rgbtrack.files import read_json, read_labels, read_table, write_json
@@ -89,7 +90,45 @@ def test_cells_are_shown_where_the_image_is_gone(results):
     write_json(results / "run.json", told)
     with pytest.warns(RgbtrackWarning, match=r"the image itself cannot be shown.*nowhere"):
         made = layers.image_layers(results)
-    assert [settings["name"] for _, settings, _ in made] == ["cells"]
+    assert [settings["name"] for _, settings, _ in made] == ["thumbnail", "cells"]
+    data, settings, _ = made[0]
+    assert np.multiply(data.shape[:2], settings["scale"]) == pytest.approx((160 * 0.65, 160 * 0.65))
+    (results / "thumbnails" / "vehicle_m1_d0.png").unlink()
+    with pytest.warns(RgbtrackWarning, match="cannot be shown"):
+        assert [settings["name"] for _, settings, _ in layers.image_layers(results)] == ["cells"]
+
+
+def replace_image(results, pixels, markers):
+    """Let the first image be another, with these markers."""
+    path = results / "other.tif"
+    tifffile.imwrite(path, pixels, photometric="minisblack", metadata={"axes": "CYX"})
+    told = read_json(results / "run.json")
+    told["images"]["vehicle_m1_d0"]["paths"] = [str(path)]
+    told["configuration"]["channels"] = {"markers": markers, "nucleus": None}
+    write_json(results / "run.json", told)
+
+
+@pytest.mark.parametrize(
+    "markers", [("red", "green"), ("green", "red"), ("blue", "green", "far"), tuple("abcdefg")]
+)
+def test_markers_have_colours_of_their_own_as_the_clones_do(results, markers):
+    pixels = np.random.default_rng(0).poisson(100, (len(markers), 160, 160)).astype(np.uint16)
+    replace_image(results, pixels, {name: c for c, name in enumerate(markers)})
+    made = layers.image_layers(results)[:-1]
+    assert [settings["name"] for _, settings, _ in made] == list(markers)
+    colours = [settings["colormap"] for _, settings, _ in made]
+    assert colours == list(layers.MARKER_COLOURMAPS[: len(markers)])
+
+
+@pytest.mark.parametrize("part", [0.25, 1.0])
+def test_pixels_without_a_value_leave_the_contrast_alone(results, part):
+    pixels = np.random.default_rng(0).normal(100, 5, (3, 160, 160)).astype(np.float32)
+    pixels[:, : int(160 * part)] = np.nan
+    replace_image(results, pixels, {"red": 0, "green": 1, "blue": 2})
+    for _, settings, _ in layers.image_layers(results)[:-1]:
+        low, high = settings["contrast_limits"]
+        assert np.isfinite([low, high]).all()
+        assert low < high
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
@@ -97,6 +136,14 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
         layers.image_layers(tmp_path)
     assert reader.get_reader(str(tmp_path)) is None
     assert reader.get_reader([str(tmp_path)]) is None
+
+
+def test_a_run_json_of_something_else_is_refused(results):
+    write_json(results / "run.json", {"epochs": 3})
+    assert reader.get_reader(str(results)) is None
+    (results / "run.json").write_text('{"images": ')
+    with pytest.raises(DataError, match="not readable as JSON"):
+        layers.image_layers(results)
 
 
 def test_an_unknown_image_names_those_there_are(finished):

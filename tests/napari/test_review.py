@@ -1,5 +1,7 @@
 """The window itself, on a virtual screen."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,31 @@ def test_stepping_through_the_images(viewer, finished):
     assert [layer.name for layer in viewer.layers] == ["red", "green", "blue", "cells"]
     choice.value = ids[-1]
     assert not buttons[1].enabled
+
+
+def test_stepping_keeps_the_users_layers_and_what_is_hidden(viewer, finished):
+    viewer.add_points([[1, 1]], name="mine")
+    viewer.layers["red"].visible = False
+    chooser(viewer)[1][1].changed.emit(True)
+    assert [layer.name for layer in viewer.layers] == ["mine", "red", "green", "blue", "cells"]
+    assert [layer.visible for layer in viewer.layers] == [True, False, True, True, True]
+
+
+def test_an_image_that_cannot_be_opened_is_told_in_the_panel(screen, finished, tmp_path):
+    from napari_rgbtrack import open_results
+    from napari_rgbtrack.layers import image_ids
+
+    results = shutil.copytree(finished, tmp_path / "results")
+    second = image_ids(results)[1]
+    (results / "labels" / f"{second}.tif").unlink()
+    viewer = open_results(results)
+    panel = chooser(viewer)
+    panel[0].value = second
+    assert list(viewer.layers) == []
+    assert f"{second}.tif: no such file" in panel[2].value
+    panel[1][0].changed.emit(True)
+    assert [layer.name for layer in viewer.layers] == ["red", "green", "blue", "cells"]
+    viewer.close()
 
 
 def test_the_cell_under_the_cursor_is_described(viewer):
