@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from rgbtrack.errors import DataError, RgbtrackError, RgbtrackWarning
 from rgbtrack.files import read_json, read_labels, read_stack, read_table
 from rgbtrack.plot import clone_colours
+from rgbtrack.plot.colours import marker_hues
 from rgbtrack.stack import NUCLEUS, Stack
 from rgbtrack.tables import markers_of
 
 LayerData = tuple[Any, dict[str, Any], str]
 
-MARKER_COLOURMAPS = ("red", "green", "blue", "yellow", "magenta", "cyan", "gray")
-"""By position, whatever the names: as the clones, the thumbnails and the report have them."""
 UNASSIGNED = (0.6, 0.6, 0.6, 1.0)
 SHOWN = ("clone", "clone_probability", "unassigned_reason", "snr", "brightness")
 """Columns of the cells that napari shows beside a cell, before the markers and flags."""
@@ -180,7 +179,7 @@ def _channel_layer(stack: Stack, c: int, settings: dict[str, Any]) -> LayerData:
         {
             **settings,
             "name": name,
-            "colormap": "gray" if nucleus else MARKER_COLOURMAPS[c % len(MARKER_COLOURMAPS)],
+            "colormap": "gray" if nucleus else marker_hues(stack.markers)[stack.markers.index(name)],
             "blending": "additive",
             "contrast_limits": (low, max(high, low + 1)),
             "gamma": 0.6,

@@ -11,22 +11,32 @@ from rgbtrack.tables import CLONES
 
 RGB = tuple[float, float, float]
 
-DISPLAY: tuple[RGB, ...] = (
-    (1, 0, 0),
-    (0, 1, 0),
-    (0, 0.35, 1),
-    (1, 1, 0),
-    (1, 0, 1),
-    (0, 1, 1),
-    (1, 1, 1),
-)
-"""Additive display colour of each marker, by position: as the thumbnails have them."""
+HUES: dict[str, RGB] = {
+    "red": (1, 0, 0),
+    "green": (0, 1, 0),
+    "blue": (0, 0.35, 1),
+    "yellow": (1, 1, 0),
+    "magenta": (1, 0, 1),
+    "cyan": (0, 1, 1),
+    "gray": (1, 1, 1),
+}
+"""Additive display colours; pure blue would be too dark to see."""
 UNASSIGNED: RGB = (0.45, 0.45, 0.47)
 OTHER: RGB = (0.82, 0.82, 0.84)
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Told apart by colour-blind readers: for treatments and all else whose colour is not the data."""
 
 _NOT_MARKERS = {column.name for column in CLONES.columns} | {"subject"}
+
+
+def marker_hues(markers: Sequence[str]) -> list[str]:
+    """Display hue of each marker: its own name where that is a hue, else the first that is free.
+
+    >>> marker_hues(["green", "red", "far_red"])
+    ['green', 'red', 'blue']
+    """
+    free = [hue for hue in HUES if hue not in markers]
+    return [name if name in HUES else free.pop(0) for name in markers]
 
 
 def clone_markers(clones: pd.DataFrame, markers: Sequence[str] | None = None) -> list[str]:
@@ -89,7 +99,7 @@ def clone_colours(clones: pd.DataFrame, markers: Sequence[str] | None = None) ->
     # one outstanding clone must not darken its marker in all others
     top = np.where(means.max(axis=0) > 0, np.quantile(means, 0.9, axis=0, method="higher"), 1)
     shares = np.minimum(means / np.where(top > 0, top, 1), 1) ** 0.7
-    picture = shares @ np.asarray([DISPLAY[i % len(DISPLAY)] for i in range(len(markers))])
+    picture = shares @ np.asarray([HUES[hue] for hue in marker_hues(markers)])
     peak = picture.max(axis=1, keepdims=True)
     pure = picture / np.where(peak > 0, peak, 1)
     value = 0.5 + 0.5 * np.clip(peak / max(float(np.median(peak)), 1e-12), 0, 1)

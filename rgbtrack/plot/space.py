@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
-from rgbtrack.plot.colours import DISPLAY, UNASSIGNED, clone_colours, hex_of, ink_on, row_colours
+from rgbtrack.plot.colours import HUES, UNASSIGNED, clone_colours, hex_of, ink_on, marker_hues, row_colours
 from rgbtrack.plot.style import DARK, INK, new_figure, percent, say_nothing_to_draw, style
 from rgbtrack.tables import CELLS, markers_of
 
@@ -96,11 +96,13 @@ def _triangle(
                 outward[0], outward[1], f"{share:.0%}", fontsize=7, color="#6b7280", ha="center", va="center"
             )
     places = (("center", "bottom", 0, 0.035), ("right", "top", 0.02, -0.045), ("left", "top", -0.02, -0.045))
-    for corner, name, colour, (ha, va, dx, dy) in zip(corners, markers, DISPLAY, places, strict=False):
+    for corner, name, hue, (ha, va, dx, dy) in zip(
+        corners, markers, marker_hues(markers), places, strict=True
+    ):
         axes.text(
             corner[0] + dx, corner[1] + dy, f"100 % {name}", ha=ha, va=va, fontweight="bold", fontsize=10
         )
-        axes.plot(*corner, "o", markersize=8, color=hex_of(colour), markeredgecolor=INK, zorder=4)
+        axes.plot(*corner, "o", markersize=8, color=hex_of(HUES[hue]), markeredgecolor=INK, zorder=4)
     points = shares @ corners
     axes.scatter(
         points[:, 0],
@@ -141,10 +143,9 @@ def _principal(
     axes.scatter(
         points[:, 0], points[:, 1], s=_size(len(points)), c=paint, linewidths=0, alpha=0.8, rasterized=True
     )
-    for name, arrow, colour in zip(
-        markers, (np.eye(len(markers)) - centre) @ axes_of.T, DISPLAY, strict=False
-    ):
-        axes.plot([0, arrow[0]], [0, arrow[1]], color=hex_of(colour), linewidth=1, alpha=0.9)
+    arrows = (np.eye(len(markers)) - centre) @ axes_of.T
+    for name, arrow, hue in zip(markers, arrows, marker_hues(markers), strict=True):
+        axes.plot([0, arrow[0]], [0, arrow[1]], color=hex_of(HUES[hue]), linewidth=1, alpha=0.9)
         box = {"facecolor": "white", "edgecolor": INK, "boxstyle": "round,pad=0.2", "linewidth": 0.6}
         axes.text(arrow[0], arrow[1], name, ha="center", va="center", fontsize=8, bbox=box, zorder=6)
     _number_clones(axes, (means - centre) @ axes_of.T, clones, colours)

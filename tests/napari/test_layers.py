@@ -109,15 +109,21 @@ def replace_image(results, pixels, markers):
 
 
 @pytest.mark.parametrize(
-    "markers", [("red", "green"), ("green", "red"), ("blue", "green", "far"), tuple("abcdefg")]
+    ("markers", "hues"),
+    [
+        (("red", "green"), ["red", "green"]),
+        (("green", "red"), ["green", "red"]),
+        (("blue", "green", "far"), ["blue", "green", "red"]),
+        (tuple("abcdefg"), ["red", "green", "blue", "yellow", "magenta", "cyan", "gray"]),
+    ],
 )
-def test_markers_have_colours_of_their_own_as_the_clones_do(results, markers):
+def test_markers_have_colours_of_their_own_as_the_clones_do(results, markers, hues):
     pixels = np.random.default_rng(0).poisson(100, (len(markers), 160, 160)).astype(np.uint16)
     replace_image(results, pixels, {name: c for c, name in enumerate(markers)})
     made = layers.image_layers(results)[:-1]
     assert [settings["name"] for _, settings, _ in made] == list(markers)
     colours = [settings["colormap"] for _, settings, _ in made]
-    assert colours == list(layers.MARKER_COLOURMAPS[: len(markers)])
+    assert colours == hues
 
 
 @pytest.mark.parametrize("part", [0.25, 1.0])
