@@ -13,7 +13,7 @@ sample: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	sh scripts/system-packages
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -1,0 +1,8 @@
+"""Correction: from detector counts to background-free counts whose noise is known."""
+
+from rgbtrack.correct.background import estimate_background
+from rgbtrack.correct.noise import NoiseModel, estimate_noise
+from rgbtrack.correct.params import CorrectParams
+from rgbtrack.correct.stack import correct_stack
+
+__all__ = ["CorrectParams", "NoiseModel", "correct_stack", "estimate_background", "estimate_noise"]

@@ -1,0 +1,136 @@
+"""Images: any file to a Stack."""
+
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import dask.array as da
+import numpy as np
+
+from rgbtrack.errors import DataError, RgbtrackWarning
+from rgbtrack.files.messages import short
+from rgbtrack.files.tiff import read_tiff
+from rgbtrack.stack import Stack
+
+TIFF_ENDINGS = (".tif", ".tiff", ".btf", ".tf8")
+
+
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg")
+
+
+def read_stack(
+    path: str | Path | Sequence[str | Path],
+    *,
+    pixel_size_um: float | None = None,
+    z_step_um: float | None = None,
+    frame_interval_h: float | None = None,
+) -> Stack:
+    """Open an image lazily, with axes, channel names and calibration as recorded.
+
+    Parameters
+    ----------
+    path
+        TIFF, OME-TIFF, ImageJ hyperstack, PNG or JPEG; several for one file per channel, in channel order.
+    pixel_size_um, z_step_um, frame_interval_h
+        Override what the file says.
+
+    Returns
+    -------
+    stack
+        Pixels are a dask array (t, c, z, y, x): nothing but the header is read.
+
+    Raises
+    ------
+    DataError
+        If a file is missing, empty, truncated, of another format, or files of one image differ in shape.
+    """
+    paths = [Path(path)] if isinstance(path, str | Path) else [Path(p) for p in path]
+    if not paths:
+        raise DataError("no image file given")
+    stacks = [read_file(p) for p in paths]
+    first = stacks[0]
+    channels = first.channels
+    pixels = first.pixels
+    if len(stacks) > 1:
+        sizes = {p.name: (s.pixels.shape[0], *s.pixels.shape[2:]) for p, s in zip(paths, stacks, strict=True)}
+        if len(set(sizes.values())) > 1:
+            told = ", ".join(f"{name} {shape}" for name, shape in sizes.items())
+            raise DataError(f"files of one image differ in (t, z, y, x): {told}: give files of one field")
+        pixels = da.concatenate([s.pixels for s in stacks], axis=1)
+        channels = _names_of_files(paths, stacks)
+
+    def first_known(given: float | None, name: str) -> float | None:
+        return (
+            given if given is not None else next((getattr(s, name) for s in stacks if getattr(s, name)), None)
+        )
+
+    return Stack(
+        pixels,
+        channels,
+        pixel_size_um=first_known(pixel_size_um, "pixel_size_um"),
+        z_step_um=first_known(z_step_um, "z_step_um"),
+        frame_interval_h=first_known(frame_interval_h, "frame_interval_h"),
+        source="; ".join(p.name for p in paths),
+    )
+
+
+def _names_of_files(paths: Sequence[Path], stacks: Sequence[Stack]) -> tuple[str, ...]:
+    """Channel names of several files: as recorded, else the part of the file names that differs."""
+    names = [name for stack in stacks for name in stack.channels]
+    recorded = len(set(names)) == len(names) and not any(name.startswith("channel ") for name in names)
+    if not recorded and len(names) == len(paths):
+        parts = [re.split(r"[^A-Za-z0-9]+", file_stem(p)) for p in paths]
+        if len({len(p) for p in parts}) == 1:
+            differing = [column for column in zip(*parts, strict=True) if len(set(column)) == len(paths)]
+            if differing:
+                names = list(differing[-1])
+    return tuple(name if names.count(name) == 1 else f"channel {i}" for i, name in enumerate(names))
+
+
+def file_stem(path: Path) -> str:
+    """File name without its endings (``.ome.tif`` counts as one)."""
+    return re.sub(r"(\.ome)?\.[A-Za-z0-9]{2,5}$", "", path.name)
+
+
+def read_file(path: Path) -> Stack:
+    """Read one file, whatever its kind."""
+    if not path.exists():
+        raise DataError(f"{path}: no such file")
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder, an image file is needed")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path}: the file is empty")
+    ending = path.suffix.lower()
+    if ending in PICTURE_ENDINGS:
+        return _read_picture(path)
+    if ending not in TIFF_ENDINGS:
+        raise DataError(
+            f"{path}: {ending or 'a file without ending'} is not read: TIFF, OME-TIFF, ImageJ "
+            "TIFF, PNG and JPEG are; "
+            f"export the image as OME-TIFF"
+        )
+    try:
+        return read_tiff(path)
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"{path}: not readable as TIFF ({short(error)}): is the file whole?") from error
+
+
+def _read_picture(path: Path) -> Stack:
+    import cv2
+
+    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise DataError(f"{path}: not readable as a picture: is the file whole?")
+    if image.ndim == 2:
+        return Stack(image[None, None, None], ("grey",), source=path.name)
+    rgb = image[..., 2::-1]  # OpenCV keeps blue first; alpha is dropped
+    warnings.warn(
+        f"{path.name}: an RGB picture: its channels were mixed and scaled for the eye, colours "
+        "are approximate",
+        RgbtrackWarning,
+        stacklevel=5,
+    )
+    return Stack(np.moveaxis(rgb, -1, 0)[None, :, None], ("red", "green", "blue"), source=path.name)

@@ -1,0 +1,42 @@
+"""JSON, without what JSON cannot say."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rgbtrack.errors import DataError
+from rgbtrack.files.atomic import write_atomically
+from rgbtrack.files.messages import short
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write JSON; numbers that are not finite become null."""
+    text = json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _plain(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {str(key): _plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_plain(value) for value in content]
+    if isinstance(content, np.ndarray):
+        return _plain(content.tolist())
+    if isinstance(content, np.generic):
+        content = content.item()
+    if isinstance(content, float) and not np.isfinite(content):
+        return None
+    return content if isinstance(content, str | int | float | bool | None) else str(content)
+
+
+def read_json(path: str | Path) -> Any:
+    """Read JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not readable as JSON ({short(error)})") from error

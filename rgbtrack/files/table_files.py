@@ -1,0 +1,48 @@
+"""Tables, as CSV and parquet."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rgbtrack.errors import DataError
+from rgbtrack.files.atomic import write_atomically
+from rgbtrack.files.messages import short
+
+
+def write_table(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV or Parquet, by its ending.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
+    path = Path(path)
+    if path.suffix == ".parquet":
+        write_atomically(path, lambda temporary: table.to_parquet(temporary, index=False, engine="pyarrow"))
+        return
+    safe = table.copy()
+    for name in safe.columns:
+        if not pd.api.types.is_numeric_dtype(safe[name]) and not pd.api.types.is_bool_dtype(safe[name]):
+            safe[name] = safe[name].map(_harmless, na_action="ignore")
+    safe.columns = pd.Index([_harmless(name) for name in safe.columns])
+    write_atomically(
+        path, lambda temporary: safe.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+    )
+
+
+def _harmless(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a CSV or Parquet table that rgbtrack wrote."""
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path, engine="pyarrow")
+        text = dict.fromkeys(("image_id", "subject", "treatment", "site", "batch"), "str")
+        table = pd.read_csv(path, dtype=text, keep_default_na=True)
+    except Exception as error:
+        raise DataError(f"{path}: not readable as a table ({short(error)}): is the file whole?") from error
+    return table

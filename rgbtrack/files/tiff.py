@@ -1,0 +1,120 @@
+"""TIFF, OME-TIFF and ImageJ hyperstacks, read lazily."""
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import tifffile
+import zarr
+from numpy.typing import NDArray
+
+from rgbtrack.errors import DataError, RgbtrackWarning
+from rgbtrack.files.messages import short
+from rgbtrack.files.metadata import read_metadata
+from rgbtrack.stack import Stack
+
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+
+
+def read_tiff(path: Path) -> Stack:
+    """Open a TIFF, lazily, with the axes, names and calibration that it records."""
+    with tifffile.TiffFile(path) as tiff:
+        if not tiff.series:
+            raise DataError(f"{path}: the file holds no image")
+        series = tiff.series[0]
+        axes, shape, dtype = series.axes.upper(), series.shape, np.dtype(series.dtype)
+        if dtype.kind not in "uif" or dtype.itemsize > 8:
+            raise DataError(f"{path}: pixels of type {dtype} are not read: 8, 16 or 32 bit or float are")
+        _check_size(path, tiff, series)
+        names, calibration = read_metadata(tiff, series)
+    order = _axes(axes, shape, path)
+    pixels = lazy(path, axes, shape, dtype)
+    expand = tuple(i for i, name in enumerate("TCZYX") if name not in order)
+    pixels = pixels.transpose([order.index(name) for name in "TCZYX" if name in order])
+    for axis in expand:
+        pixels = da.expand_dims(pixels, axis)
+    n = pixels.shape[1]
+    if len(names) != n:
+        names = ["red", "green", "blue"] if "S" in axes and n == 3 and "C" not in axes else []
+    if len(set(names)) < len(names):
+        warnings.warn(
+            f"{path.name}: channel names repeat ({', '.join(names)}): those are numbered instead",
+            RgbtrackWarning,
+            stacklevel=4,
+        )
+    unique = [name if name and names.count(name) == 1 else f"channel {i}" for i, name in enumerate(names)]
+    return Stack(
+        pixels,
+        tuple(unique) or tuple(f"channel {i}" for i in range(n)),
+        pixel_size_um=calibration["pixel_size_um"],
+        z_step_um=calibration["z_step_um"],
+        frame_interval_h=calibration["frame_interval_h"],
+        source=path.name,
+    )
+
+
+def lazy(path: Path, axes: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    """Dask array whose planes are read when they are asked for."""
+
+    def read(block_info: Any = None) -> NDArray[Any]:
+        where = block_info[None]["array-location"]
+        try:
+            with tifffile.TiffFile(path) as tiff:
+                store = tiff.series[0].aszarr()
+                array = zarr.open(store, mode="r")
+                if not isinstance(array, zarr.Array):
+                    array = array["0"]
+                return np.asarray(array[tuple(slice(a, b) for a, b in where)])
+        except Exception as error:
+            raise DataError(f"{path}: pixels cannot be read ({short(error)}): is the file whole?") from error
+
+    chunks = tuple((n,) if axis in "YXS" else (1,) * n for axis, n in zip(axes, shape, strict=True))
+    return da.map_blocks(read, chunks=chunks, dtype=dtype, meta=np.empty((0,) * len(shape), dtype))
+
+
+def _check_size(path: Path, tiff: tifffile.TiffFile, series: Any) -> None:
+    """Refuse a header that claims more than the file can hold."""
+    if not series.size or 0 in series.shape:
+        raise DataError(f"{path}: the image has no pixels, shape {series.shape}")
+    page = series.keyframe
+    size = path.stat().st_size
+    claimed = int(np.prod(series.shape, dtype=object)) * np.dtype(series.dtype).itemsize
+    # no codec of microscopy packs more than a thousand to one
+    if claimed > size * (1.0 if page.compression == 1 else 1000.0) + 4096:
+        raise DataError(
+            f"{path}: the header tells of {claimed:,} bytes of pixels, the file holds {size:,}: it "
+            "is truncated"
+        )
+    for p in series.pages:
+        if (
+            p is not None
+            and p.dataoffsets
+            and max(o + n for o, n in zip(p.dataoffsets, p.databytecounts, strict=False)) > size
+        ):
+            raise DataError(f"{path}: pixels lie past the end of the file: it is truncated")
+
+
+def _axes(axes: str, shape: tuple[int, ...], path: Path) -> str:
+    """Axes as letters of TCZYX, one for each axis of the file."""
+    axes = axes.replace("S", "C") if "C" not in axes else axes
+    unknown = [name for name in axes if name not in "TCZYX"]
+    for name in unknown:
+        n = shape[axes.index(name)]
+        free = [a for a in ("CZT" if n <= 7 else "ZTC") if a not in axes]
+        if not free:
+            raise DataError(f"{path}: axes {axes} {shape} are not understood: save it as OME-TIFF")
+        axes = axes.replace(name, free[0], 1)
+        what = {"C": "channels", "Z": "slices", "T": "frames"}[free[0]]
+        if n > 1:
+            warnings.warn(
+                f"{path.name}: an axis of length {n} without a name is taken for {what}: save as "
+                "OME-TIFF to be sure",
+                RgbtrackWarning,
+                stacklevel=6,
+            )
+    if len(set(axes)) != len(axes) or not {"Y", "X"} <= set(axes):
+        raise DataError(f"{path}: axes {axes} {shape} are not understood: save it as OME-TIFF")
+    return axes

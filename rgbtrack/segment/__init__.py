@@ -1,0 +1,7 @@
+"""Segmentation: cells in noise units, parted by colour as well as by shape."""
+
+from rgbtrack.segment.cells import Segmentation, find_cells, segment_cells
+from rgbtrack.segment.noise import noise_units
+from rgbtrack.segment.params import SegmentParams
+
+__all__ = ["SegmentParams", "Segmentation", "find_cells", "noise_units", "segment_cells"]

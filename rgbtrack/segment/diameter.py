@@ -1,0 +1,51 @@
+"""The typical diameter of cells, from the image."""
+
+import warnings
+
+import cv2
+import numpy as np
+from scipy import ndimage as ndi
+
+from rgbtrack.errors import RgbtrackWarning
+from rgbtrack.segment.filters import Image, blur
+from rgbtrack.stack import Stack
+
+
+def estimate_diameter(frames: list[Image], stack: Stack) -> float:
+    """Typical cell diameter in pixels, from the scale at which blobs answer most.
+
+    Blobs are maxima, over place and scale, of the scale-normalised Laplacian of the strength in noise
+    units; a disc of diameter d answers most at ``sigma = d / (2 sqrt(2))`` (Lindeberg, Int. J. Comput. Vis.
+    30 (1998) 79).
+    """
+    frame = frames[len(frames) // 2].max(axis=1)  # (c, y, x)
+    strength = np.sqrt((np.maximum([blur(c[None], 1.0)[0] for c in frame], 0) ** 2).sum(0))
+    # the square root keeps one bright cell from speaking for all
+    strength = np.sqrt(strength).astype(np.float32)
+    floor = np.sqrt(2.0)  # blobs below twice the noise of a pixel are not asked
+    shrink = max(1, min(strength.shape) // 768)
+    if shrink > 1:
+        strength = cv2.resize(strength, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA)
+    sigmas = np.geomspace(1.5, max(4.0, min(60.0, min(strength.shape) / 6)), 24)
+    answer = np.stack(
+        [
+            -(s**2) * cv2.Laplacian(blur(strength[None], s)[0], cv2.CV_32F).reshape(strength.shape)
+            for s in sigmas
+        ]
+    )
+    top = ndi.maximum_filter(answer, size=(3, 5, 5))
+    scale, y, x = np.nonzero((answer >= top) & (answer > 0.15) & (strength > floor))
+    inner = (scale > 0) & (scale < len(sigmas) - 1)
+    if not inner.any():
+        default = 13.0 / (stack.pixel_size_um or 1.0)
+        warnings.warn(
+            f"{stack.source}: no cells to estimate a diameter from, 13 um is used: set diameter_um",
+            RgbtrackWarning,
+            stacklevel=4,
+        )
+        return default
+    weight = answer[scale, y, x][inner]
+    found = 2 * np.sqrt(2) * sigmas[scale[inner]] * shrink
+    order = np.argsort(found)
+    share = np.cumsum(weight[order] ** 2)
+    return float(found[order][np.searchsorted(share, 0.5 * share[-1])])
