@@ -410,3 +410,39 @@ def test_tables_without_colours(table, message):
 def test_model_needs_its_markers(seven):
     with pytest.raises(DataError, match="the table lacks blue, blue_se"):
         seven[2].assign(as_table([[1, 2]]))
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_no_more_clones_than_allowed(seven, most):
+    table = seven[0]
+    assert 1 <= fit_clones(table, ClonesParams(max_clones=most)).n_clones <= most
+
+
+def test_bleed_through_that_drifts_from_image_to_image_is_fitted():
+    """Gains that drift before unmixing leave a share of one marker in another, the same in all cells of an image."""
+    table, truth = planted(n=1800, n_images=6)
+    rng = np.random.default_rng(1)
+    leaks = rng.normal(0, 0.02, (6, 3, 3)) * (1 - np.eye(3))
+    names = ["red", "green", "blue"]
+    image = table["image_id"].astype("category").cat.codes.to_numpy()
+    x = table[names].to_numpy()
+    table[names] = x + np.einsum("njk,nk->nj", leaks[image], np.maximum(x, 0))
+    free = fit_clones(table)
+    assert agreement(free.assign(table), truth) > 0.9
+    fitted = np.stack([free.leaks[name] for name in sorted(free.leaks)])
+    order = [free.markers.index(name) for name in names]
+    fitted = fitted[:, order][:, :, order]
+    off = ~np.eye(3, dtype=bool)
+    centred = leaks - leaks.mean(0)
+    assert np.corrcoef(fitted[:, off].ravel(), centred[:, off].ravel())[0, 1] > 0.8
+
+
+def test_clones_of_one_colour_are_not_taken_for_junk():
+    rng = np.random.default_rng(3)
+    colours = np.array([[1000, 0, 0], [0, 1000, 0], [0, 2500, 0], [0, 0, 900], [0, 900, 1400]], float)
+    truth = rng.integers(0, 5, 900)
+    x = colours[truth] * np.exp(rng.normal(0, 0.35, (900, 1)) + rng.normal(0, 0.1, (900, 3)))
+    # off markers are known better than stated, as where bleed-through was exact
+    table = as_table(x + rng.normal(0, 5, x.shape), se=np.hypot(10, 0.02 * x.sum(1, keepdims=True)))
+    called = fit_clones(table).assign(table)["clone"].notna()
+    assert called.mean() > 0.95

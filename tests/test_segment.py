@@ -118,6 +118,7 @@ def test_a_nuclear_stain_seeds_cells(corrected):
     [
         ({"variance": None}, {}, "call correct_stack first"),
         ({}, {"diameter_um": 1.0}, "cells need at least 3 px"),
+        ({}, {"diameter_um": 1e9}, "check diameter_um and pixel_size_um"),
     ],
 )
 def test_what_cannot_be_segmented_is_refused(sparse, change, params, message):

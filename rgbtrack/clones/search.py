@@ -88,7 +88,14 @@ class Climber:
             mixture = self.shrink(mixture, fit_spread=True)
             if n_split + n_born == 0 or (n_split + n_born <= 1 and cycle > 2):
                 break
-        return self.step(mixture, 6)
+        return self.step(self.crop(mixture), 6)
+
+    def crop(self, mixture: Mixture) -> Mixture:
+        """Drop the clones that explain least, one by one, down to the largest number allowed."""
+        while len(mixture.weight) > self.params.max_clones:
+            worth = -np.log(np.maximum(1 - self.look(mixture).resp, 1e-12)).sum(axis=0)
+            mixture = self.step(mixture.keep(np.delete(np.arange(len(worth)), worth.argmin())), 3)
+        return mixture
 
 
 def start(cells: Cells, n_groups: int, params: ClonesParams, seed: int) -> Mixture:

@@ -76,6 +76,11 @@ def find_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> Segment
             f"um/px: "
             f"check diameter_um and pixel_size_um; cells need at least 3 px"
         )
+    if diameter_px > max(200, 4 * max(stack.pixels.shape[-2:])):
+        raise DataError(
+            f"{stack.source}: a cell of {diameter_um:g} um is {diameter_px:.0f} px wide at {pixel_um:g} um/px, the "
+            f"image {stack.pixels.shape[-1]} px: check diameter_um and pixel_size_um"
+        )
     # z in units of x and y; a plane far thinner than a cell counts as touching the next
     spacing = ((stack.z_step_um or pixel_um) / pixel_um, 1.0, 1.0)
     labels = np.zeros((stack.n_frames, *stack.pixels.shape[2:]), np.uint32)
