@@ -17,7 +17,7 @@ from rgbtrack.errors import RgbtrackError, RgbtrackWarning
 if TYPE_CHECKING:
     from rgbtrack.pipeline.run import Step
 
-DEFECT, USER, PARTIAL = 1, 2, 3
+USER, PARTIAL, INTERRUPTED = 2, 3, 130
 
 app = typer.Typer(
     name="rgbtrack",
@@ -50,9 +50,10 @@ def main() -> None:
         for line in str(error).splitlines():
             _say(f"error: {line}")
         sys.exit(USER)
-    except KeyboardInterrupt:
-        _say("stopped: what is finished is kept; give the same command again to go on")
-        sys.exit(130)
+    except SystemExit as leave:
+        if leave.code == INTERRUPTED:
+            _say("stopped: what is finished is kept; give the same command again to go on")
+        raise
     except BrokenPipeError:
         sys.exit(0)
     except OSError as error:

@@ -234,3 +234,23 @@ def test_a_killed_run_is_taken_up(experiment, finished):
     run(experiment, workers=1)
     assert len(read_json(results / "run.json")["images"]) == 8
     assert read_table(results / "cells.parquet").equals(read_table(finished / "cells.parquet"))
+
+
+def test_an_interrupted_run_says_that_it_can_go_on(experiment):
+    import signal
+    import time
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rgbtrack", "run", str(experiment), "-w", "2"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for _ in range(300):
+        time.sleep(0.05)
+        if list((experiment / "results" / ".parts").glob("*.json")):
+            break
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "what is finished is kept" in err
+    assert "Traceback" not in err

@@ -78,8 +78,8 @@ def find_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> Segment
         )
     if diameter_px > max(200, 4 * max(stack.pixels.shape[-2:])):
         raise DataError(
-            f"{stack.source}: a cell of {diameter_um:g} um is {diameter_px:.0f} px wide at {pixel_um:g} um/px, the "
-            f"image {stack.pixels.shape[-1]} px: check diameter_um and pixel_size_um"
+            f"{stack.source}: a cell of {diameter_um:g} um is {diameter_px:.0f} px at {pixel_um:g} um/px, "
+            f"the image {stack.pixels.shape[-1]} px: check diameter_um and pixel_size_um"
         )
     # z in units of x and y; a plane far thinner than a cell counts as touching the next
     spacing = ((stack.z_step_um or pixel_um) / pixel_um, 1.0, 1.0)
