@@ -241,11 +241,13 @@ def info(
 def review(results: ResultsArg) -> None:
     """Open a results folder in napari (needs the extra rgbtrack[napari])."""
     try:
+        import napari
+
         from napari_rgbtrack import open_results
     except ImportError as error:
-        raise RgbtrackError(f"napari is not installed ({error}): pip install 'rgbtrack[napari]'") from error
-    import napari
-
+        raise RgbtrackError(
+            f"napari is not installed ({error}): in the checkout, pip install '.[napari]'"
+        ) from error
     open_results(results)
     napari.run()
 

@@ -194,10 +194,18 @@ def test_wrong_use_exits_2(rgbtrack, experiment, tmp_path, arguments, said):
     assert said in err
 
 
+@pytest.mark.filterwarnings("ignore")  # of napari's own dependencies, while it is imported
 def test_review_without_results(rgbtrack, tmp_path):
     code, _, err = rgbtrack("review", tmp_path)
     assert code == 2
     assert err.startswith("error: ")
+
+
+def test_review_without_napari(rgbtrack, finished, monkeypatch):
+    monkeypatch.setitem(sys.modules, "napari", None)
+    code, _, err = rgbtrack("review", finished)
+    assert code == 2
+    assert "pip install '.[napari]'" in err
 
 
 def test_version(rgbtrack):
