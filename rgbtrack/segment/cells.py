@@ -3,16 +3,20 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from skimage.segmentation import watershed
+import pandas as pd
+from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
 from rgbtrack.segment.diameter import estimate_diameter
-from rgbtrack.segment.filters import Image, blur, colour_edges, distance_inside, local_maximum, tidy
-from rgbtrack.segment.noise import background_spread, noise_after, noise_units, rounding
+from rgbtrack.segment.joining import join_regions, seam_features
+from rgbtrack.segment.network import network
+from rgbtrack.segment.objects import DEBRIS, object_features, reason
+from rgbtrack.segment.outlines import make_whole, trim
 from rgbtrack.segment.params import SegmentParams
-from rgbtrack.segment.reject import Labels, reject
-from rgbtrack.segment.seeds import find_nuclei, find_peaks, join_seeds
-from rgbtrack.stack import NUCLEUS, Stack
+from rgbtrack.segment.parts import Parts, find_parts
+from rgbtrack.segment.regions import Array, Seams, find_seams, highest, region_sums, renumber
+from rgbtrack.segment.working import Working, enlarge, split_channels, working_image
+from rgbtrack.stack import Stack
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,25 +26,30 @@ class Segmentation:
     Attributes
     ----------
     labels
-        Cell ids from 1, 0 is background, shape (t, z, y, x). Each frame counts anew.
+        Cell ids from 1, 0 is background, shape (t, z, y, x), uint32. Each frame counts anew.
     diameter_um
         The diameter used.
     rejected
         Objects that were found and set aside: reason to number.
+    cells
+        One row per cell: ``frame, cell, cell_probability`` (that it is a cell) and ``join_probability`` (the
+        least at which two of its parts were joined; 1 where it is one part).
     """
 
-    labels: Labels
+    labels: NDArray[np.uint32]
     diameter_um: float
     rejected: dict[str, int] = field(default_factory=dict)
+    cells: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
-def segment_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> Labels:  # noqa: B008
+def segment_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> NDArray[np.uint32]:  # noqa: B008
     """Find cells.
 
-    Channels are brought to noise units by a variance-stabilising transform. A pixel belongs to a cell where
-    the root sum of squares over channels stands above noise and above a share of the *local* maximum, so
-    that dim cells beside bright ones stay. Seeds are peaks of the distance to the border, edges between
-    colours counted as borders; a watershed on colour gradient and distance parts the cells.
+    All channels are brought to units of noise and texture, in which an edge counts alike between dim cells
+    and between bright ones. What stands above noise is cut into parts at every edge of colour or brightness
+    and at every neck; parts are joined, surest first, across seams that are probably inside one cell; each
+    object is trimmed to a share of its own level and kept if it is probably a cell. Both probabilities come
+    from small networks fitted to simulated scenes and real nuclei, on features free of scale.
 
     Parameters
     ----------
@@ -57,7 +66,7 @@ def segment_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> Labe
     Raises
     ------
     DataError
-        If the stack is not corrected.
+        If the stack is not corrected, or its cells would be narrower than 3 px or larger than the image.
     """
     return find_cells(stack, params).labels
 
@@ -67,78 +76,99 @@ def find_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> Segment
     if stack.variance is None or stack.gain is None:
         raise DataError(f"{stack.source}: the noise of the stack is not known: call correct_stack first")
     pixel_um = stack.pixel_size_um or 1.0
-    frames = [noise_units(stack, t) for t in range(stack.n_frames)]  # each (c, z, y, x)
-    diameter_um = params.diameter_um or estimate_diameter(frames, stack) * pixel_um
+    diameter_um = params.diameter_um or estimate_diameter(stack) * pixel_um
+    _check_diameter(stack, diameter_um, pixel_um)
+    labels = np.zeros((stack.n_frames, *stack.pixels.shape[2:]), np.uint32)
+    rejected: dict[str, int] = {}
+    tables = []
+    for t in range(stack.n_frames):
+        labels[t], table, lost = _find_in_frame(stack, t, diameter_um / pixel_um, params)
+        tables.append(table.assign(frame=t))
+        for why, n in lost.items():
+            rejected[why] = rejected.get(why, 0) + n
+    cells = pd.concat(tables, ignore_index=True)
+    return Segmentation(labels, diameter_um, rejected, cells[["frame", *cells.columns.drop("frame")]])
+
+
+def _find_in_frame(
+    stack: Stack, t: int, diameter_px: float, params: SegmentParams
+) -> tuple[NDArray[np.uint32], pd.DataFrame, dict[str, int]]:
+    """Labels (z, y, x) of one frame, a row per cell, and what was set aside."""
+    markers, nucleus = split_channels(stack)
+    working = working_image(stack, t, markers + nucleus, diameter_px)
+    parts = find_parts(working, params.min_snr)
+    objects = join_parts(parts, working, params)
+    labels, n = objects.labels, objects.n
+    kind = "volume_objects" if labels.shape[0] > 1 else "objects"
+    probability = network(kind)(objects.features) if n else np.zeros(0)
+    why = reason(objects.features, params.min_area)
+    cell = (probability >= params.min_probability) & (why != DEBRIS)
+    lost = pd.Series(why[~cell]).value_counts()
+    labels, n = renumber(labels, np.concatenate([[False], cell]))
+    table = pd.DataFrame(
+        {
+            "cell": np.arange(1, n + 1),
+            "cell_probability": probability[cell],
+            "join_probability": objects.join_probability[cell],
+        }
+    )
+    full = enlarge(labels, working.shrink, stack.pixels.shape[2:])
+    return full.astype(np.uint32), table, {str(name): int(count) for name, count in lost.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """Objects of a working image: labels (z, y, x), their number, features, and how sure the joining was."""
+
+    labels: NDArray[np.int32]
+    n: int
+    features: Array
+    join_probability: Array
+
+
+def join_parts(parts: Parts, working: Working, params: SegmentParams) -> Objects:
+    """Join parts to objects and trim them to their outlines."""
+    volume = parts.labels.shape[0] > 1
+    judge = network("volume_seams" if volume else "seams")
+    sums = region_sums(parts.labels, parts.n, working.strength, working.units, working.light)
+    peak = highest(parts.labels, parts.n, parts.distance)
+    seams = find_seams(parts.labels, parts.n, parts.gradient, working.strength, parts.distance)
+
+    def describe(seams: Seams, sums: Array, peak: Array) -> Array:
+        return seam_features(seams, sums, peak, working.diameter, working.spacing, volume)
+
+    root, doubt = join_regions(
+        seams, sums, peak, describe, lambda _, features: judge(features), params.join
+    )
+    return outline_objects(root, doubt, parts, working, params)
+
+
+def outline_objects(
+    root: NDArray[np.int64], doubt: Array, parts: Parts, working: Working, params: SegmentParams
+) -> Objects:
+    """Trim joined parts to their outlines and describe them."""
+    labels = root.astype(np.int32)[parts.labels]
+    n = parts.n
+    sums = region_sums(labels, n, working.strength, working.units, working.light)
+    labels = make_whole(trim(labels, working.light, sums, params.contrast), n)
+    there = np.bincount(labels.ravel(), minlength=n + 1) > 0
+    doubt = doubt[1:][there[1:]]
+    labels, n = renumber(labels, there)
+    sums = region_sums(labels, n, working.strength, working.units, working.light)
+    peak = highest(labels, n, parts.distance)
+    features = object_features(labels, n, sums, peak, parts.gradient, working)
+    return Objects(labels, n, features, doubt)
+
+
+def _check_diameter(stack: Stack, diameter_um: float, pixel_um: float) -> None:
     diameter_px = diameter_um / pixel_um
     if diameter_px < 3:
         raise DataError(
             f"{stack.source}: a cell of {diameter_um:g} um is {diameter_px:.1f} px wide at {pixel_um:g} "
-            f"um/px: "
-            f"check diameter_um and pixel_size_um; cells need at least 3 px"
+            f"um/px: check diameter_um and pixel_size_um; cells need at least 3 px"
         )
     if diameter_px > max(200, 4 * max(stack.pixels.shape[-2:])):
         raise DataError(
             f"{stack.source}: a cell of {diameter_um:g} um is {diameter_px:.0f} px at {pixel_um:g} um/px, "
             f"the image {stack.pixels.shape[-1]} px: check diameter_um and pixel_size_um"
         )
-    # z in units of x and y; a plane far thinner than a cell counts as touching the next
-    spacing = ((stack.z_step_um or pixel_um) / pixel_um, 1.0, 1.0)
-    labels = np.zeros((stack.n_frames, *stack.pixels.shape[2:]), np.uint32)
-    rejected: dict[str, int] = {}
-    for t, frame in enumerate(frames):
-        labels[t], lost = _segment_frame(frame, stack, t, diameter_px, spacing, params)
-        for reason, n in lost.items():
-            rejected[reason] = rejected.get(reason, 0) + n
-    return Segmentation(labels, diameter_um, rejected)
-
-
-def _segment_frame(
-    units: Image,
-    stack: Stack,
-    t: int,
-    diameter: float,
-    spacing: tuple[float, float, float],
-    params: SegmentParams,
-) -> tuple[Labels, dict[str, int]]:
-    """Labels (z, y, x) of one frame in noise units (c, z, y, x)."""
-    nucleus = [c for c, name in enumerate(stack.channels) if name == NUCLEUS]
-    sigma = max(0.7, 0.05 * diameter)
-    smooth = np.stack([blur(channel, sigma, spacing) for channel in units])
-    depth = units.shape[1]
-    noise = noise_after(sigma, spacing, depth)
-    strength = np.sqrt((np.maximum(smooth, 0) ** 2).sum(0))  # (z, y, x)
-    # noise alone has a root mean square of sqrt(c / 2) over rectified channels
-    wide = max(sigma, diameter / 6)
-    wide_noise = noise_after(wide, spacing, depth)
-    discs = np.stack([blur(channel, wide, spacing) for channel in units])
-    reference = local_maximum(
-        blur(strength, 0.1 * diameter, spacing), 0.6 * diameter, 0.15 * diameter, spacing
-    )
-    empty = strength < np.maximum(0.2 * reference, 3 * noise)
-    spread = np.maximum(background_spread(discs, empty), rounding(stack, t))
-    discs /= np.maximum(wide_noise, spread)[:, None, None, None]
-    disc = np.sqrt((np.maximum(discs, 0) ** 2).sum(0))
-    bright = (disc > np.sqrt(len(units) / 2) + params.min_snr) & (strength > 3 * noise)
-    mask = bright & (strength > params.contrast * reference)
-    nuclei = np.zeros_like(mask)
-    for c in nucleus:
-        nuclei |= find_nuclei(units[c], diameter, spacing, params)
-    # a cell may hold its markers beside the nucleus: it is one cell, not a ring
-    mask = tidy(mask | nuclei)
-
-    # the edge of a nucleus is no edge of a cell
-    colour = np.stack([blur(unit, 1.5 * sigma, spacing) for c, unit in enumerate(units) if c not in nucleus])
-    edge = colour_edges(colour, 3 * noise_after(1.5 * sigma, spacing, depth), spacing) * (diameter / 20)
-    border = edge > params.colour_edge
-    inside = distance_inside(mask & ~border, spacing)
-    distance = blur(inside + 0.5 * distance_inside(mask, spacing), 0.06 * diameter, spacing)
-    seeds = find_peaks(distance, mask, 0.25 * diameter, spacing)
-    if nuclei.any():
-        centre = blur(distance_inside(nuclei, spacing), 0.06 * diameter, spacing)
-        seeds, by_nucleus = join_seeds(find_peaks(centre, nuclei, 0.3 * diameter, spacing), seeds, mask)
-        # around nuclei, pixels go to the nearest one on their side of a colour edge
-        away = distance_inside(~nuclei, spacing)
-        edge = np.where(away > 0.1 * diameter, edge, 0)
-        distance = np.where(by_nucleus, -away, distance)
-    labels = watershed(20 * edge - 10 * distance / diameter, seeds, mask=mask)
-    return reject(labels.astype(np.uint32), strength, diameter, spacing, params)

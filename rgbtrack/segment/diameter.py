@@ -7,18 +7,19 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from rgbtrack.errors import RgbtrackWarning
-from rgbtrack.segment.filters import Image, blur
+from rgbtrack.segment.filters import blur
+from rgbtrack.segment.noise import noise_units
 from rgbtrack.stack import Stack
 
 
-def estimate_diameter(frames: list[Image], stack: Stack) -> float:
+def estimate_diameter(stack: Stack) -> float:
     """Typical cell diameter in pixels, from the scale at which blobs answer most.
 
     Blobs are maxima, over place and scale, of the scale-normalised Laplacian of the strength in noise
     units; a disc of diameter d answers most at ``sigma = d / (2 sqrt(2))`` (Lindeberg, Int. J. Comput. Vis.
     30 (1998) 79).
     """
-    frame = frames[len(frames) // 2].max(axis=1)  # (c, y, x)
+    frame = noise_units(stack, stack.n_frames // 2).max(axis=1)  # (c, y, x)
     strength = np.sqrt((np.maximum([blur(c[None], 1.0)[0] for c in frame], 0) ** 2).sum(0))
     # the square root keeps one bright cell from speaking for all
     strength = np.sqrt(strength).astype(np.float32)

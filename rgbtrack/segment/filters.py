@@ -8,52 +8,55 @@ from scipy import ndimage as ndi
 Image = NDArray[np.float32]
 
 
-def blur(image: Image, sigma: float, spacing: tuple[float, float, float] = (1, 1, 1)) -> Image:
-    """Gaussian blur of (z, y, x); sigma in pixels of the plane."""
-    if image.shape[0] > 1:
-        return ndi.gaussian_filter(image, [sigma / s for s in spacing], truncate=3)
+def blur(image: Image, sigma: float, spacing: float = 1.0) -> Image:
+    """Gaussian blur of (z, y, x); sigma and the spacing of the planes in pixels of the plane."""
     border = cv2.BORDER_REPLICATE if 1 in image.shape[1:] else cv2.BORDER_REFLECT_101
-    return cv2.GaussianBlur(image[0], (0, 0), sigma, borderType=border).reshape(image.shape)
+    blurred = np.empty(image.shape, np.float32)
+    for z, plane in enumerate(image):
+        blurred[z] = cv2.GaussianBlur(plane, (0, 0), sigma, borderType=border).reshape(plane.shape)
+    if len(image) > 1 and sigma > 0.2 * spacing:
+        blurred = ndi.gaussian_filter1d(blurred, sigma / spacing, axis=0, truncate=3)
+    return blurred
 
 
-def local_maximum(image: Image, width: float, sigma: float, spacing: tuple[float, float, float]) -> Image:
-    """Maximum over a square of this width, blurred, of (z, y, x)."""
-    size = max(3, int(width) | 1)
-    if image.shape[0] > 1:
-        top = ndi.maximum_filter(image, [max(1, int(width / s) | 1) for s in spacing])
-    else:
-        top = cv2.dilate(image[0], np.ones((size, size), np.uint8)).reshape(image.shape)
-    return blur(top, sigma, spacing)
+def wide_mean(image: Image, sigma: float) -> Image:
+    """Gaussian mean over a wide neighbourhood in the plane, of (z, y, x), on a smaller copy."""
+    height, width = image.shape[1:]
+    shrink = max(1, min(int(sigma / 2), min(height, width) // 4))
+    small = (max(1, width // shrink), max(1, height // shrink))
+    wide = np.empty_like(image)
+    for z, plane in enumerate(image):
+        blurred = blur(cv2.resize(plane, small, interpolation=cv2.INTER_AREA).reshape(1, *small[::-1]), sigma / shrink)
+        wide[z] = cv2.resize(blurred[0], (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width)
+    return wide
 
 
-def tidy(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Drop single pixels and fill holes, plane by plane."""
+def open_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Drop single pixels and lines, plane by plane."""
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    tidy = np.empty_like(mask)
+    opened = np.empty_like(mask)
     for z, plane in enumerate(mask):
-        opened = cv2.morphologyEx(plane.astype(np.uint8), cv2.MORPH_OPEN, cross).reshape(plane.shape)
-        tidy[z] = ndi.binary_fill_holes(opened)
-    return tidy
+        opened[z] = cv2.morphologyEx(plane.astype(np.uint8), cv2.MORPH_OPEN, cross).reshape(plane.shape)
+    return opened
 
 
-def colour_edges(colour: Image, floor: float, spacing: tuple[float, float, float]) -> Image:
-    """Gradient over norm of (c, z, y, x): relative change per pixel, whatever the brightness."""
-    total = np.zeros(colour.shape[1:], np.float32)
-    for channel in colour:
-        for z, plane in enumerate(channel):
-            dy = cv2.Sobel(plane, cv2.CV_32F, 0, 1).reshape(plane.shape)
-            dx = cv2.Sobel(plane, cv2.CV_32F, 1, 0).reshape(plane.shape)
-            total[z] += dx**2 + dy**2
-        if channel.shape[0] > 2:
-            total += (8 * np.gradient(channel, spacing[0], axis=0)) ** 2
-    norm = np.sqrt((np.maximum(colour, 0) ** 2).sum(0))
-    return np.sqrt(total) / 8 / np.maximum(norm, max(floor, 1e-6))
-
-
-def distance_inside(mask: NDArray[np.bool_], spacing: tuple[float, float, float]) -> Image:
-    """Distance to the nearest pixel outside, in pixels of the plane; the image's edge is not outside."""
-    if mask.shape[0] > 1:
-        return ndi.distance_transform_edt(mask, sampling=spacing).astype(np.float32)
-    if mask.all():
-        return np.full(mask.shape, float(min(mask.shape[1:])), np.float32)
-    return cv2.distanceTransform(mask[0].astype(np.uint8), cv2.DIST_L2, 5).reshape(mask.shape)
+def distance_to(edge: NDArray[np.bool_], spacing: float, most: float) -> Image:
+    """Distance of (z, y, x) to the nearest edge pixel, in pixels of the plane, no more than `most`."""
+    distance = np.empty(edge.shape, np.float32)
+    for z, plane in enumerate(edge):
+        if plane.any():
+            free = (~plane).astype(np.uint8)
+            distance[z] = cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_5).reshape(plane.shape)
+        else:
+            distance[z] = most
+    np.minimum(distance, most, out=distance)
+    if len(edge) > 1:
+        # the nearest edge of another plane: within reach there are few planes
+        flat = distance.copy()
+        for step in range(1, int(most / spacing) + 1):
+            if step >= len(edge):
+                break
+            rise = (step * spacing) ** 2
+            for near, far in ((slice(step, None), slice(None, -step)), (slice(None, -step), slice(step, None))):
+                np.minimum(distance[near], np.sqrt(flat[far] ** 2 + rise), out=distance[near])
+    return distance

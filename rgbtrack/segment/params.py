@@ -12,26 +12,23 @@ class SegmentParams(Params):
         None, gt=0, description="diameter of a typical cell, um; None: estimated from the image"
     )
     min_snr: float = Field(
-        5.0,
+        4.0,
         gt=0,
-        description="how far above noise a cell must stand, in standard errors of a disc a third its size",
+        description="how far above noise a pixel of a cell must stand, in standard errors of a spot a "
+        "quarter as wide as a cell",
     )
     contrast: float = Field(
-        0.45,
+        0.5, gt=0, lt=1, description="a cell ends where its light has fallen to this share of its own level"
+    )
+    join: float = Field(
+        0.5,
         gt=0,
         lt=1,
-        description="a pixel belongs to a cell where it reaches this share of the local maximum",
+        description="two parts are one cell from this probability on; more splits cells, less joins them",
     )
-    colour_edge: float = Field(
-        0.09, gt=0, description="relative colour change per pixel of a 20 px cell that parts two cells"
-    )
-    min_edge: float = Field(
-        0.35,
-        ge=0,
-        lt=1,
-        description="an object fades by at least this share within a fifth of a diameter outside its "
-        "outline, or it is haze",
+    min_probability: float = Field(
+        0.5, ge=0, lt=1, description="an object is kept that is a cell with at least this probability"
     )
     min_area: float = Field(
-        0.2, ge=0, lt=1, description="objects below this share of a typical cell's area are debris"
+        0.1, ge=0, lt=1, description="objects below this share of a typical cell's area are debris"
     )

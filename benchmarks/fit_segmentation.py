@@ -1,0 +1,212 @@
+"""Fit the two networks of the segmentation: which seams lie inside a cell, which objects are cells.
+
+    python benchmarks/fit_segmentation.py [--scenes 8] [--nuclei ../shared/real/nuclei] [--out FILE]
+
+Scenes come from two painters that share no code, `rgbtrack.simulate` and `second_painter.py`, at random sizes,
+packings, photon numbers and optics; real nuclei, where the folder is there, as they are and planted with clone
+colours, every second image (the others are for `bench_cells.py`). Nothing of it is in the benchmarks' seeds.
+"""
+
+import argparse
+import json
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from bench_cells import Case, nuclei, painted
+from sklearn.metrics import log_loss
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import StandardScaler
+
+from rgbtrack.correct import correct_stack
+from rgbtrack.errors import RgbtrackWarning
+from rgbtrack.evaluate import match_cells
+from rgbtrack.segment import SegmentParams, joining, network, objects
+from rgbtrack.segment.cells import outline_objects
+from rgbtrack.segment.joining import join_regions, seam_features
+from rgbtrack.segment.network import Network
+from rgbtrack.segment.parts import Parts, find_parts
+from rgbtrack.segment.regions import find_seams, highest, region_sums
+from rgbtrack.segment.working import Working, enlarge, split_channels, working_image
+from rgbtrack.simulate import PRESETS, simulate_scene
+
+FIRST_SEED = 10_000
+PARAMS = SegmentParams()
+HIDDEN = {"seams": 24, "objects": 16}
+
+
+def first_painter(n: int, volume: bool, rng: np.random.Generator) -> Iterator[Case]:
+    """Scenes of our own simulator with random settings."""
+    names = ("volume",) if volume else ("sparse", "typical", "dim_crowded", "confluent", "confocal")
+    for k in range(n * len(names)):
+        base = PRESETS[names[k % len(names)]]
+        change = {
+            "size_px": 160 if volume else 448,
+            "packing": float(np.clip(base.packing * rng.uniform(0.7, 1.3), 0.03, 0.97)),
+            "photons": float(base.photons * np.exp(rng.normal(0, 0.5))),
+            "diameter_um": float(rng.uniform(10, 20)),
+            "patchiness": float(rng.uniform(0, 2)),
+            "n_clones": int(rng.integers(5, 25)),
+            "copy_sd": float(rng.uniform(0.4, 0.8)),
+            "diameter_cv": float(rng.uniform(0.12, 0.3)),
+        }
+        if volume:
+            change |= {"z_step_um": float(rng.uniform(1, 3)), "packing": float(rng.uniform(0.1, 0.6))}
+        params = base.model_copy(update=change)
+        scene = simulate_scene(params, seed=FIRST_SEED + k)
+        unmarked = scene.cells.loc[scene.cells["clone"].isna(), "cell"]
+        yield Case(
+            np.asarray(scene.stack.pixels)[0],
+            scene.labels[0].astype(np.int32),
+            set(unmarked),
+            params.pixel_size_um,
+            params.diameter_um,
+            params.z_step_um,
+        )
+
+
+def all_cases(n: int, folder: Path, volume: bool) -> Iterator[Case]:
+    """Everything that is fitted to."""
+    rng = np.random.default_rng(FIRST_SEED)
+    yield from first_painter(3 * n if volume else n, volume, rng)
+    if not volume:
+        for kind in ("sparse", "typical", "dim", "confluent"):
+            for k in range(n):
+                yield painted(kind, FIRST_SEED + k)
+        yield from nuclei(folder, slice(0, None, 2), planted=True)
+        yield from nuclei(folder, slice(0, None, 2), planted=False)
+
+
+def part_truth(parts: Parts, working: Working, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """True cell that most of each part lies in, 0 for background, and the share that does."""
+    s = working.shrink
+    small = np.zeros(parts.labels.shape, np.int64)
+    centre = true[:, min(s // 2, true.shape[1] - 1) :: s, min(s // 2, true.shape[2] - 1) :: s]
+    small[:, : centre.shape[1], : centre.shape[2]] = centre
+    width = int(true.max()) + 1
+    table = np.bincount(parts.labels.ravel() * width + small.ravel(), minlength=(parts.n + 1) * width)
+    table = table.reshape(parts.n + 1, width)
+    return table.argmax(1), table.max(1) / np.maximum(table.sum(1), 1)
+
+
+def prepare(case: Case, rng: np.random.Generator) -> tuple[Working, Parts]:
+    """Parts of a case, with a diameter that is a little off, as an estimate would be."""
+    stack = correct_stack(case.stack())
+    diameter = case.diameter_um / case.pixel_um * np.exp(rng.normal(0, 0.12))
+    working = working_image(stack, 0, split_channels(stack)[0], max(3.2, diameter))
+    return working, find_parts(working, PARAMS.min_snr)
+
+
+def seam_rows(case: Case, working: Working, parts: Parts, rng: np.random.Generator) -> np.ndarray:
+    """Features and answer of the seams met while parts are joined as the truth says, in random order."""
+    volume = parts.labels.shape[0] > 1
+    truth, pure = part_truth(parts, working, case.labels)
+    sums = region_sums(parts.labels, parts.n, working.strength, working.units, working.light)
+    peak = highest(parts.labels, parts.n, parts.distance)
+    seams = find_seams(parts.labels, parts.n, parts.gradient, working.strength, parts.distance)
+    rows = []
+
+    def judge(seams, features):
+        one, other = truth[seams.first], truth[seams.second]
+        known = (pure[seams.first] > 0.6) & (pure[seams.second] > 0.6) & ((one > 0) | (other > 0))
+        rows.append(np.c_[features, one == other][known])
+        return np.where((one == other) & (one > 0) & (rng.random(len(one)) < 0.6), rng.random(len(one)), 0)
+
+    def describe(seams, sums, peak):
+        return seam_features(seams, sums, peak, working.diameter, working.spacing, volume)
+
+    join_regions(seams, sums, peak, describe, judge, 0.0)
+    return np.concatenate(rows)
+
+
+def object_rows(case: Case, working: Working, parts: Parts, seams: Network) -> np.ndarray:
+    """Features of the objects joined by the fitted network, and whether each is a true cell."""
+    volume = parts.labels.shape[0] > 1
+    sums = region_sums(parts.labels, parts.n, working.strength, working.units, working.light)
+    peak = highest(parts.labels, parts.n, parts.distance)
+    found = find_seams(parts.labels, parts.n, parts.gradient, working.strength, parts.distance)
+
+    def describe(seams, sums, peak):
+        return seam_features(seams, sums, peak, working.diameter, working.spacing, volume)
+
+    root, doubt = join_regions(found, sums, peak, describe, lambda _, x: seams(x), PARAMS.join)
+    made = outline_objects(root, doubt, parts, working, PARAMS)
+    full = enlarge(made.labels, working.shrink, case.labels.shape)
+    pairs = match_cells(full, case.labels, 0.45)
+    answer = np.zeros(made.n + 1)
+    answer[pairs["cell"]] = 1
+    use = np.ones(made.n + 1, bool)
+    use[pairs.loc[pairs["true_cell"].isin(case.unmarked), "cell"]] = False
+    return np.c_[made.features, answer[1:]][use[1:]]
+
+
+def fit(rows: np.ndarray, names: tuple[str, ...], hidden: int, most: int = 400_000) -> Network:
+    """Fit a network; one row in ten is kept to say how well."""
+    rng = np.random.default_rng(0)
+    rows = np.unique(rows, axis=0)
+    rows = rows[rng.permutation(len(rows))[:most]]
+    kept, rows = rows[: len(rows) // 10], rows[len(rows) // 10 :]
+    scaler = StandardScaler().fit(rows[:, :-1])
+    inputs = np.clip(scaler.transform(rows[:, :-1]), -6, 6)
+    model = MLPClassifier((hidden,), alpha=1e-3, max_iter=60, early_stopping=True, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(inputs, rows[:, -1] > 0)
+    made = Network(
+        names,
+        scaler.mean_,
+        scaler.scale_,
+        model.coefs_[0],
+        model.intercepts_[0],
+        model.coefs_[1][:, 0],
+        float(model.intercepts_[1][0]),
+    )
+    answer = made(kept[:, :-1])
+    print(
+        f"{len(rows)} rows, {rows[:, -1].mean():.2f} true; kept: loss {log_loss(kept[:, -1], answer):.4f}, "
+        f"wrong {np.mean((answer > 0.5) != (kept[:, -1] > 0)):.4f}",
+        flush=True,
+    )
+    return made
+
+
+def as_dict(made: Network) -> dict[str, object]:
+    """Weights with five digits: all that they are good for."""
+    arrays = {
+        name: np.vectorize(lambda v: float(f"{v:.5g}"))(getattr(made, name)).tolist()
+        for name in ("centre", "scale", "weights", "offsets", "out")
+    }
+    return {"names": list(made.names), **arrays, "bias": float(f"{made.bias:.5g}")}
+
+
+def main() -> None:
+    """Fit and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scenes", type=int, default=8, help="of each kind")
+    parser.add_argument("--nuclei", type=Path, default=Path("../shared/real/nuclei"))
+    parser.add_argument("--only", choices=["plane", "volume"])
+    parser.add_argument("--out", type=Path, default=Path(network.__file__).with_name("networks.json"))
+    chosen = parser.parse_args()
+    warnings.simplefilter("ignore", RgbtrackWarning)
+    content = json.loads(chosen.out.read_text()) if chosen.out.exists() else {}
+    for volume in (False, True):
+        if chosen.only == ("plane" if volume else "volume"):
+            continue
+        begin = time.perf_counter()
+        prefix = "volume_" if volume else ""
+        rng = np.random.default_rng(FIRST_SEED + 1)
+        ready = [(case, *prepare(case, rng)) for case in all_cases(chosen.scenes, chosen.nuclei, volume)]
+        ready = [item for item in ready if item[2].n]
+        rows = np.concatenate([seam_rows(*item, rng) for item in ready])
+        seams = fit(rows, joining.FEATURES, HIDDEN["seams"])
+        rows = np.concatenate([object_rows(*item, seams) for item in ready])
+        made = fit(rows, objects.FEATURES, HIDDEN["objects"])
+        content[f"{prefix}seams"], content[f"{prefix}objects"] = as_dict(seams), as_dict(made)
+        print(f"{len(ready)} images, {time.perf_counter() - begin:.0f} s", flush=True)
+    chosen.out.write_text(json.dumps(content, separators=(",", ":")) + "\n")
+
+
+if __name__ == "__main__":
+    main()

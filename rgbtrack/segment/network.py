@@ -1,0 +1,61 @@
+"""Small networks that judge parts and objects; their weights are fitted by benchmarks/fit_segmentation.py."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """One hidden layer of rectified units; answers with a probability.
+
+    Attributes
+    ----------
+    names
+        What the inputs are.
+    centre, scale
+        Of the inputs, shape (f,).
+    weights, offsets
+        Of the hidden layer, shapes (f, h) and (h,).
+    out, bias
+        Of the answer, shapes (h,) and ().
+    """
+
+    names: tuple[str, ...]
+    centre: Array
+    scale: Array
+    weights: Array
+    offsets: Array
+    out: Array
+    bias: float
+
+    def __call__(self, features: Array) -> Array:
+        """Probability of each row of features, shape (n, f) -> (n,)."""
+        # what lies far outside all that was seen is taken as lying at its edge
+        inputs = np.clip((features - self.centre) / self.scale, -6, 6)
+        hidden = np.maximum(inputs @ self.weights + self.offsets, 0)
+        answer: Array = 1 / (1 + np.exp(-np.clip(hidden @ self.out + self.bias, -40, 40)))
+        return answer
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "Network":
+        """Network from what `to_dict` gave."""
+        arrays = {
+            name: np.asarray(content[name], float)
+            for name in ("centre", "scale", "weights", "offsets", "out")
+        }
+        return cls(names=tuple(content["names"]), bias=float(content["bias"]), **arrays)
+
+
+@cache
+def network(name: str) -> Network:
+    """Network by name: ``seams`` or ``objects``, for planes; ``volume_seams``, ``volume_objects``."""
+    content = json.loads(files("rgbtrack.segment").joinpath("networks.json").read_text(encoding="utf-8"))
+    return Network.from_dict(content[name])

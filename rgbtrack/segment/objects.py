@@ -1,0 +1,118 @@
+"""Objects that are cells, and those that are not, with the reason."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rgbtrack.segment.filters import Image, wide_mean
+from rgbtrack.segment.joining import typical_size
+from rgbtrack.segment.network import Array
+from rgbtrack.segment.outlines import Labels
+from rgbtrack.segment.regions import CHANNELS, N, STRENGTH, ellipsoid, find_seams
+from rgbtrack.segment.working import Working
+
+FEATURES = (
+    "fill of the ellipse",
+    "elongation",
+    "size",
+    "strength",
+    "strength over the rim",
+    "strength over the neighbours",
+    "share of the outline that touches others",
+    "gradient on the seams",
+    "light over that around",
+    "inner radius",
+    "cut by the image",
+    "gradient inside",
+    "strength of the rim",
+)
+DEBRIS = "debris: too small"
+HAZE = "haze: no edge to its surroundings"
+GAP = "gap: darker than the cells around it"
+UNCELL = "not like a cell in size, shape and light"
+
+
+def object_features(
+    labels: Labels, n: int, sums: Array, peak: Array, gradient: Image, working: Working
+) -> Array:
+    """What tells whether an object is a cell, shape (n, 13); see `FEATURES`."""
+    volume = labels.shape[0] > 1
+    flat = labels.ravel()
+    size = np.maximum(sums[:, N], 1)
+    n_colours = len(working.units)
+    fill, long, short = ellipsoid(sums, volume, working.spacing)
+    width = max(1, round(0.15 * working.diameter))
+    rim, ring = _rims(labels, n, working.strength, width)
+    seams = find_seams(labels, n, gradient, working.strength, working.strength)
+    strength = sums[:, STRENGTH] / size
+    touch, beside, steep = np.zeros(n + 1), np.zeros(n + 1), np.zeros(n + 1)
+    for one, other in ((seams.first, seams.second), (seams.second, seams.first)):
+        touch += np.bincount(one, seams.sums[:, 0], n + 1)
+        beside += np.bincount(one, seams.sums[:, 0] * strength[other], n + 1)
+        steep += np.bincount(one, seams.sums[:, 1], n + 1)
+    neighbours = beside / np.maximum(touch, 1)
+    own_light = sums[:, CHANNELS + n_colours :] / size[:, None]
+    own_units = sums[:, CHANNELS : CHANNELS + n_colours] / size[:, None]
+    ratio = np.full(n + 1, -4.0)
+    for c, light in enumerate(working.light):
+        wide = wide_mean(np.maximum(light, 0), 0.8 * working.diameter)
+        around = np.bincount(flat, wide.ravel(), n + 1) / size
+        lit = own_units[:, c] > 2
+        value = np.log(np.maximum(own_light[lit, c], 1e-3) / np.maximum(around[lit], 1e-3))
+        ratio[lit] = np.maximum(ratio[lit], value)
+    cut = np.zeros(n + 1)
+    cut[at_edge(labels)] = 1
+    inside = np.bincount(flat, gradient.ravel(), n + 1) / size
+    features: Array = np.stack(
+        [
+            fill,
+            np.log(long / short),
+            np.log(size / typical_size(working.diameter, working.spacing, volume)),
+            np.log1p(np.maximum(strength, 0)),
+            np.where(ring > 0, strength - rim, strength),
+            np.where(touch > 0, strength - neighbours, 5.0),
+            touch / np.maximum(touch + ring / width, 1),
+            np.log1p(steep / np.maximum(touch, 1)),
+            ratio,
+            np.log1p(2 * peak / working.diameter),
+            cut,
+            np.log1p(inside),
+            np.log1p(np.maximum(rim, 0)),
+        ],
+        axis=1,
+    )
+    return features[1:]
+
+
+def reason(features: Array, min_area: float) -> NDArray[np.str_]:
+    """Why objects of these features, judged to be no cells, are none; shape (n,)."""
+    column = {name: features[:, k] for k, name in enumerate(FEATURES)}
+    least = np.where(column["cut by the image"] > 0, 0.25, 1.0) * min_area
+    why = np.full(len(features), UNCELL, dtype=object)
+    surrounded = column["share of the outline that touches others"] > 0.3
+    dark = surrounded & (column["strength over the neighbours"] < 0)
+    soft = (column["strength of the rim"] > 0) & (
+        np.expm1(column["strength of the rim"]) > 0.6 * np.expm1(column["strength"])
+    )
+    why[soft] = HAZE
+    why[dark] = GAP
+    why[np.exp(column["size"]) < least] = DEBRIS
+    return why
+
+
+def at_edge(labels: Labels) -> NDArray[np.int32]:
+    """Labels that touch the edge of the plane."""
+    sides = (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1])
+    return np.unique(np.concatenate([side.ravel() for side in sides]))
+
+
+def _rims(labels: Labels, n: int, strength: Image, width: int) -> tuple[Array, Array]:
+    """Mean strength, and pixels, of the background within a width of each object, shape (n + 1,)."""
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
+    total, seen = np.zeros(n + 1), np.zeros(n + 1)
+    for plane, light in zip(labels, strength, strict=True):
+        grown = cv2.dilate(plane.astype(np.float32), disc).reshape(plane.shape).astype(np.int32)
+        outside = (plane == 0) & (grown > 0)
+        total += np.bincount(grown[outside], light[outside], n + 1)
+        seen += np.bincount(grown[outside], minlength=n + 1)
+    return total / np.maximum(seen, 1), seen

@@ -1,0 +1,153 @@
+"""Outlines: each cell ends where its own light has fallen to a share of its own level."""
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from rgbtrack.segment.filters import Image
+from rgbtrack.segment.regions import CHANNELS, N, Array
+
+Labels = NDArray[np.int32]
+
+
+def trim(labels: Labels, light: Image, sums: Array, share: float) -> Labels:
+    """Drop the pixels of each region that fall below a share of its level.
+
+    Light is looked at in the region's own colour, ``p = x . m / |m|`` with m its mean; the level is the mean
+    of the pixels above the mean. A dim cell beside a bright one keeps its own level.
+    """
+    n = (sums.shape[1] - CHANNELS) // 2
+    mean = np.maximum(sums[:, CHANNELS + n :] / np.maximum(sums[:, [N]], 1), 0)
+    direction = mean / np.maximum(np.sqrt((mean**2).sum(1)), 1e-9)[:, None]
+    trimmed = labels.copy()
+    _trim(trimmed.reshape(-1), light.reshape(n, -1), direction, share)
+    return trimmed
+
+
+def make_whole(labels: Labels, n: int) -> Labels:
+    """Keep the largest piece of each label and fill the holes inside it."""
+    whole = labels.copy()
+    _keep_largest(whole.reshape(-1), *labels.shape, n)
+    _fill_holes(whole.reshape(-1), *labels.shape)
+    return whole
+
+
+@numba.njit(cache=True)
+def _trim(labels, light, direction, share):  # type: ignore[no-untyped-def]
+    n = len(direction)
+    count, total = np.zeros(n), np.zeros(n)
+    projected = np.zeros(labels.size, np.float32)
+    for i in range(labels.size):
+        k = labels[i]
+        if k > 0:
+            p = 0.0
+            for c in range(len(light)):
+                p += light[c, i] * direction[k, c]
+            projected[i] = p
+            count[k] += 1
+            total[k] += p
+    mean = total / np.maximum(count, 1)
+    count[:], total[:] = 0, 0
+    for i in range(labels.size):
+        k = labels[i]
+        if k > 0 and projected[i] > mean[k]:
+            count[k] += 1
+            total[k] += projected[i]
+    level = share * total / np.maximum(count, 1)
+    for i in range(labels.size):
+        if projected[i] <= level[labels[i]]:
+            labels[i] = 0
+
+
+@numba.njit(cache=True)
+def _neighbours(i, depth, height, width, found):  # type: ignore[no-untyped-def]
+    """Write the indices of up to six neighbours into `found`; their number."""
+    plane = height * width
+    z, rest = i // plane, i % plane
+    y, x = rest // width, rest % width
+    n = 0
+    if z > 0:
+        found[n] = i - plane
+        n += 1
+    if z < depth - 1:
+        found[n] = i + plane
+        n += 1
+    if y > 0:
+        found[n] = i - width
+        n += 1
+    if y < height - 1:
+        found[n] = i + width
+        n += 1
+    if x > 0:
+        found[n] = i - 1
+        n += 1
+    if x < width - 1:
+        found[n] = i + 1
+        n += 1
+    return n
+
+
+@numba.njit(cache=True)
+def _keep_largest(labels, depth, height, width, n):  # type: ignore[no-untyped-def]
+    piece = np.zeros(labels.size, np.int32)
+    queue = np.empty(labels.size, np.int32)
+    found = np.empty(6, np.int64)
+    largest, chosen = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int32)
+    pieces = 0
+    for start in range(labels.size):
+        k = labels[start]
+        if k == 0 or piece[start] > 0:
+            continue
+        pieces += 1
+        piece[start] = pieces
+        queue[0] = start
+        at, end = 0, 1
+        while at < end:
+            for m in range(_neighbours(queue[at], depth, height, width, found)):
+                j = found[m]
+                if labels[j] == k and piece[j] == 0:
+                    piece[j] = pieces
+                    queue[end] = j
+                    end += 1
+            at += 1
+        if end > largest[k]:
+            largest[k] = end
+            chosen[k] = pieces
+    for i in range(labels.size):
+        if labels[i] > 0 and piece[i] != chosen[labels[i]]:
+            labels[i] = 0
+
+
+@numba.njit(cache=True)
+def _fill_holes(labels, depth, height, width):  # type: ignore[no-untyped-def]
+    """Background within one label; in volumes, background that reaches no side of the plane."""
+    seen = np.zeros(labels.size, np.bool_)
+    queue = np.empty(labels.size, np.int32)
+    found = np.empty(6, np.int64)
+    for start in range(labels.size):
+        if labels[start] > 0 or seen[start]:
+            continue
+        seen[start] = True
+        queue[0] = start
+        at, end, around, hole = 0, 1, 0, True
+        while at < end:
+            i = queue[at]
+            x, y = i % width, (i // width) % height
+            if x == 0 or y == 0 or x == width - 1 or y == height - 1:
+                hole = False
+            for m in range(_neighbours(i, depth, height, width, found)):
+                j = found[m]
+                k = labels[j]
+                if k == 0:
+                    if not seen[j]:
+                        seen[j] = True
+                        queue[end] = j
+                        end += 1
+                elif around == 0:
+                    around = k
+                elif around != k:
+                    hole = False
+            at += 1
+        if hole and around > 0:
+            for m in range(end):
+                labels[queue[m]] = around

@@ -1,0 +1,80 @@
+"""Parts: pixels above noise, cut at every edge and at every neck; each cell is one part or several."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rgbtrack.segment.edges import find_edges
+from rgbtrack.segment.filters import Image, blur, distance_to, open_mask
+from rgbtrack.segment.outlines import Labels
+from rgbtrack.segment.seeds import find_peaks
+from rgbtrack.segment.watershed import flood
+from rgbtrack.segment.working import Working
+
+LEAST_EDGE = 1.5
+"""Units per pixel: an edge counts from here on."""
+SEED_DISTANCE = 0.12
+"""Of the typical diameter: seeds are no nearer than this."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Parts of cells.
+
+    Attributes
+    ----------
+    labels
+        From 1, 0 is background, shape (z, y, x).
+    n
+        Number of parts.
+    gradient
+        Units per pixel, shape (z, y, x).
+    distance
+        Distance to the nearest edge, pixels, shape (z, y, x).
+    """
+
+    labels: Labels
+    n: int
+    gradient: Image
+    distance: Image
+
+
+def find_parts(working: Working, min_snr: float, seeds: NDArray[np.int32] | None = None) -> Parts:
+    """Cut what stands above noise into parts.
+
+    Seeds are the maxima of the distance to the nearest edge; a watershed on gradient and distance gives each
+    pixel to one of them. Too many parts do no harm: `joining` puts them together.
+
+    Parameters
+    ----------
+    working
+        The working image.
+    min_snr
+        Strength from which a pixel is looked at.
+    seeds
+        Use these instead, shape (z, y, x).
+    """
+    mask = open_mask(working.strength > min_snr)
+    gradient, crest = find_edges(working.units, working.spacing)
+    edge = _long_edges(crest > LEAST_EDGE, max(3, 0.25 * working.diameter))
+    distance = distance_to(edge | ~mask, working.spacing, working.diameter)
+    smooth = blur(distance, max(0.6, 0.05 * working.diameter), working.spacing)
+    if seeds is None:
+        peaks = find_peaks(smooth, mask, SEED_DISTANCE * working.diameter, working.spacing)
+        seeds = np.asarray(peaks, np.int32)
+    landscape = gradient / (gradient + 4) - np.minimum(smooth / working.diameter, 0.6)
+    labels = flood(landscape, seeds, mask)
+    return Parts(labels, int(seeds.max(initial=0)), gradient, distance)
+
+
+def _long_edges(edge: NDArray[np.bool_], least: float) -> NDArray[np.bool_]:
+    """Drop edges of a few pixels, plane by plane: noise makes them."""
+    long = np.empty_like(edge)
+    for z, plane in enumerate(edge):
+        _, pieces, numbers, _ = cv2.connectedComponentsWithStats(plane.astype(np.uint8), connectivity=8)
+        keep = numbers[:, cv2.CC_STAT_AREA] >= least
+        keep[0] = False
+        long[z] = keep[pieces].reshape(plane.shape)
+    return long

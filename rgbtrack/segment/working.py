@@ -1,0 +1,189 @@
+"""The working image: cells about ten pixels wide, in units in which noise and texture count alike."""
+
+from dataclasses import dataclass
+
+import cv2
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from rgbtrack.segment.filters import Image, blur, wide_mean
+from rgbtrack.stack import NUCLEUS, Stack
+
+LEAST_PX = 9.5
+"""Cells are not brought below this diameter."""
+TEXTURE = 0.15
+"""Uneven light within one cell, share of its brightness: no difference between cells."""
+SMOOTHING_PX = 0.6
+MOST_HAZE = 0.15
+HAZE_ERROR = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Working:
+    """One frame, ready for segmentation.
+
+    Attributes
+    ----------
+    light
+        Smoothed counts, haze taken off, shape (c, z, y, x).
+    units
+        The same in units of noise and texture, shape (c, z, y, x).
+    strength
+        Root sum of squares of what is positive in `units`, shape (z, y, x).
+    diameter
+        Of a typical cell, working pixels.
+    spacing
+        Distance between planes, working pixels; 1 for one plane.
+    shrink
+        Image pixels per working pixel, in the plane.
+    """
+
+    light: Image
+    units: Image
+    strength: Image
+    diameter: float
+    spacing: float
+    shrink: int
+
+
+def working_image(stack: Stack, t: int, channels: list[int], diameter_px: float) -> Working:
+    """Bring some channels of one frame to the working image.
+
+    A count x over a background of variance a, at a gain b and a texture q, has the variance
+    ``a + b x + q^2 x^2``; its variance-stabilising transform is the integral of one over its root, linear in
+    the dark, a square root above, and logarithmic where the texture of a cell outweighs its noise. So an edge
+    counts alike between dim cells and between bright ones.
+
+    Parameters
+    ----------
+    stack
+        From `correct_stack`.
+    t
+        Frame.
+    channels
+        Indices.
+    diameter_px
+        Of a typical cell, image pixels.
+    """
+    shrink = max(1, int(diameter_px / LEAST_PX))
+    diameter = diameter_px / shrink
+    light = np.stack([_area_mean(np.asarray(stack.pixels[t, c], np.float32), shrink) for c in channels])
+    units = np.empty_like(light)
+    averaged = min(1.0, 1 / (4 * np.pi * SMOOTHING_PX**2)) / shrink**2
+    for k, c in enumerate(channels):
+        gain = float(stack.gain[c])
+        variance = _area_mean(np.asarray(stack.variance[t, c], np.float32), shrink)
+        dark = np.maximum(variance - gain * light[k], 0.05 * variance)  # (z, y, x)
+        # rounding to whole counts does not average out
+        floor = (0.5 * stack.step) ** 2
+        haze = _haze(light[k], dark * averaged, diameter)
+        light[k] = blur(light[k] - haze, SMOOTHING_PX, np.inf)
+        base = np.maximum((dark + gain * haze) * averaged, floor) + (HAZE_ERROR * haze) ** 2
+        _stabilise(light[k].ravel(), base.ravel(), gain * averaged, TEXTURE, units[k].reshape(-1))
+    spacing = 1.0
+    if light.shape[1] > 1:
+        pixel = stack.pixel_size_um or 1.0
+        spacing = (stack.z_step_um or pixel) / pixel / shrink
+    strength = np.sqrt((np.maximum(units, 0) ** 2).sum(0))
+    return Working(light, units, strength, diameter, spacing, shrink)
+
+
+def split_channels(stack: Stack) -> tuple[list[int], list[int]]:
+    """Indices of the markers and of the nuclear stain."""
+    nucleus = [c for c, name in enumerate(stack.channels) if name == NUCLEUS]
+    return [c for c in range(len(stack.channels)) if c not in nucleus], nucleus
+
+
+def _area_mean(planes: Image, shrink: int) -> Image:
+    """Mean over squares of pixels of (z, y, x); the last ones are filled up with the edge."""
+    if shrink == 1:
+        return planes.copy()
+    height, width = (-(-n // shrink) for n in planes.shape[1:])
+    small = np.empty((len(planes), height, width), np.float32)
+    for z, plane in enumerate(planes):
+        below, right = height * shrink - plane.shape[0], width * shrink - plane.shape[1]
+        if below or right:
+            plane = cv2.copyMakeBorder(plane, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        small[z] = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA).reshape(height, width)
+    return small
+
+
+def enlarge(labels: NDArray[np.int32], shrink: int, shape: tuple[int, ...]) -> NDArray[np.int32]:
+    """Labels (z, y, x) at the size of the image, corners rounded by a vote of the four nearest pixels."""
+    full = np.empty(shape, np.int32)
+    _enlarge(np.ascontiguousarray(labels), shrink, full)
+    return full
+
+
+@numba.njit(cache=True)
+def _enlarge(labels, shrink, full):  # type: ignore[no-untyped-def]
+    """Bilinear weights, label of the largest sum."""
+    depth, height, width = full.shape
+    rows, columns = labels.shape[1:]
+    for y in range(height):
+        v = (y + 0.5) / shrink - 0.5
+        y0 = int(np.floor(v))
+        fy = v - y0
+        y1 = min(y0 + 1, rows - 1)
+        y0 = max(y0, 0)
+        for x in range(width):
+            u = (x + 0.5) / shrink - 0.5
+            x0 = int(np.floor(u))
+            fx = u - x0
+            x1 = min(x0 + 1, columns - 1)
+            x0 = max(x0, 0)
+            for z in range(depth):
+                a, b = labels[z, y0, x0], labels[z, y0, x1]
+                c, d = labels[z, y1, x0], labels[z, y1, x1]
+                if a == b and a == c and a == d:
+                    full[z, y, x] = a
+                    continue
+                wa, wb = (1 - fy) * (1 - fx), (1 - fy) * fx
+                wc, wd = fy * (1 - fx), fy * fx
+                ta = wa + wb * (b == a) + wc * (c == a) + wd * (d == a)
+                tb = wb + wc * (c == b) + wd * (d == b)
+                tc = wc + wd * (d == c)
+                best, label = ta, a
+                if tb > best:
+                    best, label = tb, b
+                if tc > best:
+                    best, label = tc, c
+                if wd > best:
+                    label = d
+                full[z, y, x] = label
+
+
+def _haze(light: Image, variance: Image, diameter: float) -> Image:
+    """Light that shines from a cell's width around, (z, y, x): a share of the blurred image.
+
+    The share is the largest that leaves the darkest places dark.
+    """
+    height, width = light.shape[1:]
+    if min(height, width) < 16:
+        return np.zeros_like(light)
+    wide = wide_mean(light, diameter)
+    np.maximum(wide, 0, out=wide)
+    thin = slice(None, None, max(1, round((light.size / 250_000) ** 0.5)))
+    near = blur(light, 1.5, np.inf)[:, thin, thin]
+    around = wide[:, thin, thin]
+    lit = around > np.sqrt(variance[:, thin, thin])
+    if lit.sum() < 200:
+        return np.zeros_like(light)
+    share = float(np.clip(np.percentile(near[lit] / around[lit], 1.5), 0, MOST_HAZE))
+    wide *= share
+    return wide
+
+
+@numba.njit(cache=True)
+def _stabilise(light, dark, gain, texture, units):  # type: ignore[no-untyped-def]
+    """Integral of 1 / sqrt(dark + gain x + texture^2 x^2) from 0 to x."""
+    for i in range(light.size):
+        x, a = light[i], dark[i]
+        if x <= 0:
+            units[i] = x / np.sqrt(a)
+        else:
+            root = np.sqrt(a + gain * x + texture * texture * x * x)
+            above = 2 * texture * (root + texture * x) + gain
+            below = 2 * texture * np.sqrt(a) + gain
+            units[i] = np.log(above / below) / texture
