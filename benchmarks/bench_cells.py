@@ -33,7 +33,8 @@ from rgbtrack.segment import SegmentParams, find_cells
 from rgbtrack.simulate import PRESETS, simulate_scene
 
 NUCLEI = Path("../shared/real/nuclei")
-MARKERS = ("red", "green", "blue")
+NUCLEI_HALVES = {"nuclei": slice(None), "nuclei_even": slice(0, None, 2), "nuclei_odd": slice(1, None, 2)}
+MARKERS = ("red", "green", "blue", "far_red", "orange")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,16 +79,24 @@ def painted(kind: str, seed: int) -> Case:
     )
 
 
-def nuclei(folder: Path, chosen: slice, *, planted: bool) -> Iterator[Case]:
-    """Real nuclei, grey or planted with clone colours."""
+def nuclei(folder: Path, chosen: slice, *, planted: bool, variant: int = 0) -> Iterator[Case]:
+    """Real nuclei, grey or planted with clone colours; other variants differ in size and tone."""
     for number, path in list(enumerate(sorted(folder.glob("*.png"))))[chosen]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RgbtrackWarning)
             grey = np.asarray(read_stack(path).pixels)[0, :, 0].max(axis=0)  # (y, x)
         labels = read_labels(path.with_suffix(".labels.tif"))[0, 0].astype(np.int32)
+        if variant:
+            rng = np.random.default_rng([number, variant])
+            zoom, gamma = float(np.exp(rng.uniform(-0.5, 0.4))), float(np.exp(rng.normal(0, 0.25)))
+            size = tuple(max(16, round(n * zoom)) for n in labels.shape[::-1])
+            labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
+            small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR)
+            top = np.iinfo(grey.dtype).max
+            grey = np.round(top * (small.astype(np.float32) / top) ** gamma).astype(grey.dtype)
         area = np.bincount(labels.ravel())[1:]
         diameter = float(np.median(2 * np.sqrt(area[area > 0] / np.pi)))
-        counts = _plant(grey.astype(np.float32), labels, number) if planted else grey[None]
+        counts = _plant(grey.astype(np.float32), labels, number + 1000 * variant) if planted else grey[None]
         yield Case(counts[:, None], labels[None], set(), 1.0, diameter)
 
 
@@ -132,7 +141,7 @@ def plain(case: Case) -> NDArray:
     mask = smooth > threshold_otsu(smooth)
     step = case.z_step_um / case.pixel_um if case.labels.shape[0] > 1 and case.z_step_um else 1.0
     distance = gaussian(ndi.distance_transform_edt(mask, sampling=(step, 1, 1)), 1, preserve_range=True)
-    peaks = peak_local_max(distance, min_distance=max(1, int(0.3 * diameter)), labels=label(mask))
+    peaks = peak_local_max(distance, min_distance=max(1, int(0.3 * diameter)), labels=label(mask), exclude_border=False)
     seeds = np.zeros(mask.shape, int)
     seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
     return watershed(-distance, seeds, mask=mask)
@@ -145,9 +154,10 @@ def cases(what: str, n: int) -> Iterator[tuple[str, Callable[[], Iterator[Case]]
             yield preset, lambda preset=preset: (simulated(preset, seed) for seed in range(n))
         for kind in second_painter.KINDS:
             yield f"{kind}, second", lambda kind=kind: (painted(kind, seed) for seed in range(n))
-    elif what == "nuclei":
-        yield "nuclei, planted", lambda: nuclei(NUCLEI, slice(1, None, 2), planted=True)
-        yield "nuclei, grey", lambda: nuclei(NUCLEI, slice(1, None, 2), planted=False)
+    elif what in NUCLEI_HALVES:
+        half = NUCLEI_HALVES[what]
+        yield f"{what}, planted", lambda: nuclei(NUCLEI, half, planted=True)
+        yield f"{what}, grey", lambda: nuclei(NUCLEI, half, planted=False)
     else:
         yield "volume", lambda: (simulated("volume", seed) for seed in range(n))
 

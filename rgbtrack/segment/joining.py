@@ -67,7 +67,7 @@ def seam_features(
     radius = (n_small * spacing * 3 / 4 / np.pi) ** (1 / 3) if volume else np.sqrt(n_small / np.pi)
     return np.stack(
         [
-            np.log1p(seams.sums[:, 1] / length),
+            np.log1p(seams.sums[:, 1] / length * (diameter / 10)),
             np.log1p(apart),
             1 - cosine,
             np.clip(dimmer - seams.sums[:, 2] / length, -10, 10),

@@ -8,7 +8,7 @@ from rgbtrack.segment.filters import Image, wide_mean
 from rgbtrack.segment.joining import typical_size
 from rgbtrack.segment.network import Array
 from rgbtrack.segment.outlines import Labels
-from rgbtrack.segment.regions import CHANNELS, N, STRENGTH, ellipsoid, find_seams
+from rgbtrack.segment.regions import CHANNELS, STRENGTH, N, ellipsoid, find_seams, outline_mean
 from rgbtrack.segment.working import Working
 
 FEATURES = (
@@ -25,6 +25,7 @@ FEATURES = (
     "cut by the image",
     "gradient inside",
     "strength of the rim",
+    "gradient on the outline",
 )
 DEBRIS = "debris: too small"
 HAZE = "haze: no edge to its surroundings"
@@ -35,7 +36,7 @@ UNCELL = "not like a cell in size, shape and light"
 def object_features(
     labels: Labels, n: int, sums: Array, peak: Array, gradient: Image, working: Working
 ) -> Array:
-    """What tells whether an object is a cell, shape (n, 13); see `FEATURES`."""
+    """What tells whether an object is a cell, shape (n, 14); see `FEATURES`."""
     volume = labels.shape[0] > 1
     flat = labels.ravel()
     size = np.maximum(sums[:, N], 1)
@@ -72,12 +73,13 @@ def object_features(
             np.where(ring > 0, strength - rim, strength),
             np.where(touch > 0, strength - neighbours, 5.0),
             touch / np.maximum(touch + ring / width, 1),
-            np.log1p(steep / np.maximum(touch, 1)),
+            np.log1p(steep / np.maximum(touch, 1) * (working.diameter / 10)),
             ratio,
             np.log1p(2 * peak / working.diameter),
             cut,
-            np.log1p(inside),
+            np.log1p(inside * (working.diameter / 10)),
             np.log1p(np.maximum(rim, 0)),
+            np.log1p(outline_mean(labels, n, gradient) * (working.diameter / 10)),
         ],
         axis=1,
     )

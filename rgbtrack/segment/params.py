@@ -18,7 +18,7 @@ class SegmentParams(Params):
         "quarter as wide as a cell",
     )
     contrast: float = Field(
-        0.5, gt=0, lt=1, description="a cell ends where its light has fallen to this share of its own level"
+        0.45, gt=0, lt=1, description="a cell ends where its light has fallen to this share of its own level"
     )
     join: float = Field(
         0.5,

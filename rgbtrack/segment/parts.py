@@ -13,8 +13,8 @@ from rgbtrack.segment.seeds import find_peaks
 from rgbtrack.segment.watershed import flood
 from rgbtrack.segment.working import Working
 
-LEAST_EDGE = 1.5
-"""Units per pixel: an edge counts from here on."""
+LEAST_EDGE = 15.0
+"""Units per diameter: an edge counts from here on."""
 SEED_DISTANCE = 0.12
 """Of the typical diameter: seeds are no nearer than this."""
 
@@ -58,13 +58,14 @@ def find_parts(working: Working, min_snr: float, seeds: NDArray[np.int32] | None
     """
     mask = open_mask(working.strength > min_snr)
     gradient, crest = find_edges(working.units, working.spacing)
-    edge = _long_edges(crest > LEAST_EDGE, max(3, 0.25 * working.diameter))
+    edge = _long_edges(crest > LEAST_EDGE / working.diameter, max(3, 0.25 * working.diameter))
     distance = distance_to(edge | ~mask, working.spacing, working.diameter)
     smooth = blur(distance, max(0.6, 0.05 * working.diameter), working.spacing)
     if seeds is None:
         peaks = find_peaks(smooth, mask, SEED_DISTANCE * working.diameter, working.spacing)
         seeds = np.asarray(peaks, np.int32)
-    landscape = gradient / (gradient + 4) - np.minimum(smooth / working.diameter, 0.6)
+    steep = gradient * (working.diameter / 10)
+    landscape = steep / (steep + 4) - np.minimum(smooth / working.diameter, 0.6)
     labels = flood(landscape, seeds, mask)
     return Parts(labels, int(seeds.max(initial=0)), gradient, distance)
 

@@ -74,6 +74,14 @@ def highest(labels: NDArray[np.int32], n: int, values: Image) -> Array:
     return top
 
 
+def outline_mean(labels: NDArray[np.int32], n: int, values: Image) -> Array:
+    """Mean over the pixels of each label that touch another label or none in the plane, shape (n + 1,)."""
+    total, count = np.zeros(n + 1), np.zeros(n + 1)
+    _outline_sums(labels, values, total, count)
+    mean: Array = total / np.maximum(count, 1)
+    return mean
+
+
 def ellipsoid(sums: Array, volume: bool, spacing: float) -> tuple[Array, Array, Array]:
     """Ellipse, or ellipsoid, of the same second moments as each region.
 
@@ -169,6 +177,23 @@ def _collect_pairs(labels, n, gradient, strength, distance, key, values):  # typ
                     values[at, 1] = min(strength[z, y, x], strength[a, b, c])
                     values[at, 2] = min(distance[z, y, x], distance[a, b, c])
                     at += 1
+
+
+@numba.njit(cache=True)
+def _outline_sums(labels, values, total, count):  # type: ignore[no-untyped-def]
+    depth, height, width = labels.shape
+    for z in range(depth):
+        for y in range(height):
+            for x in range(width):
+                k = labels[z, y, x]
+                if k > 0 and (
+                    (x > 0 and labels[z, y, x - 1] != k)
+                    or (x + 1 < width and labels[z, y, x + 1] != k)
+                    or (y > 0 and labels[z, y - 1, x] != k)
+                    or (y + 1 < height and labels[z, y + 1, x] != k)
+                ):
+                    total[k] += values[z, y, x]
+                    count[k] += 1
 
 
 @numba.njit(cache=True)

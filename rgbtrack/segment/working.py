@@ -14,7 +14,8 @@ LEAST_PX = 9.5
 """Cells are not brought below this diameter."""
 TEXTURE = 0.15
 """Uneven light within one cell, share of its brightness: no difference between cells."""
-SMOOTHING_PX = 0.6
+SMOOTHING = 0.06
+"""Standard deviation of the blur, share of the diameter."""
 MOST_HAZE = 0.15
 HAZE_ERROR = 0.3
 
@@ -70,7 +71,8 @@ def working_image(stack: Stack, t: int, channels: list[int], diameter_px: float)
     diameter = diameter_px / shrink
     light = np.stack([_area_mean(np.asarray(stack.pixels[t, c], np.float32), shrink) for c in channels])
     units = np.empty_like(light)
-    averaged = min(1.0, 1 / (4 * np.pi * SMOOTHING_PX**2)) / shrink**2
+    sigma = SMOOTHING * diameter
+    averaged = min(1.0, 1 / (4 * np.pi * sigma**2)) / shrink**2
     for k, c in enumerate(channels):
         gain = float(stack.gain[c])
         variance = _area_mean(np.asarray(stack.variance[t, c], np.float32), shrink)
@@ -78,7 +80,7 @@ def working_image(stack: Stack, t: int, channels: list[int], diameter_px: float)
         # rounding to whole counts does not average out
         floor = (0.5 * stack.step) ** 2
         haze = _haze(light[k], dark * averaged, diameter)
-        light[k] = blur(light[k] - haze, SMOOTHING_PX, np.inf)
+        light[k] = blur(light[k] - haze, sigma, np.inf)
         base = np.maximum((dark + gain * haze) * averaged, floor) + (HAZE_ERROR * haze) ** 2
         _stabilise(light[k].ravel(), base.ravel(), gain * averaged, TEXTURE, units[k].reshape(-1))
     spacing = 1.0
