@@ -95,6 +95,16 @@ class Stack:
             self, pixels=cut(self.pixels), variance=cut(self.variance), saturated=cut(self.saturated)
         )
 
+    def crop(self, window: tuple[slice, slice]) -> "Stack":
+        """Rows and columns of every plane."""
+
+        def cut(array: Any) -> Any:
+            return None if array is None else array[..., window[0], window[1]]
+
+        return replace(
+            self, pixels=cut(self.pixels), variance=cut(self.variance), saturated=cut(self.saturated)
+        )
+
     def select(self, channels: Mapping[str, str | int]) -> "Stack":
         """Keep some channels, in the order given, under new names.
 

@@ -1,14 +1,17 @@
 """The typical diameter of cells, from the image."""
 
 import warnings
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
 from rgbtrack.errors import RgbtrackWarning
 from rgbtrack.segment.filters import blur
 from rgbtrack.segment.noise import noise_units
+from rgbtrack.segment.objects import at_edge
 from rgbtrack.stack import Stack
 
 
@@ -48,5 +51,39 @@ def estimate_diameter(stack: Stack) -> float:
     weight = answer[scale, y, x][inner]
     found = 2 * np.sqrt(2) * sigmas[scale[inner]] * shrink
     order = np.argsort(found)
-    share = np.cumsum(weight[order] ** 2)
+    share = np.cumsum(weight[order])
     return float(found[order][np.searchsorted(share, 0.5 * share[-1])])
+
+
+def brightest_window(stack: Stack, t: int, side: int) -> tuple[slice, slice]:
+    """Rows and columns of the square, of at most this side, whose light stands highest above noise."""
+    height, width = stack.pixels.shape[-2:]
+    step = max(1, side // 16)
+    light = np.sqrt((np.maximum(noise_units(stack, t)[..., ::step, ::step], 0) ** 2).sum((0, 1)))
+    # what lies above noise counts the same, however bright
+    filled = np.minimum(light, 5).astype(np.float32)
+    rows, columns = min(height, side), min(width, side)
+    total = cv2.integral(filled)
+    a, b = max(1, rows // step), max(1, columns // step)
+    a, b = min(a, filled.shape[0]), min(b, filled.shape[1])
+    sums = total[a:, b:] - total[:-a, b:] - total[a:, :-b] + total[:-a, :-b]
+    y, x = np.unravel_index(int(sums.argmax()), sums.shape)
+    top, left = min(int(y) * step, height - rows), min(int(x) * step, width - columns)
+    return slice(top, top + rows), slice(left, left + columns)
+
+
+def typical_diameter(labels: NDArray[Any], probability: NDArray[np.float64]) -> tuple[float, int]:
+    """Median diameter, in pixels, of the cells that are sure and whole, and how many those are.
+
+    Of fewer than three the others are asked too. In volumes it is that of the largest cross-section, which
+    does not depend on the distance of the planes.
+    """
+    n = len(probability)
+    if n == 0:
+        return 0.0, 0
+    area = np.max([np.bincount(plane.ravel(), minlength=n + 1)[1:] for plane in labels], axis=0)
+    whole = np.ones(n + 1, bool)
+    whole[at_edge(labels)] = False
+    good = whole[1:] & (probability > 0.7)
+    used = good if good.sum() >= 3 else area > 0
+    return float(np.median(2 * np.sqrt(area[used] / np.pi))), int(used.sum())
