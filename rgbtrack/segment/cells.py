@@ -8,8 +8,9 @@ from skimage.segmentation import watershed
 from rgbtrack.errors import DataError
 from rgbtrack.segment.diameter import estimate_diameter
 from rgbtrack.segment.filters import Image, blur, colour_edges, distance_inside, local_maximum, tidy
+from rgbtrack.segment.methods import run_method, typical_diameter
 from rgbtrack.segment.noise import background_spread, noise_after, noise_units, rounding
-from rgbtrack.segment.params import SegmentParams
+from rgbtrack.segment.params import OURS, SegmentParams
 from rgbtrack.segment.reject import Labels, reject
 from rgbtrack.segment.seeds import find_nuclei, find_peaks, join_seeds
 from rgbtrack.stack import NUCLEUS, Stack
@@ -24,7 +25,7 @@ class Segmentation:
     labels
         Cell ids from 1, 0 is background, shape (t, z, y, x). Each frame counts anew.
     diameter_um
-        The diameter used.
+        The diameter used; of other methods than our own, the median of what was found.
     rejected
         Objects that were found and set aside: reason to number.
     """
@@ -57,7 +58,13 @@ def segment_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> Labe
     Raises
     ------
     DataError
-        If the stack is not corrected.
+        If the stack is not corrected, or another method fails.
+    ParamError
+        If there is no such method.
+
+    Notes
+    -----
+    The above is our own method; ``params.method`` names others, see `rgbtrack.segment.methods`.
     """
     return find_cells(stack, params).labels
 
@@ -66,6 +73,9 @@ def find_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> Segment
     """Find cells and tell what was set aside; see `segment_cells`."""
     if stack.variance is None or stack.gain is None:
         raise DataError(f"{stack.source}: the noise of the stack is not known: call correct_stack first")
+    if params.method != OURS:
+        found = run_method(stack, params)
+        return Segmentation(found, params.diameter_um or typical_diameter(found, stack))
     pixel_um = stack.pixel_size_um or 1.0
     frames = [noise_units(stack, t) for t in range(stack.n_frames)]  # each (c, z, y, x)
     diameter_um = params.diameter_um or estimate_diameter(frames, stack) * pixel_um

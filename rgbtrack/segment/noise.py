@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rgbtrack.segment.filters import Image
-from rgbtrack.stack import Stack
+from rgbtrack.stack import NUCLEUS, Stack
 
 
 def noise_units(stack: Stack, t: int = 0) -> Image:
@@ -48,3 +48,9 @@ def background_spread(discs: Image, empty: NDArray[np.bool_]) -> NDArray[np.floa
         return np.zeros(len(discs), np.float32)
     low, middle = np.percentile(discs[:, empty], (16, 50), axis=1)
     return np.asarray(middle - low, np.float32)
+
+
+def marker_strength(units: Image, stack: Stack) -> Image:
+    """Root sum of squares over the markers of a frame in noise units: (c, z, y, x) -> (z, y, x)."""
+    markers = [c for c, name in enumerate(stack.channels) if name != NUCLEUS]
+    return np.asarray(np.sqrt((np.maximum(units[markers], 0) ** 2).sum(0)), np.float32)
