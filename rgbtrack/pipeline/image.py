@@ -150,7 +150,8 @@ def _process(task: ImageTask) -> dict[str, Any]:
             if segment.method == OURS:  # the first frame's diameter serves all; other methods have their own
                 segment = segment.model_copy(update={"diameter_um": found.diameter_um})
             _count_rejected(record, found)
-            record["diameter_um"] = found.diameter_um
+            if np.isfinite(found.diameter_um):
+                record["diameter_um"] = found.diameter_um
             labels.append(found.labels[0])
         else:
             labels.append(known[t])
