@@ -66,7 +66,12 @@ def simulated(preset: str, seed: int) -> Case:
     unmarked = set(scene.cells.loc[scene.cells["clone"].isna(), "cell"])
     labels = scene.labels[0].astype(np.int32)
     return Case(
-        np.asarray(scene.stack.pixels)[0], labels, unmarked, params.pixel_size_um, params.diameter_um, params.z_step_um
+        np.asarray(scene.stack.pixels)[0],
+        labels,
+        unmarked,
+        params.pixel_size_um,
+        params.diameter_um,
+        params.z_step_um,
     )
 
 
@@ -74,9 +79,7 @@ def painted(kind: str, seed: int) -> Case:
     """Scene of the second painter."""
     counts, labels, clone = second_painter.paint(kind, seed)
     unmarked = set(np.flatnonzero(clone == 0).tolist())
-    return Case(
-        counts[:, None], labels[None], unmarked, second_painter.PIXEL_UM, second_painter.DIAMETER_UM
-    )
+    return Case(counts[:, None], labels[None], unmarked, second_painter.PIXEL_UM, second_painter.DIAMETER_UM)
 
 
 def nuclei(folder: Path, chosen: slice, *, planted: bool, variant: int = 0) -> Iterator[Case]:
@@ -141,7 +144,9 @@ def plain(case: Case) -> NDArray:
     mask = smooth > threshold_otsu(smooth)
     step = case.z_step_um / case.pixel_um if case.labels.shape[0] > 1 and case.z_step_um else 1.0
     distance = gaussian(ndi.distance_transform_edt(mask, sampling=(step, 1, 1)), 1, preserve_range=True)
-    peaks = peak_local_max(distance, min_distance=max(1, int(0.3 * diameter)), labels=label(mask), exclude_border=False)
+    peaks = peak_local_max(
+        distance, min_distance=max(1, int(0.3 * diameter)), labels=label(mask), exclude_border=False
+    )
     seeds = np.zeros(mask.shape, int)
     seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
     return watershed(-distance, seeds, mask=mask)
@@ -164,7 +169,9 @@ def cases(what: str, n: int) -> Iterator[tuple[str, Callable[[], Iterator[Case]]
 
 def main() -> None:
     """Print a row for each set of cases."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", nargs="*", default=["scenes", "nuclei", "volume"])
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--given", action="store_true", help="give the true diameter")

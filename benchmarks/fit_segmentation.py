@@ -212,7 +212,9 @@ def main() -> None:
         begin = time.perf_counter()
         prefix = "volume_" if volume else ""
         rng = np.random.default_rng(FIRST_SEED + 1)
-        ready = [(case, *prepare(case, rng)) for case in all_cases(chosen.scenes, chosen.nuclei, half, volume)]
+        ready = [
+            (case, *prepare(case, rng)) for case in all_cases(chosen.scenes, chosen.nuclei, half, volume)
+        ]
         ready = [item for item in ready if item[2].n]
         rows = np.concatenate([seam_rows(*item, rng) for item in ready])
         seams = fit(rows, joining.FEATURES, HIDDEN["seams"])

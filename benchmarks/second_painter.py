@@ -59,7 +59,9 @@ def paint(
     clone[rng.random(n) < 0.05] = 0
     expression = np.vstack([np.zeros(3), founders])[clone]
     expression *= np.exp(rng.normal(0, 0.4, (n, 1)) + rng.normal(0, 0.12, (n, 3)))
-    light = np.moveaxis(np.vstack([np.zeros(3), expression])[labels], -1, 0) * _body(labels, depth / edge, rng)
+    light = np.moveaxis(np.vstack([np.zeros(3), expression])[labels], -1, 0) * _body(
+        labels, depth / edge, rng
+    )
     counts = _camera(0.8 * look.photons * light, look, n, rng)
     return counts, labels, np.concatenate([[0], clone])
 
@@ -106,7 +108,9 @@ def _draw(
             continue
         y, x = np.mgrid[y0:y1, x0:x1]
         angle = np.arctan2(y - cy, x - cx)
-        waves = [a * np.cos((k + 2) * angle + p) / (1 + k / 2) for k, (a, p) in enumerate(zip(amplitude, phase))]
+        waves = [
+            a * np.cos((k + 2) * angle + p) / (1 + k / 2) for k, (a, p) in enumerate(zip(amplitude, phase))
+        ]
         out = np.hypot(y - cy, x - cx) / (radius[i] * (1 + sum(waves)))
         window = depth[y0:y1, x0:x1]
         mine = (out < look.growth) & (out < window)
@@ -127,7 +131,9 @@ def _draw(
     return labels, depth, edge
 
 
-def _body(labels: NDArray[np.int32], depth: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float64]:
+def _body(
+    labels: NDArray[np.int32], depth: NDArray[np.float32], rng: np.random.Generator
+) -> NDArray[np.float64]:
     form = rng.integers(3)
     depth = np.where(labels > 0, depth, 1)
     if form == 0:

@@ -5,9 +5,11 @@ from rgbtrack.files.bleed_through import read_bleed_through
 from rgbtrack.files.images import PICTURE_ENDINGS, TIFF_ENDINGS, file_stem, read_stack
 from rgbtrack.files.json_files import read_json, write_json
 from rgbtrack.files.labels import read_labels, write_labels
+from rgbtrack.files.outlines import OUTLINE_ENDINGS
 from rgbtrack.files.table_files import read_table, write_table
 
 __all__ = [
+    "OUTLINE_ENDINGS",
     "PICTURE_ENDINGS",
     "TIFF_ENDINGS",
     "file_stem",

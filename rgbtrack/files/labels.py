@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
+from scipy import ndimage as ndi
 
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.files.atomic import write_atomically
 from rgbtrack.files.images import read_file
+from rgbtrack.files.outlines import OUTLINE_ENDINGS, read_outlines
 
 
 def read_labels(path: str | Path, shape: tuple[int, ...] | None = None) -> NDArray[np.uint32]:
@@ -19,9 +21,11 @@ def read_labels(path: str | Path, shape: tuple[int, ...] | None = None) -> NDArr
     Parameters
     ----------
     path
-        TIFF or PNG of whole numbers, 0 is background.
+        TIFF or PNG of whole numbers, 0 is background; GeoJSON from QuPath (.geojson, .json); or ROIs from
+        Fiji (.zip, .roi). A picture of only 0 and 255, or bytes 0 and 1, is a mask: each connected piece of
+        it is a cell.
     shape
-        Of the image, (t, z, y, x); None: as the file tells.
+        Of the image, (t, z, y, x); None: as the file tells, which outlines do not.
 
     Returns
     -------
@@ -34,6 +38,15 @@ def read_labels(path: str | Path, shape: tuple[int, ...] | None = None) -> NDArr
         If the file is not readable, differs in shape, or does not hold whole numbers.
     """
     path = Path(path)
+    if path.suffix.lower() == ".npy":
+        raise DataError(
+            f"{path}: a NumPy file can run code when it is opened, so it is not: in Cellpose, "
+            f"File > Save masks as PNG/tif, and give that file"
+        )
+    if path.suffix.lower() in OUTLINE_ENDINGS:
+        if shape is None:
+            raise DataError(f"{path}: outlines do not tell the size of the image: give its shape")
+        return read_outlines(path, shape)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RgbtrackWarning)
         labels = np.asarray(read_file(path).pixels)
@@ -51,7 +64,25 @@ def read_labels(path: str | Path, shape: tuple[int, ...] | None = None) -> NDArr
         raise DataError(
             f"{path}: labels run from {labels.min()} to {labels.max()}: 0 is background, cells count from 1"
         )
-    return labels.astype(np.uint32)
+    return _label_mask(labels, path).astype(np.uint32)
+
+
+def _label_mask(labels: NDArray[Any], path: Path) -> NDArray[Any]:
+    """Number the pieces of a binary mask; labels of cells are left as they are."""
+    values = set(np.unique(labels).tolist()) - {0}
+    if values != {255} and not (values == {1} and labels.dtype.itemsize == 1):
+        return labels
+    # pieces that touch at a corner are one, as in Fiji's Analyze Particles
+    pieces = [ndi.label(frame, np.ones((3, 3, 3)))[0] for frame in labels]
+    if max(piece.max() for piece in pieces) < 2:
+        return labels
+    warnings.warn(
+        f"{path.name}: a mask of 0 and {max(values)}, not labels: each of its "
+        f"{sum(int(piece.max()) for piece in pieces)} connected pieces is taken for a cell",
+        RgbtrackWarning,
+        stacklevel=3,
+    )
+    return np.stack(pieces)
 
 
 def write_labels(path: str | Path, labels: NDArray[Any]) -> None:

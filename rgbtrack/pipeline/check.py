@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from rgbtrack.errors import DataError, RgbtrackWarning
-from rgbtrack.files import read_stack
+from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
+from rgbtrack.files import OUTLINE_ENDINGS, read_labels, read_stack
 from rgbtrack.pipeline.experiment import Experiment
+from rgbtrack.segment import check_method
 from rgbtrack.stack import NUCLEUS, Stack
 
 
@@ -49,6 +50,11 @@ def check_experiment(experiment: Experiment) -> Problems:
         experiment.read_bleed_through()
     except DataError as error:
         fatal += str(error).splitlines()
+    if any(labels is None for labels in experiment.labels):
+        try:
+            check_method(experiment.segment)
+        except ParamError as error:
+            fatal += [f"{experiment.path.name}: {problem}" for problem in error.problems]
     images = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RgbtrackWarning)
@@ -97,8 +103,11 @@ def _check_image(experiment: Experiment, i: int, row: pd.Series) -> list[str]:
 
 
 def _check_labels(mask: Path, stack: Stack) -> list[str]:
-    found = [n for n in read_stack(mask).pixels.shape if n > 1]
     shape = (stack.n_frames, *stack.pixels.shape[2:])
+    if mask.suffix.lower() in (*OUTLINE_ENDINGS, ".npy"):
+        read_labels(mask, shape)
+        return []
+    found = [n for n in read_stack(mask).pixels.shape if n > 1]
     if found != [n for n in shape if n > 1]:
         return [
             f"labels {mask.name} have shape {tuple(found)}, the image has (t, z, y, x) = {shape}: "

@@ -198,6 +198,10 @@ def read_experiment(path: str | Path) -> Experiment:
     if problems:
         raise ParamError(*problems)
     head = sections.pop("experiment")
+    model = sections["segment"].model
+    if model is not None and (path.parent / model).exists():  # a path, relative to experiment.toml
+        absolute = str((path.parent / model).absolute())
+        sections["segment"] = sections["segment"].model_copy(update={"model": absolute})
     return Experiment(
         path=path,
         name=head.name,

@@ -28,6 +28,7 @@ from rgbtrack.files import (
 )
 from rgbtrack.pipeline.thumbnail import write_thumbnail
 from rgbtrack.segment import Segmentation, SegmentParams, find_cells
+from rgbtrack.segment.params import OURS
 from rgbtrack.signature import SignatureParams, measure_signatures
 from rgbtrack.stack import Stack
 
@@ -146,9 +147,11 @@ def _process(task: ImageTask) -> dict[str, Any]:
             record |= _quality(frame, stack)
         if known is None:
             found = find_cells(frame, segment)
-            segment = segment.model_copy(update={"diameter_um": found.diameter_um})
+            if segment.method == OURS:  # the first frame's diameter serves all; other methods have their own
+                segment = segment.model_copy(update={"diameter_um": found.diameter_um})
             _count_rejected(record, found)
-            record["diameter_um"] = found.diameter_um
+            if np.isfinite(found.diameter_um):
+                record["diameter_um"] = found.diameter_um
             labels.append(found.labels[0])
         else:
             labels.append(known[t])
@@ -202,10 +205,21 @@ def _keys(task: ImageTask, inputs: dict[str, str]) -> tuple[str, str]:
         "calibration": [task.pixel_size_um, task.z_step_um, task.frame_interval_h],
         "correct": correct,
     }
-    segment = base | {"segment": task.segment.model_dump(), "labels": task.labels is not None}
+    segment = base | {
+        "segment": task.segment.model_dump() | {"model": _model_key(task.segment.model)},
+        "labels": task.labels is not None,
+    }
     matrix = None if task.bleed_through is None else task.bleed_through.to_numpy().tolist()
     measure = segment | {"signature": task.signature.model_dump(), "bleed_through": matrix}
     return content_key(segment), content_key(measure)
+
+
+def _model_key(model: str | None) -> Any:
+    """What tells one model from another: its name, or of a file or folder what is in it, wherever it lies."""
+    if model is None or not Path(model).exists():
+        return model
+    files = [Path(model)] if Path(model).is_file() else sorted(Path(model).iterdir())
+    return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
 
 
 def content_key(content: Any) -> str:

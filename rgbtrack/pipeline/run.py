@@ -22,6 +22,7 @@ from rgbtrack.pipeline.experiment import Experiment, read_experiment
 from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, forget_image, process_image, read_part
 from rgbtrack.pipeline.pool import available_workers, map_tasks
 from rgbtrack.report import write_report
+from rgbtrack.segment import check_method
 from rgbtrack.signature import colour_columns
 
 Step = Literal["segment", "measure", "clones", "dynamics", "report"]
@@ -85,7 +86,8 @@ def run(
     Raises
     ------
     ParamError
-        All mistakes in the experiment at once, or a folder that holds something else.
+        All mistakes in the experiment at once, a folder that holds something else, or a segmentation method
+        that is not there.
     DataError
         If a step is asked for whose input is not there.
     """
@@ -100,6 +102,8 @@ def run(
 
     tasks = image_tasks(experiment, results, overwrite=overwrite, measure="measure" in steps)
     if {"segment", "measure"} & set(steps):
+        if any(task.labels is None and not task.labels_file.exists() for task in tasks):
+            check_method(experiment.segment)
         records = _run_images(tasks, workers, say)
         _forget_others(results, set(records))
     else:

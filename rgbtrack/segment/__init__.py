@@ -1,7 +1,17 @@
 """Segmentation: cells in noise units, parted by colour as well as by shape."""
 
 from rgbtrack.segment.cells import Segmentation, find_cells, segment_cells
+from rgbtrack.segment.methods import Segmenter, check_method, find_segmenter
 from rgbtrack.segment.noise import noise_units
 from rgbtrack.segment.params import SegmentParams
 
-__all__ = ["SegmentParams", "Segmentation", "find_cells", "noise_units", "segment_cells"]
+__all__ = [
+    "SegmentParams",
+    "Segmentation",
+    "Segmenter",
+    "check_method",
+    "find_cells",
+    "find_segmenter",
+    "noise_units",
+    "segment_cells",
+]

@@ -9,16 +9,18 @@ from numpy.typing import NDArray
 from rgbtrack.errors import DataError
 from rgbtrack.segment.diameter import brightest_window, estimate_diameter, typical_diameter
 from rgbtrack.segment.joining import join_regions, seam_features
+from rgbtrack.segment.methods import method_diameter, run_method
 from rgbtrack.segment.network import network
 from rgbtrack.segment.objects import DEBRIS, object_features, reason
 from rgbtrack.segment.outlines import make_whole, trim
-from rgbtrack.segment.params import SegmentParams
+from rgbtrack.segment.params import OURS, SegmentParams
 from rgbtrack.segment.parts import Parts, find_parts
 from rgbtrack.segment.regions import Array, Seams, find_seams, highest, region_sums, renumber
-from rgbtrack.segment.working import Working, enlarge, split_channels, working_image
+from rgbtrack.segment.working import Working, enlarge, split_channels, thin_out, working_image
 from rgbtrack.stack import Stack
 
-
+NUCLEUS_SIZE = 0.6
+"""Diameter of a nucleus, share of the cell's."""
 MAX_ROUNDS = 4
 SETTLED = 0.08
 FEW = 8
@@ -35,7 +37,7 @@ class Segmentation:
     labels
         Cell ids from 1, 0 is background, shape (t, z, y, x), uint32. Each frame counts anew.
     diameter_um
-        The diameter used.
+        The diameter used; of other methods than our own, the median of what was found.
     rejected
         Objects that were found and set aside: reason to number.
     cells
@@ -73,7 +75,14 @@ def segment_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> NDAr
     Raises
     ------
     DataError
-        If the stack is not corrected, or its cells would be narrower than 3 px or larger than the image.
+        If the stack is not corrected, its cells would be narrower than 3 px or larger than the image, or another
+        method fails.
+    ParamError
+        If there is no such method.
+
+    Notes
+    -----
+    The above is our own method; ``params.method`` names others, see `rgbtrack.segment.methods`.
     """
     return find_cells(stack, params).labels
 
@@ -82,6 +91,9 @@ def find_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> Segment
     """Find cells and tell what was set aside; see `segment_cells`."""
     if stack.variance is None or stack.gain is None:
         raise DataError(f"{stack.source}: the noise of the stack is not known: call correct_stack first")
+    if params.method != OURS:
+        found = run_method(stack, params)
+        return Segmentation(found, params.diameter_um or method_diameter(found, stack))
     pixel_um = stack.pixel_size_um or 1.0
     diameter_um = params.diameter_um or _find_diameter(stack, params) * pixel_um
     _check_diameter(stack, diameter_um, pixel_um)
@@ -101,17 +113,40 @@ def _find_in_frame(
     stack: Stack, t: int, diameter_px: float, params: SegmentParams
 ) -> tuple[NDArray[np.uint32], pd.DataFrame, dict[str, int]]:
     """Labels (z, y, x) of one frame, a row per cell, and what was set aside."""
-    markers, nucleus = split_channels(stack)
-    working = working_image(stack, t, markers + nucleus, diameter_px)
-    parts = find_parts(working, params.min_snr)
-    objects = join_parts(parts, working, params)
-    labels, n = objects.labels, objects.n
-    kind = "volume_objects" if labels.shape[0] > 1 else "objects"
-    probability = network(kind)(objects.features) if n else np.zeros(0)
+    markers, stain = split_channels(stack)
+    if not stain:
+        return _find_by_light(stack, t, markers, diameter_px, params)
+    nuclei, sure, _ = _find_by_light(stack, t, stain, NUCLEUS_SIZE * diameter_px, params)
+    labels, table, lost = _find_by_light(stack, t, markers, diameter_px, params, nuclei)
+    # a nucleus without a marked cell around it is a cell too
+    n, n_nuclei = len(table), len(sure)
+    inside = np.bincount(nuclei[labels > 0], minlength=n_nuclei + 1)
+    alone = inside < 0.5 * np.bincount(nuclei.ravel(), minlength=n_nuclei + 1)
+    bare, n_bare = renumber(nuclei.astype(np.int32), alone)
+    labels = np.where((labels == 0) & (bare > 0), bare + n, labels).astype(np.uint32)
+    bare_cells = sure[alone[1:]].assign(cell=n + 1 + np.arange(n_bare))
+    return labels, pd.concat([table, bare_cells], ignore_index=True), lost
+
+
+def _find_by_light(
+    stack: Stack,
+    t: int,
+    channels: list[int],
+    diameter_px: float,
+    params: SegmentParams,
+    nuclei: NDArray[np.uint32] | None = None,
+) -> tuple[NDArray[np.uint32], pd.DataFrame, dict[str, int]]:
+    """Labels (z, y, x) of what shines in some channels, a row each, and what was set aside."""
+    working = working_image(stack, t, channels, diameter_px)
+    seeds = None if nuclei is None else thin_out(nuclei, working.shrink, working.strength.shape)
+    parts = find_parts(working, params.min_snr, seeds)
+    objects = join_parts(parts, working, params, 0 if seeds is None else int(seeds.max(initial=0)))
+    kind = "volume_objects" if working.strength.shape[0] > 1 else "objects"
+    probability = network(kind)(objects.features)
     why = reason(objects.features, params.min_area)
     cell = (probability >= params.min_probability) & (why != DEBRIS)
     lost = pd.Series(why[~cell]).value_counts()
-    labels, n = renumber(labels, np.concatenate([[False], cell]))
+    labels, n = renumber(objects.labels, np.concatenate([[False], cell]))
     table = pd.DataFrame(
         {
             "cell": np.arange(1, n + 1),
@@ -168,8 +203,8 @@ class Objects:
     join_probability: Array
 
 
-def join_parts(parts: Parts, working: Working, params: SegmentParams) -> Objects:
-    """Join parts to objects and trim them to their outlines."""
+def join_parts(parts: Parts, working: Working, params: SegmentParams, n_nuclei: int = 0) -> Objects:
+    """Join parts to objects and trim them to their outlines; the first `n_nuclei` parts stay apart."""
     volume = parts.labels.shape[0] > 1
     judge = network("volume_seams" if volume else "seams")
     sums = region_sums(parts.labels, parts.n, working.strength, working.units, working.light)
@@ -179,9 +214,10 @@ def join_parts(parts: Parts, working: Working, params: SegmentParams) -> Objects
     def describe(seams: Seams, sums: Array, peak: Array) -> Array:
         return seam_features(seams, sums, peak, working.diameter, working.spacing, volume)
 
-    root, doubt = join_regions(
-        seams, sums, peak, describe, lambda _, features: judge(features), params.join
-    )
+    def weigh(seams: Seams, features: Array) -> Array:
+        return np.where(seams.second <= n_nuclei, 0.0, judge(features))
+
+    root, doubt = join_regions(seams, sums, peak, describe, weigh, params.join)
     return outline_objects(root, doubt, parts, working, params)
 
 

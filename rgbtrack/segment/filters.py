@@ -26,8 +26,12 @@ def wide_mean(image: Image, sigma: float) -> Image:
     small = (max(1, width // shrink), max(1, height // shrink))
     wide = np.empty_like(image)
     for z, plane in enumerate(image):
-        blurred = blur(cv2.resize(plane, small, interpolation=cv2.INTER_AREA).reshape(1, *small[::-1]), sigma / shrink)
-        wide[z] = cv2.resize(blurred[0], (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width)
+        blurred = blur(
+            cv2.resize(plane, small, interpolation=cv2.INTER_AREA).reshape(1, *small[::-1]), sigma / shrink
+        )
+        wide[z] = cv2.resize(blurred[0], (width, height), interpolation=cv2.INTER_LINEAR).reshape(
+            height, width
+        )
     return wide
 
 
@@ -57,6 +61,9 @@ def distance_to(edge: NDArray[np.bool_], spacing: float, most: float) -> Image:
             if step >= len(edge):
                 break
             rise = (step * spacing) ** 2
-            for near, far in ((slice(step, None), slice(None, -step)), (slice(None, -step), slice(step, None))):
+            for near, far in (
+                (slice(step, None), slice(None, -step)),
+                (slice(None, -step), slice(step, None)),
+            ):
                 np.minimum(distance[near], np.sqrt(flat[far] ** 2 + rise), out=distance[near])
     return distance

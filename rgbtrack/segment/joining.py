@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from rgbtrack.segment.network import Array
 from rgbtrack.segment.regions import (
     CHANNELS,
-    N,
     STRENGTH,
+    N,
     Seams,
     ellipsoid,
     fold_seams,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rgbtrack.segment.filters import Image
-from rgbtrack.stack import Stack
+from rgbtrack.stack import NUCLEUS, Stack
 
 
 def noise_units(stack: Stack, t: int = 0) -> Image:
@@ -18,3 +18,9 @@ def noise_units(stack: Stack, t: int = 0) -> Image:
     background = np.maximum(variance - gain * pixels, 0.05 * variance)
     result: Image = 2 * pixels / (np.sqrt(variance) + np.sqrt(background))
     return result
+
+
+def marker_strength(units: Image, stack: Stack) -> Image:
+    """Root sum of squares over the markers of a frame in noise units: (c, z, y, x) -> (z, y, x)."""
+    markers = [c for c, name in enumerate(stack.channels) if name != NUCLEUS]
+    return np.asarray(np.sqrt((np.maximum(units[markers], 0) ** 2).sum(0)), np.float32)

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rgbtrack.segment.filters import Image
-from rgbtrack.segment.regions import CHANNELS, N, Array
+from rgbtrack.segment.regions import CHANNELS, Array, N
 
 Labels = NDArray[np.int32]
 

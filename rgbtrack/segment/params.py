@@ -4,10 +4,22 @@ from pydantic import Field
 
 from rgbtrack.params import Params
 
+OURS = "rgbtrack"
+"""Name of our own segmentation method."""
+
 
 class SegmentParams(Params):
     """How cells are found."""
 
+    method: str = Field(
+        OURS,
+        description='segmentation method: "rgbtrack", "cellpose", "stardist", or that of an installed plugin',
+    )
+    model: str | None = Field(
+        None,
+        description="model name or path, for methods that have models; a path works offline; "
+        "None: the method's default",
+    )
     diameter_um: float | None = Field(
         None, gt=0, description="diameter of a typical cell, um; None: estimated from the image"
     )

@@ -41,7 +41,7 @@ class Parts:
     distance: Image
 
 
-def find_parts(working: Working, min_snr: float, seeds: NDArray[np.int32] | None = None) -> Parts:
+def find_parts(working: Working, min_snr: float, nuclei: Labels | None = None) -> Parts:
     """Cut what stands above noise into parts.
 
     Seeds are the maxima of the distance to the nearest edge; a watershed on gradient and distance gives each
@@ -53,17 +53,19 @@ def find_parts(working: Working, min_snr: float, seeds: NDArray[np.int32] | None
         The working image.
     min_snr
         Strength from which a pixel is looked at.
-    seeds
-        Use these instead, shape (z, y, x).
+    nuclei
+        Labels from 1, shape (z, y, x): each is a seed, and the part that grows from it keeps its number.
     """
     mask = open_mask(working.strength > min_snr)
     gradient, crest = find_edges(working.units, working.spacing)
     edge = _long_edges(crest > LEAST_EDGE / working.diameter, max(3, 0.25 * working.diameter))
     distance = distance_to(edge | ~mask, working.spacing, working.diameter)
     smooth = blur(distance, max(0.6, 0.05 * working.diameter), working.spacing)
-    if seeds is None:
-        peaks = find_peaks(smooth, mask, SEED_DISTANCE * working.diameter, working.spacing)
-        seeds = np.asarray(peaks, np.int32)
+    seeds = find_peaks(smooth, mask, SEED_DISTANCE * working.diameter, working.spacing)
+    if nuclei is not None:
+        n = int(nuclei.max(initial=0))
+        seeds = np.where(nuclei > 0, nuclei, np.where(seeds > 0, seeds + n, 0)).astype(np.int32)
+        mask |= nuclei > 0
     steep = gradient * (working.diameter / 10)
     landscape = steep / (steep + 4) - np.minimum(smooth / working.diameter, 0.6)
     labels = flood(landscape, seeds, mask)

@@ -111,6 +111,15 @@ def _area_mean(planes: Image, shrink: int) -> Image:
     return small
 
 
+def thin_out(labels: NDArray[np.uint32], shrink: int, shape: tuple[int, ...]) -> NDArray[np.int32]:
+    """Labels (z, y, x) of the image on the working image, whose shape is given."""
+    rows, columns = (
+        np.minimum(np.arange(n) * shrink + shrink // 2, full - 1)
+        for n, full in zip(shape[1:], labels.shape[1:], strict=True)
+    )
+    return labels[:, rows[:, None], columns].astype(np.int32)
+
+
 def enlarge(labels: NDArray[np.int32], shrink: int, shape: tuple[int, ...]) -> NDArray[np.int32]:
     """Labels (z, y, x) at the size of the image, corners rounded by a vote of the four nearest pixels."""
     full = np.empty(shape, np.int32)
