@@ -425,9 +425,9 @@ def test_images_rank_by_what_is_in_doubt_each_object_once(tmp_path):
     two = ranked_images(images[:2])
     assert [(rank, row["image_id"]) for rank, row in two] == [("Worst", names[1]), ("Best", names[0])]
     assert two[0][1]["doubts"] == {
-        "SNR below 5": 4,
-        "two colours in one (doublet)": 8,
-        "few pixels (small)": 8,
+        "with SNR below 5": 4,
+        "with two colours (doublet)": 8,
+        "with few pixels (small)": 8,
     }
     assert [rank for rank, _ in ranked_images(images[:1])] == ["The only image"]
     assert ranked_images(images.assign(status="failed")) == []

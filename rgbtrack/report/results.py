@@ -160,8 +160,8 @@ def _images(records: dict[str, Any], cells: pd.DataFrame) -> pd.DataFrame:
 
 def _doubt(group: pd.DataFrame, rejected: dict[str, Any]) -> dict[str, Any]:
     """What of all that was found in an image is in doubt: how many, as a share, and why; each counts once."""
-    why = {f"SNR below {LOW_SNR:g}": group["snr"] < LOW_SNR}
-    for flag, words in {"doublet": "two colours in one (doublet)", "small": "few pixels (small)"}.items():
+    why = {f"with SNR below {LOW_SNR:g}": group["snr"] < LOW_SNR}
+    for flag, words in {"doublet": "with two colours (doublet)", "small": "with few pixels (small)"}.items():
         if flag in group.columns:
             why[words] = group[flag].astype(bool)
     haze = sum(int(n) for reason, n in rejected.items() if str(reason).startswith("haze"))
