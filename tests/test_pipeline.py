@@ -4,13 +4,15 @@ import os
 import shutil
 import time
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
 
-from rgbtrack import DataError, ParamError, evaluate_results, read_experiment, run
+from rgbtrack import DataError, ParamError, Stack, evaluate_results, read_experiment, run
 from rgbtrack.files import read_json, read_labels, read_table, write_table
+from rgbtrack.pipeline.closeup import GAP_PX, draw_outlines, write_closeup
 from rgbtrack.pipeline.pool import map_tasks
 from rgbtrack.tables import CELLS, CLONE_SIZES, CLONES
 
@@ -184,7 +186,7 @@ def test_an_image_that_fails_later_leaves_nothing_behind(experiment, results):
     name = spoil(experiment)
     run(experiment, results, workers=1)
     assert name not in set(read_table(results / "cells.parquet")["image_id"])
-    assert not (results / "labels" / f"{name}.tif").exists()
+    assert not list(results.rglob(f"{name}.*"))
 
 
 def test_a_mended_image_is_taken_up(experiment, small_experiment, finished, tmp_path):
@@ -344,3 +346,39 @@ def test_a_dead_worker_costs_its_own_task_only():
 def test_an_experiment_object_runs_too(experiment, tmp_path):
     outcome = run(read_experiment(experiment), tmp_path / "out", workers=1, steps=("segment",))
     assert len(list((outcome.results / "labels").iterdir())) == 8
+
+
+def test_every_image_has_its_closeup_at_one_to_one(finished):
+    for path in (finished / "labels").iterdir():
+        picture = cv2.imread(str(finished / "closeups" / f"{path.stem}.png"))
+        labels = read_labels(path).squeeze()
+        assert picture.shape == (160, 2 * 160 + GAP_PX, 3)
+        plain, outlined = picture[:, :160], picture[:, -160:]
+        white = (outlined == 255).all(axis=2)
+        assert (labels[white & (plain < 255).any(axis=2)] > 0).all()
+        for cell in np.unique(labels[labels > 0]):
+            assert white[labels == cell].any()
+        beyond = labels == 0
+        assert (outlined[beyond] <= plain[beyond]).all()
+
+
+def test_touching_cells_keep_an_outline_each():
+    labels = np.zeros((12, 14), np.uint32)
+    labels[2:10, 2:7], labels[2:10, 7:12] = 4, 9
+    drawn = draw_outlines(np.full((12, 14, 3), 90, np.uint8), labels)
+    row = drawn[5, :, 0].tolist()
+    assert row == [90, 15, 255, 90, 90, 255, 15, 255, 90, 90, 90, 255, 15, 90]
+    assert (drawn[0] == 90).all()
+
+
+def test_a_closeup_is_where_cells_are_and_where_they_cover_most(tmp_path):
+    pixels = np.zeros((1, 1, 3, 1000, 700), np.float32)
+    labels = np.zeros((3, 1000, 700), np.uint32)
+    labels[1, 800:840, 600:640] = 1
+    pixels[0, 0, 1] = 100.0 * (labels[1] > 0)
+    write_closeup(tmp_path / "a.png", Stack(pixels, ("green",)), labels)
+    picture = cv2.imread(str(tmp_path / "a.png"))
+    assert picture.shape == (480, 2 * 480 + GAP_PX, 3)
+    assert (picture[:, :480, 1] == 255).sum() == 1600
+    write_closeup(tmp_path / "b.png", Stack(pixels, ("green",)), np.zeros_like(labels))
+    assert cv2.imread(str(tmp_path / "b.png")).shape == picture.shape

@@ -7,11 +7,14 @@ from rgbtrack import DataError, ParamError, clone_sizes
 from rgbtrack.plot import (
     brightness_histogram,
     cell_numbers,
+    cell_sizes,
     clone_colours,
     clone_map,
     fraction_dots,
     paint_clones,
+    rejected_counts,
     save_figure,
+    snr_histogram,
     snr_per_image,
     stacked_fractions,
     ternary,
@@ -224,6 +227,98 @@ def test_brightness_counts_cells_with_and_without_a_clone():
     assert names == ["assigned to a clone (2)", "unassigned (1)"]
     dark = cells_of([1], PRIMARIES).assign(brightness=-1.0)
     assert "no cells" in brightness_histogram(dark).axes[0].texts[0].get_text()
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+
+
+def test_sizes_are_diameters_with_the_gravest_flag_of_each_cell():
+    area = np.pi / 4 * np.array([10, 10, 10, 12, 12, 100.0]) ** 2
+    flags = {
+        "doublet": [False, True, False, False, False, False],
+        "touches_border": [False, True, True, False, False, False],
+    }
+    figure = cell_sizes(cells_of([None] * 6, PRIMARIES, area_um2=area, **flags))
+    assert figure.axes[0].get_xlabel() == (
+        "diameter of the cell as a disc of its area (µm; 1 over 33 µm in the last bar)"
+    )
+    assert legend(figure) == [
+        "no flag (4)",
+        "cut by the image's edge (1)",
+        "two colours in one (doublet) (1)",
+        "median 11.0 µm, all cells",
+    ]
+    assert sum(bars(figure)) == 6
+    assert figure.axes[0].lines[0].get_xdata()[0] == pytest.approx(11)
+
+
+def test_sizes_of_volumes_are_those_of_balls():
+    cells = cells_of([None] * 3, PRIMARIES, volume_um3=np.pi / 6 * np.array([8, 8, np.nan]) ** 3)
+    figure = cell_sizes(cells)
+    assert legend(figure) == ["no flag (2)", "median 8.0 µm, all cells"]
+    assert figure.axes[0].get_xlabel() == "diameter of the cell as a ball of its volume (µm)"
+    both = cell_sizes(cells.assign(area_um2=[np.nan, np.nan, 50.0]))
+    assert (
+        both.axes[0].get_xlabel() == "diameter of the cell as a disc of its area or ball of its volume (µm)"
+    )
+
+
+def test_sizes_need_a_size():
+    with pytest.raises(DataError, match="lacks area_um2 and volume_um3; found image_id"):
+        cell_sizes(cells_of([1], PRIMARIES))
+    empty = cells_of([], PRIMARIES, area_um2=[])
+    assert cell_sizes(empty).axes[0].texts[0].get_text() == "no cells with a measured size"
+
+
+def test_snr_is_counted_on_both_sides_of_the_line():
+    cells = cells_of([None] * 6, PRIMARIES).assign(snr=[-2.0, 4.99, 5.0, 5.01, 300.0, np.nan])
+    figure = snr_histogram(cells)
+    axes = figure.axes[0]
+    assert axes.get_xscale() == "log"
+    assert axes.get_xlabel() == "signal-to-noise ratio of the cell"
+    assert legend(figure) == ["below 5, colour uncertain: 2 (40.0 %)", "5 and above: 3 (60.0 %)"]
+    assert sum(bars(figure)) == 5
+    right = [p.get_height() for p in axes.patches if p.get_x() >= 5 * (1 - 1e-9)]
+    assert sum(right) == 3
+    assert axes.lines[0].get_xdata()[0] == 5
+    assert snr_histogram(cells[:0]).axes[0].texts[0].get_text() == "no cells with a measured SNR"
+
+
+def test_rejected_objects_are_counted_by_reason_over_all_images():
+    rejected = [{"debris": 1, "haze": 3}, {"haze": 6, "none": 0}, {}, None]
+    figure = rejected_counts(pd.DataFrame({"n_cells": [980, 1010, 0, None], "rejected": rejected}))
+    axes = figure.axes[0]
+    assert [patch.get_width() for patch in axes.patches] == [9, 1]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["haze", "debris"]
+    assert [text.get_text() for text in axes.texts] == ["9 (0.4 % of all found)", "1 (< 0.1 % of all found)"]
+    assert axes.get_title(loc="left") == "1,990 of 2,000 objects found were kept as cells (99.5 %)"
+    assert axes.get_xlabel() == "objects set aside"
+
+
+def test_nearly_all_kept_is_not_all():
+    figure = rejected_counts(pd.DataFrame({"n_cells": [9999], "rejected": [{"haze": 1}]}))
+    assert "(> 99.9 %)" in figure.axes[0].get_title(loc="left")
+
+
+@pytest.mark.parametrize(
+    ("images", "text"),
+    [
+        (pd.DataFrame(), "no images"),
+        (pd.DataFrame({"n_cells": [0], "rejected": [{}]}), "no objects were found"),
+        (
+            pd.DataFrame({"n_cells": [7], "rejected": [{}]}),
+            "nothing was set aside: all 7 objects found were kept as cells",
+        ),
+    ],
+)
+def test_nothing_rejected_is_said(images, text):
+    assert rejected_counts(images).axes[0].texts[0].get_text() == text
+
+
+def test_rejected_objects_need_their_columns():
+    with pytest.raises(DataError, match="lacks column rejected; found n_cells"):
+        rejected_counts(pd.DataFrame({"n_cells": [1]}))
 
 
 def test_a_figure_gives_the_same_bytes_twice(tmp_path):

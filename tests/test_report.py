@@ -1,10 +1,13 @@
+import base64
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import matplotlib.image
 import numpy as np
 import pandas as pd
@@ -13,7 +16,8 @@ import pytest
 from rgbtrack import DataError, clone_sizes
 from rgbtrack.files import write_labels, write_table
 from rgbtrack.report import ReportParams, write_report
-from rgbtrack.report.pictures import images_shown
+from rgbtrack.report.pictures import images_shown, ranked_images
+from rgbtrack.report.results import read_results
 from rgbtrack.report.words import count, percent, share
 
 SIDE = 96
@@ -68,6 +72,10 @@ def make_results(
                     thumbnail = _thumbnail(labels, x)
                     (folder / "thumbnails").mkdir(parents=True, exist_ok=True)
                     matplotlib.image.imsave(folder / "thumbnails" / f"{image_id}.png", thumbnail)
+                    (folder / "closeups").mkdir(exist_ok=True)
+                    matplotlib.image.imsave(
+                        folder / "closeups" / f"{image_id}.png", np.hstack([thumbnail, thumbnail])
+                    )
                     if image_id in empty:
                         continue
                     tables.append(_cells(rng, sample, ids, x, clone if n_clones else None, markers))
@@ -156,13 +164,14 @@ def _cells(rng, sample, ids, x, clone, markers):
     table = pd.DataFrame(
         {"image_id": sample["image_id"], "frame": 0, "cell": ids, "z_um": 0.0, "y_um": 1.0, "x_um": 1.0}
     )
+    table["area_um2"] = 100.0
     for i, marker in enumerate(markers):
         table[marker] = x[:, i]
         table[f"{marker}_se"] = np.sqrt(x[:, i]) + 4
         table[f"{marker}_fraction"] = x[:, i] / x.sum(axis=1)
     table["brightness"] = x.sum(axis=1)
     table["snr"] = table["brightness"] / 60
-    table["saturated"] = False
+    table["saturated"] = table["doublet"] = table["small"] = False
     table["clone"] = pd.array(np.where(pd.isna(reason), clone, np.nan), dtype="Float64").astype("Int64")
     table["clone_probability"] = 0.9
     table["unassigned_reason"] = pd.array(reason, dtype="string")
@@ -219,13 +228,22 @@ def test_report_says_what_came_out_and_what_to_know(reported):
     assert "No cell was assigned in 1 sample" in words
     assert "red = protein 0" in words
     assert "[segment]" in words
-    for title in ("Clone sizes", "Clones", "Images", "How to read this", "What was run", "Files"):
+    for title in (
+        "Clone sizes",
+        "Clones",
+        "Segmentation",
+        "Images",
+        "How to read this",
+        "What was run",
+        "Files",
+    ):
         assert title in words
 
 
 def test_report_writes_its_figures_and_leaves_nothing_half_written(reported):
     figures = reported.parent / "figures"
-    for name in ("stacked_fractions", "fraction_dots", "cell_numbers", "ternary", "snr_per_image"):
+    names = ["stacked_fractions", "fraction_dots", "cell_numbers", "ternary", "snr_per_image"]
+    for name in (*names, "rejected_counts", "cell_sizes", "snr_histogram"):
         assert (figures / f"{name}.svg").stat().st_size
         assert (figures / f"{name}.png").stat().st_size
     assert (figures / "clone_map_vehicle_0_0_primary.png").is_file()
@@ -236,7 +254,7 @@ def test_every_image_has_its_pictures_and_its_row(reported):
     html = reported.read_text(encoding="utf-8")
     assert html.count('class="pair"') == 12
     assert html.count('class="map"') == 12
-    assert html.count("data:image/svg+xml") == 6
+    assert html.count("data:image/svg+xml") == 9
 
 
 def test_same_results_give_the_same_bytes(tmp_path):
@@ -368,3 +386,61 @@ def test_numbers_in_words():
     ]
     assert [percent(x) for x in (0.001, 0.5, 0.999)] == ["< 1 %", "50 %", "> 99 %"]
     assert [count(n, "image") for n in (0, 1, 1200)] == ["0 images", "1 image", "1,200 images"]
+
+
+def test_worst_median_and_best_image_are_shown_at_one_to_one(reported):
+    html = reported.read_text(encoding="utf-8")
+    closeups = re.findall(r'<figure class="closeup">.*?</figure>', html, flags=re.DOTALL)
+    assert [re.search(r"<b>(\w+):", closeup)[1] for closeup in closeups] == ["Worst", "Median", "Best"]
+    for closeup in closeups:
+        jpeg = re.search(r'src="data:image/jpeg;base64,([^"]*)" width="192" height="96"', closeup)[1]
+        assert cv2.imdecode(np.frombuffer(base64.b64decode(jpeg), np.uint8), 1).shape == (96, 192, 3)
+        assert "Each half is about 62 µm wide." in closeup
+    assert "<b>Worst: bdrugb_1_7_primary</b>. No cells were found." in closeups[0]
+    assert not any("m9.tif" in closeup for closeup in closeups)
+
+
+def test_images_rank_by_what_is_in_doubt_each_object_once(tmp_path):
+    make_results(tmp_path, treatments=("a",), subjects=1, timepoints=(0, 1, 2, 3, 4), n_clones=2)
+    names = [f"a_0_{day}_primary" for day in range(5)]
+    run = json.loads((tmp_path / "run.json").read_text())
+    run["images"][names[3]]["rejected"] = {"haze: <i>no edge</i>": 16, "debris: too small": 99}
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    cells = pd.read_parquet(tmp_path / "cells.parquet").assign(snr=20.0)
+    cells.loc[(cells["image_id"] == names[1]) & (cells["cell"] <= 8), ["doublet", "small"]] = True
+    cells.loc[(cells["image_id"] == names[1]) & (cells["cell"] > 60), "snr"] = 4.9
+    cells.loc[cells["image_id"] == names[4], "snr"] = 19.0
+    write_table(tmp_path / "cells.parquet", cells)
+    images = read_results(tmp_path).images
+    assert images["doubt"].tolist() == [0, 12 / 64, 0, 16 / 80, 0]
+    assert [(rank, row["image_id"]) for rank, row in ranked_images(images)] == [
+        ("Worst", names[3]),
+        ("Median", names[4]),
+        ("Best", names[2]),
+    ]
+    words = text_of(write_report(tmp_path))
+    assert "16 of 80 found in doubt (20 %): 16 set aside as haze; median SNR 20.0." in words
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<i>no edge" not in html
+    two = ranked_images(images[:2])
+    assert [(rank, row["image_id"]) for rank, row in two] == [("Worst", names[1]), ("Best", names[0])]
+    assert two[0][1]["doubts"] == {
+        "with SNR below 5": 4,
+        "with two colours (doublet)": 8,
+        "with few pixels (small)": 8,
+    }
+    assert [rank for rank, _ in ranked_images(images[:1])] == ["The only image"]
+    assert ranked_images(images.assign(status="failed")) == []
+
+
+def test_results_without_closeups_or_anything_set_aside_say_so(tmp_path):
+    make_results(tmp_path, treatments=("vehicle",), subjects=1, timepoints=(0,), n_clones=2)
+    shutil.rmtree(tmp_path / "closeups")
+    run = json.loads((tmp_path / "run.json").read_text())
+    run["images"]["vehicle_0_0_primary"]["rejected"] = {}
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    words = text_of(write_report(tmp_path))
+    assert "no close-up" in words
+    assert "The only image: vehicle_0_0_primary" in words
+    assert "Nothing was set aside" in words
+    assert "closeups" not in words

@@ -26,6 +26,7 @@ from rgbtrack.files import (
     write_labels,
     write_table,
 )
+from rgbtrack.pipeline.closeup import write_closeup
 from rgbtrack.pipeline.thumbnail import write_thumbnail
 from rgbtrack.segment import Segmentation, SegmentParams, find_cells
 from rgbtrack.segment.params import OURS
@@ -64,6 +65,11 @@ class ImageTask:
     def thumbnail_file(self) -> Path:
         """Where the thumbnail is written."""
         return self.out / "thumbnails" / f"{self.image_id}.png"
+
+    @property
+    def closeup_file(self) -> Path:
+        """Where the part at 1:1 is written."""
+        return self.out / "closeups" / f"{self.image_id}.png"
 
     @property
     def cells_file(self) -> Path:
@@ -121,6 +127,7 @@ def forget_image(out: Path, image_id: str) -> None:
         out / PARTS / f"{image_id}.parquet",
         out / "labels" / f"{image_id}.tif",
         out / "thumbnails" / f"{image_id}.png",
+        out / "closeups" / f"{image_id}.png",
     ):
         path.unlink(missing_ok=True)
 
@@ -164,6 +171,7 @@ def _process(task: ImageTask) -> dict[str, Any]:
         write_labels(task.labels_file, all_labels)
         assert corrected_first is not None  # noqa: S101 - a stack has at least one frame
         write_thumbnail(task.thumbnail_file, corrected_first)
+        write_closeup(task.closeup_file, corrected_first, all_labels[0])
     record |= {"segment_key": segment_key, "measure_key": None}
     if task.measure:
         table = pd.concat(cells, ignore_index=True)

@@ -16,29 +16,55 @@ LONGEST_PX = 640
 
 def write_thumbnail(path: Path, stack: Stack) -> None:
     """Write the first frame of a corrected stack, maximum over z, bleed-through undone, as an RGB PNG."""
-    markers = list(stack.markers)
+    markers, hues = markers_and_hues(stack)
     planes = np.asarray(stack.pixels[0, [stack.channels.index(name) for name in markers]]).max(axis=1)
-    if stack.bleed_through is not None:
-        mixing = stack.bleed_through.loc[markers, markers].to_numpy(float)
-        planes = np.einsum("md,dyx->myx", np.linalg.inv(mixing), planes).astype(np.float32)
-    image = composite(planes, [HUES[hue] for hue in marker_hues(markers)])
-    ok, png = cv2.imencode(".png", image[..., ::-1])
+    # shrinking and unmixing are both linear: the smaller picture is the cheaper one to unmix
+    small = unmixed(stack, _shrink(planes))
+    write_png(path, composite(small, hues, tops(small)))
+
+
+def markers_and_hues(stack: Stack) -> tuple[list[str], list[RGB]]:
+    """Marker channels of a stack, and the colour that each is shown in."""
+    markers = list(stack.markers)
+    return markers, [HUES[hue] for hue in marker_hues(markers)]
+
+
+def unmixed(stack: Stack, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Marker planes (c, y, x) of a stack with its bleed-through undone."""
+    if stack.bleed_through is None:
+        return planes
+    markers = list(stack.markers)
+    mixing = stack.bleed_through.loc[markers, markers].to_numpy(float)
+    return np.einsum("md,dyx->myx", np.linalg.inv(mixing), planes).astype(np.float32)
+
+
+def tops(planes: NDArray[np.float32]) -> list[float]:
+    """What is shown in full brightness in each plane: the 99.5th percentile of what stands above nothing."""
+    lit = [plane[plane > 0] for plane in planes]
+    return [max(float(np.percentile(light, 99.5)), 1e-9) if light.size else 1.0 for light in lit]
+
+
+def composite(
+    planes: NDArray[np.float32], colours: Sequence[RGB], tops: Sequence[float]
+) -> NDArray[np.uint8]:
+    """RGB picture, shape (y, x, 3), of marker planes (c, y, x), each in its colour and on its own scale.
+
+    A square root keeps dim cells in view.
+    """
+    light = np.sqrt(np.clip(planes / np.asarray(tops, np.float32)[:, None, None], 0, 1))
+    image = np.einsum("cyx,ck->kyx", light, np.asarray(colours, np.float32))
+    return np.stack(list((255 * np.clip(image, 0, 1)).astype(np.uint8)), axis=-1)
+
+
+def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write an RGB picture."""
+    ok, png = cv2.imencode(".png", picture[..., ::-1])
     if ok:
         write_atomically(path, lambda temporary: temporary.write_bytes(png.tobytes()))
 
 
-def composite(planes: NDArray[np.float32], colours: Sequence[RGB]) -> NDArray[np.uint8]:
-    """RGB picture, shape (y, x, 3), of marker planes (c, y, x), each in its colour.
-
-    Each marker is scaled to its own 99.5th percentile of what stands above nothing; a square root keeps dim
-    cells in view.
-    """
+def _shrink(planes: NDArray[np.float32]) -> NDArray[np.float32]:
     shrink = max(1.0, max(planes.shape[1:]) / LONGEST_PX)
     size = tuple(max(1, round(n / shrink)) for n in planes.shape[:0:-1])  # (x, y)
-    image = np.zeros((size[1], size[0], 3), np.float32)
-    for plane, colour in zip(planes, colours, strict=True):
-        small = np.maximum(cv2.resize(plane, size, interpolation=cv2.INTER_AREA).reshape(size[::-1]), 0)
-        lit = small[small > 0]
-        top = float(np.percentile(lit, 99.5)) if lit.size else 1.0
-        image += np.sqrt(np.clip(small / max(top, 1e-9), 0, 1))[..., None] * np.asarray(colour, np.float32)
-    return (255 * np.clip(image, 0, 1)).astype(np.uint8)
+    small = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA).reshape(size[::-1]) for plane in planes]
+    return np.stack(small).astype(np.float32)

@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from rgbtrack.plot.colours import clone_colours
     from rgbtrack.plot.fractions import cell_numbers, fraction_dots, stacked_fractions
     from rgbtrack.plot.maps import clone_map, paint_clones
-    from rgbtrack.plot.quality import brightness_histogram, snr_per_image
+    from rgbtrack.plot.quality import (
+        brightness_histogram,
+        cell_sizes,
+        rejected_counts,
+        snr_histogram,
+        snr_per_image,
+    )
     from rgbtrack.plot.space import ternary
     from rgbtrack.plot.style import save_figure
 
@@ -23,7 +29,13 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "colours": ["clone_colours"],
         "fractions": ["cell_numbers", "fraction_dots", "stacked_fractions"],
         "maps": ["clone_map", "paint_clones"],
-        "quality": ["brightness_histogram", "snr_per_image"],
+        "quality": [
+            "brightness_histogram",
+            "cell_sizes",
+            "rejected_counts",
+            "snr_histogram",
+            "snr_per_image",
+        ],
         "space": ["ternary"],
         "style": ["save_figure"],
     },
@@ -32,11 +44,14 @@ __getattr__, __dir__, _ = lazy_loader.attach(
 __all__ = [
     "brightness_histogram",
     "cell_numbers",
+    "cell_sizes",
     "clone_colours",
     "clone_map",
     "fraction_dots",
     "paint_clones",
+    "rejected_counts",
     "save_figure",
+    "snr_histogram",
     "snr_per_image",
     "stacked_fractions",
     "ternary",

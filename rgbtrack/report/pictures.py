@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,9 +18,12 @@ from rgbtrack.files import write_atomically
 from rgbtrack.plot import (
     brightness_histogram,
     cell_numbers,
+    cell_sizes,
     fraction_dots,
     paint_clones,
+    rejected_counts,
     save_figure,
+    snr_histogram,
     snr_per_image,
     stacked_fractions,
     ternary,
@@ -43,6 +47,13 @@ CAPTIONS = {
     "where the mean of each of the largest clones lies.",
     "snr_per_image": "How far the cells of each image stand out from the noise. Dot: median cell; "
     "thick bar: half of the cells; thin bar: 90 % of them.",
+    "rejected_counts": "What was found and not counted as a cell, in all images. Debris is far smaller than "
+    "a cell; haze fades out without an edge, as cells out of focus do.",
+    "cell_sizes": "A good segmentation has one hump, at the size that you know your cells to have. A second "
+    "one at a fraction of it means that cells were cut up; a long tail to the right, that neighbours were "
+    "joined. A cell with several flags counts once.",
+    "snr_histogram": "How far the cells stand out from the noise: brightness in units of its own error. "
+    "Left of the dashed line a colour is mostly noise.",
     "brightness_histogram": "How bright the cells are, with and without a clone. Dim cells often stay "
     "unassigned: their colour is uncertain.",
 }
@@ -80,7 +91,12 @@ def draw_figures(results: Results, colours: dict[int, Any]) -> dict[str, list[Pi
                 last = figures["fraction_dots"][-1]
                 figures["fraction_dots"][-1] = Picture(last.uri, f"Site: {site}. {last.caption}", last.files)
         keep("cell_numbers", cell_numbers(sizes, first=control))
+    if any(results.images.get("rejected", [])):
+        keep("rejected_counts", rejected_counts(results.images))
     if len(results.cells):
+        if {"area_um2", "volume_um3"} & set(results.cells.columns):
+            keep("cell_sizes", cell_sizes(results.cells))
+        keep("snr_histogram", snr_histogram(results.cells))
         if len(results.markers) > 1:
             keep("ternary", ternary(results.cells, results.clones, results.markers))
         keep("snr_per_image", snr_per_image(results.cells))
@@ -112,6 +128,51 @@ def image_pictures(results: Results, colours: dict[int, Any], params: ReportPara
             }
         )
     return pictures
+
+
+def closeups(results: Results) -> list[dict[str, Any]]:
+    """Worst, median and best image, with the row of each and its part at 1:1 where that was written."""
+    shown = []
+    for rank, row in ranked_images(results.images):
+        path = results.folder / "closeups" / f"{row['image_id']}.png"
+        picture = cv2.imread(str(path)) if path.is_file() else None
+        found: dict[str, Any] = {"rank": rank, "row": row, "uri": None, "wide": ""}
+        if picture is not None:
+            height, width = picture.shape[:2]
+            # outlines one pixel thin need their colour in every pixel
+            quality = [
+                *(cv2.IMWRITE_JPEG_QUALITY, 92),
+                *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
+            ]
+            jpeg = cv2.imencode(".jpg", picture, quality)[1]
+            found |= {"uri": data_uri(bytes(jpeg), "jpeg"), "width": width, "height": height}
+            pixel_um = row["pixel_size_um"]
+            if pixel_um and np.isfinite(pixel_um):
+                found["wide"] = f"about {width / 2 * pixel_um:.0f} µm"
+        shown.append(found)
+    return shown
+
+
+def ranked_images(images: pd.DataFrame) -> list[tuple[str, dict[Hashable, Any]]]:
+    """Worst, median and best image, by the share of what was found that is in doubt; no cells is worst.
+
+    Of two images in the same state the one with the lower median SNR is worse. One or two images come once.
+    """
+    done = images[images["status"] != "failed"]
+    if done.empty:
+        return []
+    state = pd.DataFrame(
+        {
+            "doubt": done["doubt"].where(done["n_cells"] > 0, 2.0),
+            "snr": -done["snr"].astype(float).fillna(0.0),
+        }
+    )
+    order = state.sort_values(["doubt", "snr"], ascending=False, kind="stable").index
+    rows = done.loc[order].to_dict("records")
+    if len(rows) == 1:
+        return [("The only image", rows[0])]
+    middle = [("Median", rows[len(rows) // 2])] if len(rows) > 2 else []
+    return [("Worst", rows[0]), *middle, ("Best", rows[-1])]
 
 
 def images_shown(images: pd.DataFrame, most: int) -> list[str]:
@@ -166,6 +227,7 @@ def written(folder: Path) -> list[tuple[str, str]]:
         "bleed_through.csv": "the bleed-through matrix used",
         "labels": "one label image per image: opens in Fiji, QuPath and napari",
         "thumbnails": "small pictures of the images",
+        "closeups": "where the cells of each image are densest, at 1:1: plain, and with outlines",
         "figures": "every figure of this page as SVG (editable) and PNG, and the clone maps",
         "review.jsonl": "corrections made by hand",
         "run.json": "version, settings, checksums of the inputs, what failed and why",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
 from rgbtrack.files import read_json, read_labels, read_table
+from rgbtrack.plot.quality import LOW_SNR
 from rgbtrack.tables import CELLS, CLONE_SIZES, CLONES, markers_of
 
 STEPS = {
@@ -148,12 +149,31 @@ def _images(records: dict[str, Any], cells: pd.DataFrame) -> pd.DataFrame:
                 "unassigned": float(group["clone"].isna().mean()) if n else np.nan,
                 "reasons": {str(reason): int(count) for reason, count in reasons.items()},
                 "rejected": {str(k): int(v) for k, v in (record.get("rejected") or {}).items()},
+                **_doubt(group, record.get("rejected") or {}),
                 "pixel_size_um": record.get("pixel_size_um"),
                 "diameter_um": record.get("diameter_um"),
             }
         )
     columns = ["image_id", "status", "error", "warnings", "n_cells", "snr", "saturated", "unassigned"]
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)
+
+
+def _doubt(group: pd.DataFrame, rejected: dict[str, Any]) -> dict[str, Any]:
+    """What of all that was found in an image is in doubt: how many, as a share, and why; each counts once."""
+    why = {f"with SNR below {LOW_SNR:g}": group["snr"] < LOW_SNR}
+    for flag, words in {"doublet": "with two colours (doublet)", "small": "with few pixels (small)"}.items():
+        if flag in group.columns:
+            why[words] = group[flag].astype(bool)
+    haze = sum(int(n) for reason, n in rejected.items() if str(reason).startswith("haze"))
+    doubted = int(np.any(list(why.values()), axis=0).sum()) + haze
+    found = len(group) + haze
+    counts = {words: int(rows.sum()) for words, rows in why.items()} | {"set aside as haze": haze}
+    return {
+        "n_found": found,
+        "n_doubted": doubted,
+        "doubt": doubted / found if found else np.nan,
+        "doubts": {words: n for words, n in counts.items() if n},
+    }
 
 
 def _sample(group: pd.DataFrame) -> str:

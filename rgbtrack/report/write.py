@@ -8,8 +8,9 @@ import pandas as pd
 
 from rgbtrack.files import write_atomically
 from rgbtrack.plot.colours import clone_colours, hex_of, ink_on
+from rgbtrack.plot.quality import LOW_SNR
 from rgbtrack.report.params import ReportParams
-from rgbtrack.report.pictures import draw_figures, image_pictures, written
+from rgbtrack.report.pictures import closeups, draw_figures, image_pictures, written
 from rgbtrack.report.results import Results, read_results
 from rgbtrack.report.words import FLAGS, count, headline, percent, share, warnings_of
 
@@ -56,8 +57,11 @@ def write_report(
         palette=found.palette,
         figures=draw_figures(found, colours),
         clones=_clone_rows(found, colours, params.max_clones),
+        low_snr=LOW_SNR,
+        n_cells=len(found.cells),
         n_clones=len(found.clones),
         images=found.images.to_dict("records"),
+        closeups=closeups(found),
         pictures=image_pictures(found, colours, params),
         n_done=int((found.images["status"] != "failed").sum()),
         files=written(found.folder),
