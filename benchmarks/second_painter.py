@@ -1,7 +1,7 @@
-"""A second painter of RGB-marked cells, to check that figures do not hang on the first: shares no code with it.
+"""A second painter of RGB-marked cells: figures should not hang on the first, with which it shares no code.
 
 Cells press on each other as growing discs with wavy outlines; bodies are domes, flat, or dim in the middle;
-founders, detectors and optics follow the literature (see `paint`). Clones sit in patches around random places.
+founders, detectors and optics follow the literature (see `paint`). Clones sit in patches.
 """
 
 from dataclasses import dataclass
@@ -108,9 +108,7 @@ def _draw(
             continue
         y, x = np.mgrid[y0:y1, x0:x1]
         angle = np.arctan2(y - cy, x - cx)
-        waves = [
-            a * np.cos((k + 2) * angle + p) / (1 + k / 2) for k, (a, p) in enumerate(zip(amplitude, phase))
-        ]
+        waves = [amplitude[k] * np.cos((k + 2) * angle + phase[k]) / (1 + k / 2) for k in range(4)]
         out = np.hypot(y - cy, x - cx) / (radius[i] * (1 + sum(waves)))
         window = depth[y0:y1, x0:x1]
         mine = (out < look.growth) & (out < window)

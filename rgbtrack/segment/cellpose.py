@@ -46,7 +46,7 @@ def segment_with_cellpose(stack: Stack, params: SegmentParams) -> NDArray[Any]:
     frames = [noise_units(stack, t) for t in range(stack.n_frames)]  # each (c, z, y, x)
     diameter = None if params.diameter_um is None else params.diameter_um / pixel_um
     if diameter is None and classic and not own:
-        diameter = estimate_diameter(frames, stack)
+        diameter = estimate_diameter(stack)
     labels = []
     for units in frames:
         image, has_nucleus = _image(units, stack)  # (z, y, x), or (z, y, x, 2)

@@ -75,8 +75,8 @@ def segment_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> NDAr
     Raises
     ------
     DataError
-        If the stack is not corrected, its cells would be narrower than 3 px or larger than the image, or another
-        method fails.
+        If the stack is not corrected, its cells would be narrower than 3 px or larger than the image, or
+        another method fails.
     ParamError
         If there is no such method.
 

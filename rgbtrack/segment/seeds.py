@@ -25,7 +25,7 @@ def find_peaks(image: Image, mask: NDArray[np.bool_], distance: float, spacing: 
     peaks = (image >= top) & mask & (image > 0)
     seeds: Seeds
     if len(image) > 1:
-        seeds = ndi.label(peaks, np.ones((3, 3, 3)), output=np.int32)[0]
+        seeds = ndi.label(peaks, np.ones((3, 3, 3)))[0].astype(np.int32)
     else:
         seeds = cv2.connectedComponents(peaks[0].astype(np.uint8), connectivity=8)[1].reshape(image.shape)
     return seeds
