@@ -13,6 +13,7 @@ from rgbtrack.segment.filters import Image
 from rgbtrack.segment.methods import load_model
 from rgbtrack.segment.noise import marker_strength, noise_units
 from rgbtrack.segment.params import SegmentParams
+from rgbtrack.segment.working import split_channels
 from rgbtrack.stack import NUCLEUS, Stack
 
 
@@ -46,7 +47,7 @@ def segment_with_cellpose(stack: Stack, params: SegmentParams) -> NDArray[Any]:
     frames = [noise_units(stack, t) for t in range(stack.n_frames)]  # each (c, z, y, x)
     diameter = None if params.diameter_um is None else params.diameter_um / pixel_um
     if diameter is None and classic and not own:
-        diameter = estimate_diameter(stack)
+        diameter = estimate_diameter(stack, stack.n_frames // 2, split_channels(stack)[0])
     labels = []
     for units in frames:
         image, has_nucleus = _image(units, stack)  # (z, y, x), or (z, y, x, 2)

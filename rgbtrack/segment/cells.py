@@ -21,6 +21,9 @@ from rgbtrack.stack import Stack
 
 NUCLEUS_SIZE = 0.6
 """Diameter of a nucleus, share of the cell's."""
+SURE_WITHOUT_NUCLEUS = 0.95
+NO_NUCLEUS = "no nucleus in it"
+LEAST_DIAMETER = 3.2
 MAX_ROUNDS = 4
 SETTLED = 0.08
 FEW = 8
@@ -116,8 +119,11 @@ def _find_in_frame(
     markers, stain = split_channels(stack)
     if not stain:
         return _find_by_light(stack, t, markers, diameter_px, params)
-    nuclei, sure, _ = _find_by_light(stack, t, stain, NUCLEUS_SIZE * diameter_px, params)
+    nuclei, sure, _ = _find_by_light(stack, t, stain, max(NUCLEUS_SIZE * diameter_px, LEAST_DIAMETER), params)
     labels, table, lost = _find_by_light(stack, t, markers, diameter_px, params, nuclei)
+    labels, table, n_empty = _drop_empty(labels, table, nuclei)
+    if n_empty:
+        lost = lost | {NO_NUCLEUS: n_empty}
     # a nucleus without a marked cell around it is a cell too
     n, n_nuclei = len(table), len(sure)
     inside = np.bincount(nuclei[labels > 0], minlength=n_nuclei + 1)
@@ -126,6 +132,17 @@ def _find_in_frame(
     labels = np.where((labels == 0) & (bare > 0), bare + n, labels).astype(np.uint32)
     bare_cells = sure[alone[1:]].assign(cell=n + 1 + np.arange(n_bare))
     return labels, pd.concat([table, bare_cells], ignore_index=True), lost
+
+
+def _drop_empty(
+    labels: NDArray[np.uint32], table: pd.DataFrame, nuclei: NDArray[np.uint32]
+) -> tuple[NDArray[np.uint32], pd.DataFrame, int]:
+    """Set aside what has no nucleus, unless it is very surely a cell; the number of those."""
+    n = len(table)
+    stained = np.bincount(labels[nuclei > 0], minlength=n + 1)[1:] > 0
+    keep = stained | (table["cell_probability"].to_numpy() > SURE_WITHOUT_NUCLEUS)
+    kept, n_kept = renumber(labels.astype(np.int32), np.concatenate([[False], keep]))
+    return kept.astype(np.uint32), table[keep].assign(cell=np.arange(1, n_kept + 1)), n - n_kept
 
 
 def _find_by_light(
@@ -159,30 +176,35 @@ def _find_by_light(
 
 
 def _find_diameter(stack: Stack, params: SegmentParams) -> float:
-    """Diameter of a typical cell in pixels: that of the cells found with it.
+    """Diameter of a typical cell in pixels: that of the cells found with it, or of their nuclei.
 
     Starts at the scale of the blobs. Where that leads to few cells, tissue may have looked like one, and a
     third of it is tried too.
     """
-    start = estimate_diameter(stack)
-    diameter, n = _settle_diameter(stack, start, params)
+    t = stack.n_frames // 2
+    markers, stain = split_channels(stack)
+    channels = stain or markers
+    start = estimate_diameter(stack, t, channels)
+    diameter, n = _settle_diameter(stack, t, channels, start, params)
     if n < FEW:
-        smaller, n_smaller = _settle_diameter(stack, start / 3, params)
+        smaller, n_smaller = _settle_diameter(stack, t, channels, start / 3, params)
         if n_smaller > 3 * n:
-            return smaller
-    return diameter
+            diameter = smaller
+    return diameter / NUCLEUS_SIZE if stain else diameter
 
 
-def _settle_diameter(stack: Stack, diameter: float, params: SegmentParams) -> tuple[float, int]:
+def _settle_diameter(
+    stack: Stack, t: int, channels: list[int], diameter: float, params: SegmentParams
+) -> tuple[float, int]:
     """Find cells again and again with the median diameter of those found before; their number.
 
     In a window of some hundred cells. Comes to within a few percent from half or twice the true diameter.
     """
-    t, n = stack.n_frames // 2, 0
+    n = 0
     for _ in range(MAX_ROUNDS):
-        diameter = max(diameter, 3.2)
-        window = stack.frame(t).crop(brightest_window(stack, t, int(WINDOW * diameter)))
-        labels, table, _ = _find_in_frame(window, 0, diameter, params)
+        diameter = max(diameter, LEAST_DIAMETER)
+        window = brightest_window(stack, t, channels, int(WINDOW * diameter))
+        labels, table, _ = _find_by_light(stack.frame(t).crop(window), 0, channels, diameter, params)
         found, n = typical_diameter(labels, table["cell_probability"].to_numpy())
         if n == 0:
             break

@@ -15,14 +15,14 @@ from rgbtrack.segment.objects import at_edge
 from rgbtrack.stack import Stack
 
 
-def estimate_diameter(stack: Stack) -> float:
+def estimate_diameter(stack: Stack, t: int, channels: list[int]) -> float:
     """Typical cell diameter in pixels, from the scale at which blobs answer most.
 
     Blobs are maxima, over place and scale, of the scale-normalised Laplacian of the strength in noise
     units; a disc of diameter d answers most at ``sigma = d / (2 sqrt(2))`` (Lindeberg, Int. J. Comput. Vis.
     30 (1998) 79).
     """
-    frame = noise_units(stack, stack.n_frames // 2).max(axis=1)  # (c, y, x)
+    frame = noise_units(stack, t)[channels].max(axis=1)  # (c, y, x)
     strength = np.sqrt((np.maximum([blur(c[None], 1.0)[0] for c in frame], 0) ** 2).sum(0))
     # the square root keeps one bright cell from speaking for all
     strength = np.sqrt(strength).astype(np.float32)
@@ -55,11 +55,11 @@ def estimate_diameter(stack: Stack) -> float:
     return float(found[order][np.searchsorted(share, 0.5 * share[-1])])
 
 
-def brightest_window(stack: Stack, t: int, side: int) -> tuple[slice, slice]:
+def brightest_window(stack: Stack, t: int, channels: list[int], side: int) -> tuple[slice, slice]:
     """Rows and columns of the square, of at most this side, whose light stands highest above noise."""
     height, width = stack.pixels.shape[-2:]
     step = max(1, side // 16)
-    light = np.sqrt((np.maximum(noise_units(stack, t)[..., ::step, ::step], 0) ** 2).sum((0, 1)))
+    light = np.sqrt((np.maximum(noise_units(stack, t)[channels][..., ::step, ::step], 0) ** 2).sum((0, 1)))
     # what lies above noise counts the same, however bright
     filled = np.minimum(light, 5).astype(np.float32)
     rows, columns = min(height, side), min(width, side)

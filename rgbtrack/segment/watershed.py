@@ -29,7 +29,7 @@ def flood(landscape: NDArray[np.float32], seeds: NDArray[Any], mask: NDArray[np.
     Examples
     --------
     >>> flood(np.float32([[[0, 1, 2, 9, 1, 0]]]), np.array([[[1, 0, 0, 0, 0, 2]]]), np.ones((1, 1, 6), bool))
-    array([[[1, 1, 1, 1, 2, 2]]], dtype=int32)
+    array([[[1, 1, 1, 2, 2, 2]]], dtype=int32)
     """
     labels = np.where(mask, seeds, 0).astype(np.int32)
     inside = landscape[mask]
