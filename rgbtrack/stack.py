@@ -52,6 +52,14 @@ class Detector:
             None if self.flat is None else self.flat[index],
         )
 
+    def sample(self, c: int, z: int, step: int, t: int = 0) -> NDArray[np.float32]:
+        """Noise variance in every step-th row of one plane."""
+        flat = None if self.flat is None else self.flat[c : c + 1, ::step]
+        part = self.raw[t : t + 1, c : c + 1, z : z + 1, ::step]
+        one = slice(c, c + 1)
+        few = Detector(part, self.gain[one], self.intercept[one], self.floor[one], self.limit[one], flat)
+        return few.variance()[0, 0, 0]
+
     def variance(self) -> NDArray[np.float32]:
         """Noise variance of each pixel, counts², shape of `raw`."""
         variance = np.empty(self.raw.shape, np.float32)

@@ -136,6 +136,23 @@ CELLS = Table(
         Column("x_um", "float", "um", "centroid, right"),
         Column("area_um2", "float", "um²", "area (2-D images)", False),
         Column("volume_um3", "float", "um³", "volume (z-stacks)", False),
+        Column("perimeter_um", "float", "um", "length of the outline (2-D images)", False),
+        Column(
+            "eccentricity",
+            "float",
+            "",
+            "of the ellipse with the cell's second moments: 0 a circle, towards 1 a line (2-D images)",
+            False,
+        ),
+        Column(
+            "ellipse_fill",
+            "float",
+            "",
+            "area over that of the ellipse with the same second moments: 1 for an ellipse, less with dents "
+            "and arms (2-D images)",
+            False,
+        ),
+        Column("touches_cell", "float", "", "share of the outline, plane by plane, that touches another cell", False),
         Column(MARKER, "float", "counts", "corrected, unmixed intensity: mean over the cell's core pixels"),
         Column(f"{MARKER}_se", "float", "counts", "its standard error"),
         Column(f"cov_{MARKER}_{MARKER}", "float", "counts²", "covariance of two markers' errors", False),

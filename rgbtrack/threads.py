@@ -1,9 +1,13 @@
 """Work over bands of rows, in threads."""
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
+
+
+_state = threading.local()
 
 
 def n_threads() -> int:
@@ -26,11 +30,17 @@ def over_bands(work: Callable[[int, int], Any], n: int, bands: int | None = None
         Number of bands; None: as many as there are threads, for work whose result does not depend on how
         the rows are cut. Sums of floats do: give a number.
     """
-    threads = n_threads()
+    threads = 1 if getattr(_state, "within", False) else n_threads()
     pieces = list(cuts(n, bands or threads))
     if threads == 1 or len(pieces) == 1:
         return [work(start, stop) for start, stop in pieces]
-    return list(_pool(threads).map(lambda piece: work(*piece), pieces))
+    return list(_pool(threads).map(lambda piece: _alone(work, piece), pieces))
+
+
+def _alone(work: Callable[[int, int], Any], piece: tuple[int, int]) -> Any:
+    """Work on one band; what that calls in turn stays in this thread."""
+    _state.within = True
+    return work(*piece)
 
 
 def cuts(n: int, bands: int) -> Iterator[tuple[int, int]]:

@@ -29,12 +29,11 @@ def estimate_background(plane: Image, noise: NoiseModel, window_px: float) -> Im
     window_px
         Window in which the background may be taken as even; several cells wide.
     """
-    from rgbtrack.correct.kernels import spread_row
+    from rgbtrack.grids import spread_rows
 
     grid, factor = background_grid(plane, noise, window_px)
     background = np.empty(plane.shape, np.float32)
-    for y in range(len(background)):
-        spread_row(grid, y, factor, background[y])
+    spread_rows(grid, factor, 0, len(background), background)
     return background
 
 
@@ -48,10 +47,10 @@ def background_grid(plane: NDArray[Any], noise: NoiseModel, window_px: float) ->
     small -= base
     block = int(np.clip(window_px / shrink / 2, 4, max(4, min(small.shape))))
     sigma = window_px / shrink / 4
-    factor = max(1, int(sigma / 3))
+    factor = max(1, int(sigma / 2.5))
     shape = tuple(-(-n // factor) for n in small.shape)
     level = _block_percentile(small, block, 5, shape)
-    tiny = 9e-12 * max(1.0, float(np.abs(level + base).max())) ** 2
+    tiny = 3e-6 * scale * max(1.0, float(np.abs(level + base).max()))
     intercept = noise.intercept + noise.gain * float(base)
     total, share = np.empty(shape, np.float32), np.empty(shape, np.float32)
     for _ in range(5):
@@ -89,7 +88,7 @@ def _smooth_sample(plane: NDArray[Any], shrink: int) -> tuple[Image, float]:
 
 def shrink_plane(plane: NDArray[Any], factor: int) -> Image:
     """Means over blocks of factor x factor pixels; the last ones may be smaller."""
-    from rgbtrack.correct.kernels import shrink_rows
+    from rgbtrack.grids import shrink_rows
 
     if factor == 1:
         return plane.astype(np.float32)
@@ -114,7 +113,8 @@ def _block_percentile(image: Image, block: int, percentile: float, shape: tuple[
         for n, side in zip(image.shape, sides, strict=True)
     ]
     windows = np.lib.stride_tricks.sliding_window_view(image, tuple(sides))[np.ix_(*starts)]
-    grid = np.percentile(windows.reshape(*windows.shape[:2], -1), percentile, axis=2).astype(np.float32)
+    rank = int(percentile / 100 * (sides[0] * sides[1] - 1))
+    grid = np.partition(windows.reshape(*windows.shape[:2], -1), rank, axis=2)[..., rank]
     grid = ndi.minimum_filter(grid, size=tuple(min(3, n) for n in grid.shape), mode="nearest")
     return cv2.resize(grid, shape[::-1], interpolation=cv2.INTER_LINEAR).reshape(shape)
 

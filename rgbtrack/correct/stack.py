@@ -67,13 +67,18 @@ def correct_stack(
     tops = _check_pixels(raw, stack)
     flat = _flat_planes(flat_field, raw, stack)  # (c, y, x)
     window_px = params.background_um / (stack.pixel_size_um or 1.0)
-    noise = [_noise_of(raw[:, c], params) for c in range(raw.shape[1])]
+    n_channels = raw.shape[1]
+    noise = over_bands(lambda c, _: _noise_of(raw[:, c], params), n_channels, n_channels)
     pixels = np.empty(raw.shape, np.float32)
-    for t, c, z in np.ndindex(raw.shape[:3]):
-        grid, factor = np.full((1, 1), params.offset or 0, np.float32), 1
+    planes = list(np.ndindex(raw.shape[:3]))
+
+    def background(i: int, _: int) -> tuple[Image, int]:
         if params.background:
-            grid, factor = background_grid(raw[t, c, z], noise[c], window_px)
-        _subtract(raw[t, c, z], grid, factor, None if flat is None else flat[c], pixels[t, c, z])
+            return background_grid(raw[planes[i]], noise[planes[i][1]], window_px)
+        return np.full((1, 1), params.offset or 0, np.float32), 1
+
+    for place, (grid, factor) in zip(planes, over_bands(background, len(planes), len(planes)), strict=True):
+        _subtract(raw[place], grid, factor, None if flat is None else flat[place[1]], pixels[place])
     gain, intercept, floor = (
         np.array([getattr(model, name) for model in noise]) for name in ("gain", "intercept", "floor")
     )
