@@ -3,8 +3,9 @@
     python benchmarks/bench_cells.py [scenes] [nuclei] [volume] [--seeds 4] [--given] [--plain]
 
 Scenes are 512 px, of two painters (`rgbtrack.simulate`, `second_painter.py`). Unmarked cells count as
-neither missed nor false. Nuclei are real (Data Science Bowl 2018, CC0), planted with clone colours and as they
-are; all, or (`nuclei_even`, `nuclei_odd`) the half that networks were not fitted to. The diameter is estimated from each image, or given with --given.
+neither missed nor false. Nuclei are real (Data Science Bowl 2018, CC0), planted with clone colours and as
+they are; all, or (`nuclei_even`, `nuclei_odd`) the half that networks were not fitted to. The diameter is
+estimated from each image, or given with --given.
 "plain": smooth, Otsu on the root sum of squares, distance transform, watershed, with the diameter given.
 """
 

@@ -5,7 +5,8 @@
 Scenes come from two painters that share no code, `rgbtrack.simulate` and `second_painter.py`, at random
 sizes, packings, photon numbers and optics; real nuclei, where the folder is there, as they are and planted
 with clone colours. No scene is among those of the benchmarks. The networks in the package are fitted to all
-nuclei; the figures of `bench_cells.py` on nuclei are of networks fitted to one half (--images) and scored on the other.
+nuclei; the figures of `bench_cells.py` on nuclei are of networks fitted to one half (--images) and scored
+on the other.
 """
 
 import argparse

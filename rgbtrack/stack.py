@@ -1,17 +1,108 @@
 """Stack: an image with the names and units that give its pixels meaning."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
 
 AXES = ("t", "c", "z", "y", "x")
 NUCLEUS = "nucleus"
 """Name of the channel that is not a marker but a nuclear stain."""
+BLOCK_ROWS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Detector:
+    """Counts as read, and what the noise and the saturation of a corrected stack follow from.
+
+    ``variance = max(gain * raw + intercept, floor) / flat²``; a pixel is saturated at `limit`.
+
+    Attributes
+    ----------
+    raw
+        Counts as read, shape (t, c, z, y, x).
+    gain, intercept, floor, limit
+        One per channel, shape (c,); `limit` is infinite where no pixel is saturated.
+    flat
+        Illumination, shape (c, y, x), mean 1; None where it was not evened out.
+    """
+
+    raw: NDArray[Any]
+    gain: NDArray[np.float32]
+    intercept: NDArray[np.float32]
+    floor: NDArray[np.float32]
+    limit: NDArray[np.float64]
+    flat: NDArray[np.float32] | None = None
+
+    def frame(self, t: int) -> "Detector":
+        """One frame, axes kept."""
+        return replace(self, raw=self.raw[t : t + 1])
+
+    def select(self, index: list[int]) -> "Detector":
+        """Some channels, in the order given."""
+        return Detector(
+            self.raw[:, index],
+            self.gain[index],
+            self.intercept[index],
+            self.floor[index],
+            self.limit[index],
+            None if self.flat is None else self.flat[index],
+        )
+
+    def crop(self, window: tuple[slice, slice]) -> "Detector":
+        """Rows and columns of every plane."""
+        flat = None if self.flat is None else self.flat[..., window[0], window[1]]
+        return replace(self, raw=self.raw[..., window[0], window[1]], flat=flat)
+
+    def sample(self, c: int, z: int, step: int, t: int = 0) -> NDArray[np.float32]:
+        """Noise variance in every step-th row of one plane."""
+        flat = None if self.flat is None else self.flat[c : c + 1, ::step]
+        part = self.raw[t : t + 1, c : c + 1, z : z + 1, ::step]
+        one = slice(c, c + 1)
+        few = Detector(part, self.gain[one], self.intercept[one], self.floor[one], self.limit[one], flat)
+        return few.variance()[0, 0, 0]
+
+    def variance(self) -> NDArray[np.float32]:
+        """Noise variance of each pixel, counts², shape of `raw`."""
+        variance = np.empty(self.raw.shape, np.float32)
+        for t, c, z in np.ndindex(self.raw.shape[:3]):
+            for y in range(0, self.raw.shape[3], BLOCK_ROWS):  # a block at a time stays in the cache
+                rows = slice(y, y + BLOCK_ROWS)
+                part = variance[t, c, z, rows]
+                np.multiply(self.raw[t, c, z, rows], self.gain[c], out=part, casting="unsafe")
+                part += self.intercept[c]
+                np.maximum(part, self.floor[c], out=part)
+                if self.flat is not None:
+                    part /= self.flat[c, rows] ** 2
+        return variance
+
+    def saturated(self) -> NDArray[np.bool_]:
+        """Whether the detector was at its limit, shape of `raw`."""
+        return np.asarray(self.raw >= self.limit[:, None, None, None])
+
+
+class _OnDemand:
+    """A field for which a `Detector` may stand in: worked out whenever it is asked for, never kept."""
+
+    def __init__(self, work: Callable[[Detector], Any]) -> None:
+        self.work = work
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = f"_{name}"
+
+    def __get__(self, stack: Any, owner: type | None = None) -> Any:
+        if stack is None:
+            return None  # the field's default
+        value = stack.__dict__[self.name]
+        return self.work(value) if isinstance(value, Detector) else value
+
+    def __set__(self, stack: Any, value: Any) -> None:
+        stack.__dict__[self.name] = value
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +123,12 @@ class Stack:
         Where the pixels came from, for messages.
     variance
         Noise variance of each pixel in counts², same shape as `pixels`; None until `correct_stack` has been
-        here.
+        here. May be given as a `Detector`: the array is then made anew whenever it is asked for.
     gain
         Counts per photo-electron of each channel, shape (c,); None before correction.
     saturated
-        True where the detector was at its limit, same shape as `pixels`; None before correction.
+        True where the detector was at its limit, same shape as `pixels`; None before correction. May be
+        given as a `Detector`.
     step
         Least difference between two counts: 1 for whole numbers, 0 for floats or before correction.
     bleed_through
@@ -49,9 +141,9 @@ class Stack:
     z_step_um: float | None = None
     frame_interval_h: float | None = None
     source: str = "stack"
-    variance: Any = None
+    variance: Any = _OnDemand(Detector.variance)
     gain: Any = None
-    saturated: Any = None
+    saturated: Any = _OnDemand(Detector.saturated)
     step: float = 0.0
     bleed_through: pd.DataFrame | None = None
 
@@ -85,25 +177,48 @@ class Stack:
         """Channels that carry a marker: all but the nuclear stain."""
         return tuple(name for name in self.channels if name != NUCLEUS)
 
+    @property
+    def noise(self) -> "Detector | None":
+        """What the variance follows from; None before correction.
+
+        A variance given as an array is its own detector, of gain 1.
+        """
+        known = self.__dict__["_variance"]
+        if known is None or isinstance(known, Detector):
+            return known
+        one = np.ones(len(self.channels), np.float32)
+        return Detector(
+            np.asarray(known, np.float32), one, 0 * one, -np.inf * one, np.inf * one.astype(float)
+        )
+
+    @property
+    def limits(self) -> "Detector | None":
+        """What the saturation follows from; None where nobody knows."""
+        known = self.__dict__["_saturated"]
+        if known is None or isinstance(known, Detector):
+            return known
+        one = np.ones(len(self.channels), np.float32)
+        return Detector(np.asarray(known), one, 0 * one, 0 * one, one.astype(float))
+
     def frame(self, t: int) -> "Stack":
         """One frame, loaded into memory, axes kept."""
 
         def cut(array: Any) -> Any:
-            return None if array is None else np.asarray(array[t : t + 1])
+            if array is None:
+                return None
+            return array.frame(t) if isinstance(array, Detector) else np.ascontiguousarray(array[t : t + 1])
 
-        return replace(
-            self, pixels=cut(self.pixels), variance=cut(self.variance), saturated=cut(self.saturated)
-        )
+        return self._map(cut)
 
     def crop(self, window: tuple[slice, slice]) -> "Stack":
         """Rows and columns of every plane."""
 
         def cut(array: Any) -> Any:
-            return None if array is None else array[..., window[0], window[1]]
+            if array is None:
+                return None
+            return array.crop(window) if isinstance(array, Detector) else array[..., window[0], window[1]]
 
-        return replace(
-            self, pixels=cut(self.pixels), variance=cut(self.variance), saturated=cut(self.saturated)
-        )
+        return self._map(cut)
 
     def select(self, channels: Mapping[str, str | int]) -> "Stack":
         """Keep some channels, in the order given, under new names.
@@ -120,16 +235,24 @@ class Stack:
         """
         index = [self.channel_index(wanted) for wanted in channels.values()]
 
-        def cut(array: Any) -> Any:
-            return None if array is None else array[:, index]
+        all_in_order = index == list(range(len(self.channels)))
 
+        def cut(array: Any) -> Any:
+            if array is None or all_in_order:
+                return array
+            return array.select(index) if isinstance(array, Detector) else array[:, index]
+
+        gain = None if self.gain is None else self.gain[index]
+        return self._map(cut, channels=tuple(channels), gain=gain)
+
+    def _map(self, cut: Callable[[Any], Any], **changes: Any) -> "Stack":
+        """Cut pixels, variance and saturation alike."""
+        stored = {name: self.__dict__[f"_{name}"] for name in ("variance", "saturated")}
         return replace(
             self,
             pixels=cut(self.pixels),
-            channels=tuple(channels),
-            variance=cut(self.variance),
-            saturated=cut(self.saturated),
-            gain=None if self.gain is None else self.gain[index],
+            **{name: cut(value) for name, value in stored.items()},
+            **changes,
         )
 
     def channel_index(self, wanted: str | int) -> int:

@@ -1,12 +1,14 @@
 """The local background of a plane."""
 
-import itertools
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
 from rgbtrack.correct.noise import Image, NoiseModel
+from rgbtrack.threads import over_bands
 
 SMOOTHING_PX = 1.5
 
@@ -27,53 +29,100 @@ def estimate_background(plane: Image, noise: NoiseModel, window_px: float) -> Im
     window_px
         Window in which the background may be taken as even; several cells wide.
     """
-    height, width = plane.shape
-    smooth = gaussian(plane, SMOOTHING_PX)
-    shrink = int(np.clip(window_px / 32, 1, 4))
-    small = smooth[::shrink, ::shrink]  # a sample, not an average: gaps between cells stay empty
-    scale = np.sqrt(1 / (4 * np.pi * SMOOTHING_PX**2))  # of white noise after smoothing
+    from rgbtrack.grids import spread_rows
+
+    grid, factor = background_grid(plane, noise, window_px)
+    background = np.empty(plane.shape, np.float32)
+    spread_rows(grid, factor, 0, len(background), background)
+    return background
+
+
+def background_grid(plane: NDArray[Any], noise: NoiseModel, window_px: float) -> tuple[Image, int]:
+    """Local background at the centres of blocks of so many pixels; see `estimate_background`."""
+    from rgbtrack.correct.kernels import background_rows
+
+    shrink = int(np.clip(round(window_px / 32), 1, 4))
+    small, scale = _smooth_sample(plane, shrink)
+    base = np.float32(np.round(small.min()))  # floats are finest near 0
+    small -= base
     block = int(np.clip(window_px / shrink / 2, 4, max(4, min(small.shape))))
-    level = _block_percentile(small, block, 5)
     sigma = window_px / shrink / 4
+    factor = max(1, int(sigma / 2.5))
+    shape = tuple(-(-n // factor) for n in small.shape)
+    level = _block_percentile(small, block, 5, shape)
+    tiny = 3e-6 * scale * max(1.0, float(np.abs(level + base).max()))
+    intercept = noise.intercept + noise.gain * float(base)
+    total, share = np.empty(shape, np.float32), np.empty(shape, np.float32)
     for _ in range(5):
-        sd = np.maximum(np.sqrt(noise.variance(level)) * scale, 1e-6 * max(1.0, float(np.abs(level).max())))
-        inside = (np.abs(small - level) < 3 * sd).astype(np.float32)
-        if not inside.any():
+
+        def work(start: int, stop: int, level: Image = level) -> None:
+            background_rows(
+                small,
+                level,
+                factor,
+                noise.gain,
+                intercept,
+                noise.floor,
+                tiny,
+                scale,
+                start,
+                stop,
+                total,
+                share,
+            )
+
+        over_bands(work, shape[0])
+        if not share.any():
             break
-        level = _local_mean(small, inside, sigma)
-    return cv2.resize(level, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width)
+        level = _local_mean(total, share, sigma / factor)
+    return level + base, factor * shrink
 
 
-def _local_mean(image: Image, weight: Image, sigma: float) -> Image:
-    """Weighted local mean; far from any weight, from ever wider surroundings."""
-    total = float((image * weight).sum() / weight.sum())
-    mean = np.full(image.shape, total, np.float32)
+def _smooth_sample(plane: NDArray[Any], shrink: int) -> tuple[Image, float]:
+    """Smoothed image at every so many pixels, and what is left of the standard deviation of white noise."""
+    small = shrink_plane(plane, shrink)
+    # means over blocks are smooth already; what is missing to a Gaussian of SMOOTHING_PX is added
+    missing = np.sqrt(max(0.01, SMOOTHING_PX**2 - (shrink**2 - 1) / 12)) / shrink
+    return gaussian(small, missing), float(np.sqrt(1 / (4 * np.pi * SMOOTHING_PX**2)))
+
+
+def shrink_plane(plane: NDArray[Any], factor: int) -> Image:
+    """Means over blocks of factor x factor pixels; the last ones may be smaller."""
+    from rgbtrack.grids import shrink_rows
+
+    if factor == 1:
+        return plane.astype(np.float32)
+    small = np.empty(tuple(-(-n // factor) for n in plane.shape), np.float32)
+    over_bands(lambda start, stop: shrink_rows(plane, factor, start, stop, small), len(small))
+    return small
+
+
+def _local_mean(total: Image, share: Image, sigma: float) -> Image:
+    """Local mean of what was counted; far from any, from ever wider surroundings."""
+    mean = np.full(total.shape, float(total.sum(dtype=float) / share.sum(dtype=float)), np.float32)
     for s in (4 * sigma, sigma):
-        density = gaussian(weight, s)
-        mean = (gaussian(image * weight, s) + 0.01 * mean) / (density + 0.01)
+        mean = (gaussian(total, s) + 0.01 * mean) / (gaussian(share, s) + 0.01)
     return mean
 
 
-def _block_percentile(image: Image, block: int, percentile: float) -> Image:
-    """Percentile of each block, spread over the image."""
-    rows, columns = (max(1, round(n / block)) for n in image.shape)
-    ys = np.linspace(0, image.shape[0], rows + 1).astype(int)
-    xs = np.linspace(0, image.shape[1], columns + 1).astype(int)
-    grid = np.array(
-        [
-            [np.percentile(image[y0:y1, x0:x1], percentile) for x0, x1 in itertools.pairwise(xs)]
-            for y0, y1 in itertools.pairwise(ys)
-        ],
-        np.float32,
-    )
-    grid = ndi.minimum_filter(grid, size=(min(3, rows), min(3, columns)), mode="nearest")
-    return cv2.resize(grid, image.shape[::-1], interpolation=cv2.INTER_LINEAR).reshape(image.shape)
+def _block_percentile(image: Image, block: int, percentile: float, shape: tuple[int, ...]) -> Image:
+    """Percentile of each block, least of its neighbours, spread over an image of some shape."""
+    sides = [min(n, block + 1) for n in image.shape]
+    starts = [
+        np.linspace(0, n - side, max(1, round(n / block))).astype(int)
+        for n, side in zip(image.shape, sides, strict=True)
+    ]
+    windows = np.lib.stride_tricks.sliding_window_view(image, tuple(sides))[np.ix_(*starts)]
+    rank = int(percentile / 100 * (sides[0] * sides[1] - 1))
+    grid = np.partition(windows.reshape(*windows.shape[:2], -1), rank, axis=2)[..., rank]
+    grid = ndi.minimum_filter(grid, size=tuple(min(3, n) for n in grid.shape), mode="nearest")
+    return cv2.resize(grid, shape[::-1], interpolation=cv2.INTER_LINEAR).reshape(shape)
 
 
 def gaussian(image: Image, sigma: float) -> Image:
     """Gaussian blur of one plane; wide ones on a smaller copy."""
-    if sigma > 12 and min(image.shape) > 16:
-        shrink = min(int(sigma / 4), min(image.shape) // 8)
+    if sigma > 6 and min(image.shape) > 16:
+        shrink = min(int(sigma / 3), min(image.shape) // 8)
         size = (max(1, image.shape[1] // shrink), max(1, image.shape[0] // shrink))
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         blurred = cv2.GaussianBlur(small, (0, 0), sigma / shrink, borderType=cv2.BORDER_REFLECT_101)

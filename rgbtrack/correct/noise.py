@@ -2,12 +2,17 @@
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.float32]
+SAMPLE_PX = 250_000
+BAND_ROWS = 16
+BINS = 25
+LEVELS = 65535
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class NoiseModel:
         return np.maximum(self.gain * counts + self.intercept, self.floor).astype(np.float32)
 
 
-def estimate_noise(planes: Image, *, integer: bool = True) -> NoiseModel:
+def estimate_noise(planes: NDArray[Any], *, integer: bool = True) -> NoiseModel:
     """Noise model of one channel from its own mean-variance relation.
 
     A second-difference filter removes what is smooth; what it leaves in each bin of local mean has the
@@ -49,34 +54,36 @@ def estimate_noise(planes: Image, *, integer: bool = True) -> NoiseModel:
     Notes
     -----
     Immerkaer, Computer Vision and Image Understanding 64 (1996) 300, for the filter; photon transfer for
-    the fit. Fails where an image was smoothed or compressed beforehand: the noise is then underestimated.
+    the fit. Of a large image a sample is used, bands of rows. Fails where an image was smoothed or compressed beforehand: the noise is then underestimated.
     """
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
-    chosen = planes[:: max(1, len(planes) // 6)]
+    chosen = _sample(planes)
     if min(chosen.shape[1:]) < 3:
         return NoiseModel(1e-3, 0.0, _variance_floor(chosen, integer))
     mean = np.concatenate([cv2.blur(plane, (5, 5))[1:-1, 1:-1].ravel() for plane in chosen])
     rest = np.concatenate([cv2.filter2D(plane, -1, kernel)[1:-1, 1:-1].ravel() for plane in chosen])
-    if len(mean) > 2_000_000:
-        step = len(mean) // 1_000_000
-        mean, rest = mean[::step], rest[::step]
     floor = _variance_floor(chosen, integer)
-    order = np.argsort(mean, kind="stable")
     # bins even in rank and, above, even in the square root of the mean: few bright pixels still count
-    ranks = np.unique(np.linspace(0, len(order), 25).astype(int))
-    root = np.sqrt(np.maximum(mean[order] - mean[order[0]], 0))
-    ranks = np.union1d(ranks, np.searchsorted(root, np.linspace(root[0], root[-1], 25)))
+    root = np.sqrt(mean - mean.min())
+    fine = (root * (LEVELS / max(float(root.max()), 1e-12))).astype(np.uint16)
+    rank = np.cumsum(np.bincount(fine, minlength=LEVELS + 1))
+    even = np.searchsorted(rank, np.linspace(0, rank[-1], BINS)[1:-1])
+    edges = np.union1d(even, np.linspace(0, LEVELS, BINS).astype(int)[1:-1])
+    bins = np.searchsorted(edges, np.arange(LEVELS + 1)).astype(np.uint8)[fine]
+    order = np.argsort(bins, kind="stable")
+    ranks = np.concatenate([[0], np.cumsum(np.bincount(bins))])
+    mean, rest = mean[order], np.abs(rest[order])
     levels, variances, weights = [], [], []
     for low, high in itertools.pairwise(ranks):
         if high - low < 100:
             continue
-        chunk = order[low:high]
-        levels.append(float(np.mean(mean[chunk])))
+        levels.append(float(np.mean(mean[low:high], dtype=float)))
         # the lower quartile of |N(0, s²)| is 0.3186 s
-        variances.append((float(np.quantile(np.abs(rest[chunk]), 0.25)) / 0.3186) ** 2)
+        quarter = (high - low) // 4
+        variances.append((float(np.partition(rest[low:high], quarter)[quarter]) / 0.3186) ** 2)
         weights.append(high - low)
     if not levels:
-        return NoiseModel(1e-3, float(np.var(rest)), floor)
+        return NoiseModel(1e-3, float(np.mean(rest**2)), floor)
     level, spread = np.array(levels), np.maximum(variances, floor)
     weight = np.sqrt(np.array(weights)) / spread
     if np.ptp(level) <= 3 * np.sqrt(spread[0]):
@@ -96,6 +103,17 @@ def estimate_noise(planes: Image, *, integer: bool = True) -> NoiseModel:
     if slope <= 0:
         return NoiseModel(1e-3, dark, max(floor, 0.5 * dark))
     return NoiseModel(float(slope), float(intercept), max(floor, 0.5 * dark))
+
+
+def _sample(planes: NDArray[Any]) -> Image:
+    """Bands of rows of some planes, about `SAMPLE_PX` pixels in all, as an array (n, y, x)."""
+    chosen = planes[:: max(1, len(planes) // 6)]
+    height, width = chosen.shape[1:]
+    bands = max(1, SAMPLE_PX // (len(chosen) * BAND_ROWS * width))
+    if bands * BAND_ROWS >= height:
+        return np.asarray(chosen, np.float32)
+    starts = np.linspace(0, height - BAND_ROWS, bands).astype(int)
+    return np.stack([plane[y : y + BAND_ROWS] for plane in chosen for y in starts]).astype(np.float32)
 
 
 def _variance_floor(planes: Image, integer: bool) -> float:

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rgbtrack.correct.background import estimate_background
+from rgbtrack.correct.background import background_grid
 from rgbtrack.correct.noise import Image, NoiseModel, estimate_noise
 from rgbtrack.correct.params import CorrectParams
 from rgbtrack.errors import DataError, RgbtrackWarning
-from rgbtrack.stack import Stack
+from rgbtrack.stack import Detector, Stack
+from rgbtrack.threads import over_bands
 
 DETECTOR_LIMITS = (255, 1023, 4095, 16383, 65535)
 
@@ -46,7 +47,8 @@ def correct_stack(
     Returns
     -------
     corrected
-        Float32 pixels with `variance`, `gain` and `saturated`.
+        Float32 pixels with `variance`, `gain` and `saturated`; the raw counts are kept, and variance and
+        saturation follow from them whenever they are asked for.
 
     Raises
     ------
@@ -61,42 +63,56 @@ def correct_stack(
     >>> bool(abs(corrected.variance.mean() - 80) < 8), bool(abs(corrected.pixels.mean()) < 1)
     (True, True)
     """
-    raw = np.asarray(stack.pixels)  # (t, c, z, y, x)
-    _check_pixels(raw, stack)
-    flat = _flat_planes(flat_field, raw, stack)  # (c, 1, y, x)
+    raw = np.ascontiguousarray(stack.pixels)  # (t, c, z, y, x)
+    tops = _check_pixels(raw, stack)
+    flat = _flat_planes(flat_field, raw, stack)  # (c, y, x)
     window_px = params.background_um / (stack.pixel_size_um or 1.0)
-    pixels = raw.astype(np.float32)
-    variance = np.empty_like(pixels)
-    gain = np.empty(raw.shape[1])
-    for c in range(raw.shape[1]):
-        noise = _noise_of(pixels[:, c], raw.dtype, params)
-        gain[c] = noise.gain
-        variance[:, c] = noise.variance(pixels[:, c])
-        for t in range(raw.shape[0]):
-            for z in range(raw.shape[2]):
-                plane = pixels[t, c, z]  # (y, x), a view
-                if params.background:
-                    plane -= estimate_background(plane, noise, window_px)
-                elif params.offset is not None:
-                    plane -= params.offset
-        if flat is not None:
-            pixels[:, c] /= flat[c]
-            variance[:, c] /= flat[c] ** 2
+    n_channels = raw.shape[1]
+    noise = over_bands(lambda c, _: _noise_of(raw[:, c], params), n_channels, n_channels)
+    pixels = np.empty(raw.shape, np.float32)
+    planes = list(np.ndindex(raw.shape[:3]))
+
+    def background(i: int, _: int) -> tuple[Image, int]:
+        if params.background:
+            return background_grid(raw[planes[i]], noise[planes[i][1]], window_px)
+        return np.full((1, 1), params.offset or 0, np.float32), 1
+
+    for place, (grid, factor) in zip(planes, over_bands(background, len(planes), len(planes)), strict=True):
+        _subtract(raw[place], grid, factor, None if flat is None else flat[place[1]], pixels[place])
+    gain, intercept, floor = (
+        np.array([getattr(model, name) for model in noise]) for name in ("gain", "intercept", "floor")
+    )
+    detector = Detector(
+        raw,
+        gain.astype(np.float32),
+        intercept.astype(np.float32),
+        floor.astype(np.float32),
+        np.array([_limit(raw.dtype, *top) for top in tops]),
+        flat,
+    )
     return replace(
         stack,
         pixels=pixels,
-        variance=variance,
+        variance=detector,
         gain=gain,
-        saturated=_saturated(raw),
+        saturated=detector,
         step=1.0 if np.issubdtype(raw.dtype, np.integer) else 0.0,
         bleed_through=bleed_through if bleed_through is not None else stack.bleed_through,
     )
 
 
-def _noise_of(planes: Image, dtype: np.dtype[Any], params: CorrectParams) -> NoiseModel:
+def _subtract(raw: NDArray[Any], grid: Image, factor: int, flat: Image | None, pixels: Image) -> None:
+    """Take the background off one plane and even out its illumination."""
+    from rgbtrack.correct.kernels import subtract_rows
+
+    light = np.empty((0, 0), np.float32) if flat is None else flat
+    over_bands(lambda start, stop: subtract_rows(raw, grid, factor, light, start, stop, pixels), raw.shape[0])
+
+
+def _noise_of(planes: NDArray[Any], params: CorrectParams) -> NoiseModel:
     """Noise model of one channel (t, z, y, x): from the settings where they tell, else from the image."""
     flat = planes.reshape(-1, *planes.shape[-2:])
-    noise = estimate_noise(flat, integer=np.issubdtype(dtype, np.integer))
+    noise = estimate_noise(flat, integer=np.issubdtype(planes.dtype, np.integer))
     if params.gain is not None:
         centre = float(np.median(flat))
         intercept = max(noise.gain * centre + noise.intercept, noise.floor) - params.gain * centre
@@ -108,21 +124,17 @@ def _noise_of(planes: Image, dtype: np.dtype[Any], params: CorrectParams) -> Noi
     return noise
 
 
-def _saturated(raw: NDArray[Any]) -> NDArray[np.bool_]:
-    """Pixels at the detector's limit: whole numbers at a power of two less one, or a maximum that repeats."""
-    saturated = np.zeros(raw.shape, bool)
-    if not np.issubdtype(raw.dtype, np.integer):
-        return saturated
-    for c in range(raw.shape[1]):
-        top = int(raw[:, c].max())
-        at_top = raw[:, c] == top
-        repeats = int(at_top.sum())
-        if top > 0 and (repeats >= 25 or (top in DETECTOR_LIMITS and repeats >= 2)):
-            saturated[:, c] = at_top
-    return saturated
+def _limit(dtype: np.dtype[Any], top: float, repeats: int) -> float:
+    """Counts of a full detector: a power of two less one, or a maximum that repeats; infinite for none."""
+    if not np.issubdtype(dtype, np.integer) or top <= 0:
+        return np.inf
+    return top if repeats >= 25 or (top in DETECTOR_LIMITS and repeats >= 2) else np.inf
 
 
-def _check_pixels(raw: NDArray[Any], stack: Stack) -> None:
+def _check_pixels(raw: NDArray[Any], stack: Stack) -> list[tuple[float, int]]:
+    """Refuse what is no image; of each channel, the largest value and how often it occurs."""
+    from rgbtrack.correct.kernels import extremes
+
     if raw.size == 0:
         raise DataError(f"{stack.source}: the image has no pixels, shape {raw.shape}")
     if np.issubdtype(raw.dtype, np.floating):
@@ -132,18 +144,24 @@ def _check_pixels(raw: NDArray[Any], stack: Stack) -> None:
                 f"{stack.source}: {bad} of {raw.size} pixels are NaN or infinite: export the image "
                 f"without them"
             )
+    tops = []
     for c, name in enumerate(stack.channels):
-        if float(np.ptp(raw[:, c])) == 0:
+        planes = raw[:, c].reshape(-1, *raw.shape[-2:])
+        found = over_bands(lambda i, _, planes=planes: extremes(planes[i]), len(planes), len(planes))
+        top = max(high for _, high, _ in found)
+        tops.append((float(top), sum(n for _, high, n in found if high == top)))
+        if top == min(low for low, _, _ in found):
             warnings.warn(
                 f"{stack.source}: every pixel of channel {name!r} is {raw[:, c].flat[0]}: nothing can "
                 f"be found in it",
                 RgbtrackWarning,
                 stacklevel=3,
             )
+    return tops
 
 
 def _flat_planes(flat_field: NDArray[Any] | None, raw: NDArray[Any], stack: Stack) -> Image | None:
-    """Flat field as (c, 1, y, x) with a mean of 1 in each channel."""
+    """Flat field as (c, y, x) with a mean of 1 in each channel."""
     if flat_field is None:
         return None
     flat = np.asarray(flat_field, np.float32)
@@ -159,4 +177,4 @@ def _flat_planes(flat_field: NDArray[Any] | None, raw: NDArray[Any], stack: Stac
             f"flat field holds values from {flat.min()} to {flat.max()}: illumination must be positive "
             f"everywhere"
         )
-    return (flat / flat.mean(axis=(1, 2), keepdims=True))[:, None]
+    return flat / flat.mean(axis=(1, 2), keepdims=True)

@@ -22,7 +22,8 @@ def estimate_diameter(stack: Stack, t: int, channels: list[int]) -> float:
     units; a disc of diameter d answers most at ``sigma = d / (2 sqrt(2))`` (Lindeberg, Int. J. Comput. Vis.
     30 (1998) 79).
     """
-    frame = noise_units(stack, t)[channels].max(axis=1)  # (c, y, x)
+    window = brightest_window(stack, t, channels, 768)
+    frame = noise_units(stack.frame(t).crop(window))[channels].max(axis=1)  # (c, y, x)
     strength = np.sqrt((np.maximum([blur(c[None], 1.0)[0] for c in frame], 0) ** 2).sum(0))
     # the square root keeps one bright cell from speaking for all
     strength = np.sqrt(strength).astype(np.float32)
@@ -59,7 +60,8 @@ def brightest_window(stack: Stack, t: int, channels: list[int], side: int) -> tu
     """Rows and columns of the square, of at most this side, whose light stands highest above noise."""
     height, width = stack.pixels.shape[-2:]
     step = max(1, side // 16)
-    light = np.sqrt((np.maximum(noise_units(stack, t)[channels][..., ::step, ::step], 0) ** 2).sum((0, 1)))
+    thin = stack.frame(t).crop((slice(None, None, step), slice(None, None, step)))
+    light = np.sqrt((np.maximum(noise_units(thin)[channels], 0) ** 2).sum((0, 1)))
     # what lies above noise counts the same, however bright
     filled = np.minimum(light, 5).astype(np.float32)
     rows, columns = min(height, side), min(width, side)

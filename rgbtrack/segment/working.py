@@ -1,6 +1,7 @@
 """The working image: cells about ten pixels wide, in units in which noise and texture count alike."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numba
@@ -69,13 +70,13 @@ def working_image(stack: Stack, t: int, channels: list[int], diameter_px: float)
     """
     shrink = max(1, int(diameter_px / LEAST_PX))
     diameter = diameter_px / shrink
-    light = np.stack([_area_mean(np.asarray(stack.pixels[t, c], np.float32), shrink) for c in channels])
+    light = np.stack([_area_mean(stack.pixels[t, c], shrink) for c in channels])
     units = np.empty_like(light)
     sigma = SMOOTHING * diameter
     averaged = min(1.0, 1 / (4 * np.pi * sigma**2)) / shrink**2
     for k, c in enumerate(channels):
         gain = float(stack.gain[c])
-        variance = _area_mean(np.asarray(stack.variance[t, c], np.float32), shrink)
+        variance = _mean_variance(stack, t, c, shrink)
         dark = np.maximum(variance - gain * light[k], 0.05 * variance)  # (z, y, x)
         # rounding to whole counts does not average out
         floor = (0.5 * stack.step) ** 2
@@ -97,10 +98,24 @@ def split_channels(stack: Stack) -> tuple[list[int], list[int]]:
     return [c for c in range(len(stack.channels)) if c not in nucleus], nucleus
 
 
-def _area_mean(planes: Image, shrink: int) -> Image:
+def _mean_variance(stack: Stack, t: int, c: int, shrink: int) -> Image:
+    """Noise variance of a pixel, mean over the squares, shape (z, y, x)."""
+    noise = stack.noise
+    assert noise is not None  # noqa: S101 - find_cells has asked
+    variance = _area_mean(noise.raw[t, c], shrink) * noise.gain[c] + noise.intercept[c]
+    np.maximum(variance, noise.floor[c], out=variance)
+    if noise.flat is not None:
+        variance /= _area_mean(noise.flat[c][None], shrink) ** 2
+    return np.asarray(variance, np.float32)
+
+
+def _area_mean(planes: NDArray[Any], shrink: int) -> Image:
     """Mean over squares of pixels of (z, y, x); the last ones are filled up with the edge."""
+    planes = np.ascontiguousarray(planes)
     if shrink == 1:
-        return planes.copy()
+        return planes.astype(np.float32)
+    if planes.dtype not in (np.uint8, np.uint16, np.float32):
+        planes = planes.astype(np.float32)
     height, width = (-(-n // shrink) for n in planes.shape[1:])
     small = np.empty((len(planes), height, width), np.float32)
     for z, plane in enumerate(planes):

@@ -9,14 +9,10 @@ from numpy.typing import NDArray
 from rgbtrack.errors import DataError
 from rgbtrack.signature.colour import Array, colour_columns, unmix
 from rgbtrack.signature.doublets import find_doublets
-from rgbtrack.signature.members import Labels, find_members
+from rgbtrack.signature.members import Labels, Members, find_members
 from rgbtrack.signature.params import SignatureParams
-from rgbtrack.signature.surroundings import (
-    HAZE_ERROR,
-    background_variance,
-    neighbouring_light,
-    surrounding_light,
-)
+from rgbtrack.signature.shape import shape_columns
+from rgbtrack.signature.surroundings import HAZE_ERROR, background_variance, find_gaps, light_grid
 from rgbtrack.stack import NUCLEUS, Stack
 
 
@@ -58,68 +54,112 @@ def measure_signatures(
 
 
 def _measure_frame(stack: Stack, labels: Labels, t: int, params: SignatureParams) -> pd.DataFrame:
+    from rgbtrack.signature import kernels
+
     markers = stack.markers
-    channel = [stack.channels.index(name) for name in markers]
     pixel_um = stack.pixel_size_um or 1.0
     z_um = stack.z_step_um or pixel_um
-    volume = labels.shape[0] > 1
     members = find_members(labels, params)
-    n = len(members.cells)
-    n_px = np.bincount(members.index, minlength=n).astype(float)
-
-    n_core = members.total(members.core.astype(float))
-    small = n_core < params.min_core_px
-    used = members.core | small[members.index]
-    n_used = np.maximum(members.total(used.astype(float)), 1)
-
-    raw, variance = np.empty((n, len(markers))), np.empty((n, len(markers)))
-    saturated = np.zeros(n, bool)
-    counts = np.stack([stack.pixels[t, c][members.place] for c in channel], axis=1)  # (p, m)
-    for j, c in enumerate(channel):
-        light = surrounding_light(stack.pixels[t, c], labels, params.surroundings_um / pixel_um)
-        haze = members.total(light[members.place], used) / n_used
-        raw[:, j] = members.total(counts[:, j], used) / n_used - haze
-        variance[:, j] = members.total(stack.variance[t, c][members.place], used) / n_used**2
-        variance[:, j] += background_variance(stack.pixels[t, c], stack.variance[t, c], labels, n_px)
-        near = members.total(
-            neighbouring_light(stack.pixels[t, c], params.surroundings_um / pixel_um)[members.place], used
-        )
-        variance[:, j] += (HAZE_ERROR * haze) ** 2 + (params.spill * near / n_used) ** 2
-        if stack.saturated is not None:
-            share = members.total(stack.saturated[t, c][members.place].astype(float)) / np.maximum(n_px, 1)
-            saturated |= share > params.saturated_share
+    n_px = members.n_px
+    small = members.n_core < params.min_core_px  # by label
+    raw, variance = _intensities(stack, members, small, t, params)
     mixing = _mixing(stack, markers)
     signature, _ = unmix(raw, variance, mixing)
     leak = params.bleed_error * (mixing - np.diag(np.diag(mixing)))
     signature, covariance = unmix(raw, variance + np.maximum(signature, 0) ** 2 @ (leak**2).T, mixing)
 
-    table: dict[str, Any] = {"frame": np.full(n, t), "cell": members.cells}
-    for name, place, unit in zip(
-        ("z_um", "y_um", "x_um"), members.place, (z_um, pixel_um, pixel_um), strict=True
-    ):
-        table[name] = members.total(place) / np.maximum(n_px, 1) * unit
-    if volume:
-        table["volume_um3"] = n_px * pixel_um**2 * z_um
-    else:
-        table["area_um2"] = n_px * pixel_um**2
+    table: dict[str, Any] = {"frame": np.full(len(n_px), t), "cell": members.cells}
+    table |= shape_columns(members, pixel_um, z_um)
     table |= colour_columns(markers, signature, covariance)
     for j, name in enumerate(markers):
         table[f"{name}_raw"] = raw[:, j]
     if NUCLEUS in stack.channels:
-        stain = stack.pixels[t, stack.channels.index(NUCLEUS)][members.place]
-        table["nucleus_intensity"] = members.total(stain) / np.maximum(n_px, 1)
-    table["touches_border"] = np.isin(members.cells, _at_border(labels))
-    table["saturated"] = saturated
-    table["small"] = small
-    table["doublet"] = find_doublets(members, counts, n_px, params)
+        stain = np.asarray(stack.pixels[t, stack.channels.index(NUCLEUS)])
+        total = members.total((), lambda a, b, sums: kernels.stain_rows(members.labels, stain, a, b, sums))
+        table["nucleus_intensity"] = total[members.rows] / n_px
+    table["touches_border"] = _at_border(members)
+    table["saturated"] = _saturated(stack, members, t, params)
+    table["small"] = small[members.rows]
+    channel = np.array([stack.channels.index(name) for name in markers])
+    table["doublet"] = find_doublets(members, _frame_pixels(stack, t), channel, params)
     return pd.DataFrame(table)
 
 
-def _at_border(labels: Labels) -> NDArray[np.uint32]:
+def _intensities(
+    stack: Stack, members: Members, small: NDArray[np.bool_], t: int, params: SignatureParams
+) -> tuple[Array, Array]:
+    """Mean of each marker's detector over the core of each cell, haze taken off, and its variance: (n, m)."""
+    from rgbtrack.signature import kernels
+
+    channel = [stack.channels.index(name) for name in stack.markers]
+    pixels = _frame_pixels(stack, t)
+    distance = params.surroundings_um / (stack.pixel_size_um or 1.0)
+    gaps = find_gaps(members.labels)
+    light, factor = light_grid(pixels, channel, gaps, distance)
+    noise = stack.noise
+    assert noise is not None  # noqa: S101 - checked before
+    noise = noise.frame(t)
+    rest = background_variance(pixels, noise, channel, gaps, members.n_px)
+    flat = np.empty((0, 0, 0), np.float32) if noise.flat is None else noise.flat
+    counts = np.ascontiguousarray(noise.raw[0])
+    if counts.dtype not in (np.uint8, np.uint16):
+        counts = counts.astype(np.float32)
+    index = np.array(channel)
+
+    def add(start: int, stop: int, sums: Any) -> None:
+        kernels.sum_rows(
+            members.labels,
+            members.core,
+            small,
+            pixels,
+            counts,
+            noise.gain,
+            noise.intercept,
+            noise.floor,
+            flat,
+            index,
+            light,
+            factor,
+            start,
+            stop,
+            sums,
+        )
+
+    sums = members.total((len(channel), 4), add)[members.rows]  # (n, m, 4)
+    n_used = np.where(small, members.shapes[:, kernels.N], members.n_core)[members.rows][:, None]
+    haze = sums[..., kernels.HAZE] / n_used
+    raw = sums[..., kernels.COUNTS] / n_used - haze
+    variance = sums[..., kernels.VARIANCE] / n_used**2 + rest
+    variance += (HAZE_ERROR * haze) ** 2 + (params.spill * sums[..., kernels.NEAR] / n_used) ** 2
+    return raw, variance
+
+
+def _frame_pixels(stack: Stack, t: int) -> NDArray[np.float32]:
+    return np.ascontiguousarray(stack.pixels[t], np.float32)
+
+
+def _saturated(stack: Stack, members: Members, t: int, params: SignatureParams) -> NDArray[np.bool_]:
+    """Cells of which some marker has more than a share of pixels at the detector's limit."""
+    flagged = np.zeros(len(members.rows), bool)
+    limits = stack.limits
+    for c, name in enumerate(stack.channels):
+        if limits is None or name not in stack.markers or np.isinf(limits.limit[c]):
+            continue
+        full = members.labels[limits.raw[t, c] >= limits.limit[c]]
+        share = np.bincount(full, minlength=len(members.shapes))[members.rows] / members.n_px
+        flagged |= share > params.saturated_share
+    return flagged
+
+
+def _at_border(members: Members) -> NDArray[np.bool_]:
+    labels = members.labels
+    touches = np.zeros(len(members.shapes), bool)
     sides = [labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]]
     if labels.shape[0] > 1:
         sides += [labels[0], labels[-1]]
-    return np.unique(np.concatenate([side.ravel() for side in sides]))
+    for side in sides:
+        touches[side] = True
+    return touches[members.rows]
 
 
 def _mixing(stack: Stack, markers: tuple[str, ...]) -> Array:
@@ -136,7 +176,7 @@ def _check(stack: Stack, labels: Labels) -> None:
             f"{stack.source}: labels have shape {np.shape(labels)}, the stack has (t, z, y, x) = {expected}: "
             f"give one label for each pixel"
         )
-    if stack.variance is None:
+    if stack.noise is None:
         raise DataError(f"{stack.source}: the noise of the stack is not known: call correct_stack first")
     if not 2 <= len(stack.markers) <= 7:
         raise DataError(

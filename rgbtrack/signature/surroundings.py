@@ -8,75 +8,149 @@ from numpy.typing import NDArray
 
 from rgbtrack.signature.colour import Array
 from rgbtrack.signature.members import Labels
+from rgbtrack.stack import Detector
+from rgbtrack.threads import over_bands
 
 HAZE_ERROR = 0.5
 """How far the haze on a cell may differ from that in the gaps around it, share."""
+SAMPLE_PX = 150_000
+Image = NDArray[np.float32]
 
 
-def surrounding_light(pixels: Any, labels: Labels, distance: float) -> NDArray[np.float32]:
-    """Light in the gaps around each pixel: what shines from neighbours into the cell too.
+def find_gaps(labels: Labels) -> NDArray[np.uint8]:
+    """1 where no cell is within two pixels in the plane, shape (z, y, x)."""
+    gaps = np.empty(labels.shape, np.uint8)
+    square = np.ones((5, 5), np.uint8)
+
+    def work(z: int, _: int) -> None:
+        np.equal(labels[z], 0, out=gaps[z], casting="unsafe")
+        gaps[z] = cv2.erode(gaps[z], square).reshape(gaps[z].shape)
+
+    over_bands(work, len(labels), len(labels))
+    return gaps
+
+
+def light_grid(
+    pixels: Any, channel: list[int], gaps: NDArray[np.uint8], distance: float
+) -> tuple[Image, int]:
+    """Light around each pixel on a grid of blocks of so many pixels, shape (z, rows, columns, 2 m).
+
+    For each channel two images. Haze: the light in the gaps, which shines from neighbours into the cell too;
+    where no gap is near it is taken to be less, down to none. Nearby light: the mean of all. Weights are
+    Gaussian; neither is ever below 0.
 
     Parameters
     ----------
-    pixels, labels
-        Corrected counts and cells of one frame, shape (z, y, x).
+    pixels
+        Corrected counts of one frame, shape (c, z, y, x).
+    channel
+        Channels to use, m of them.
+    gaps
+        From `find_gaps`.
     distance
-        Standard deviation of the weights, px. Where no gap is near, the light is taken to be less, down to
-        none.
-
-    Returns
-    -------
-    light
-        Counts, shape (z, y, x), never below 0.
+        Standard deviation of the weights, px; 0 for no light at all.
     """
-    light = np.zeros(labels.shape, np.float32)
+    from rgbtrack.grids import shrink_rows
+    from rgbtrack.signature.kernels import gap_rows
+
+    planes, height, width = gaps.shape
     if distance == 0:
-        return light
-    for z, plane in enumerate(labels):
-        gap = cv2.erode((plane == 0).astype(np.uint8), np.ones((5, 5), np.uint8)).reshape(plane.shape) > 0
-        if not gap.any():
-            continue
-        # a speck of debris is no haze
-        value = np.where(gap, np.minimum(pixels[z], np.percentile(pixels[z][gap], 98)), 0).astype(np.float32)
-        total, weight = (
-            cv2.GaussianBlur(image, (0, 0), distance).reshape(plane.shape)
-            for image in (value, gap.astype(np.float32))
-        )
-        light[z] = np.maximum(total / (weight + 0.02), 0)
-    return light
+        return np.zeros((planes, 1, 1, 2 * len(channel)), np.float32), max(height, width)
+    factor = int(np.clip(distance / 3, 1, 4))
+    # blocks and the way back from them blur too
+    blur = (factor**2 - 1) / 12 + (factor**2 / 6 if factor > 1 else 0)
+    sigma = float(np.sqrt(distance**2 - blur)) / factor
+    shape = (-(-height // factor), -(-width // factor))
+    light = np.zeros((planes, *shape, 2 * len(channel)), np.float32)
+
+    def share_of(z: int, _: int) -> Image:
+        share = np.empty(shape, np.float32)
+        shrink_rows(gaps[z], factor, 0, shape[0], share)
+        return _blur(share, sigma)
+
+    def work(i: int, _: int) -> None:
+        z, j = divmod(i, len(channel))
+        plane, top = pixels[channel[j], z], 0.0
+        image, mean = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        seen = _sample(plane, gaps[z])
+        if len(seen):
+            # a speck of debris is no haze
+            top = _percentile(seen, 98)
+        gap_rows(plane, gaps[z], top, factor, 0, shape[0], image, mean)
+        light[z, ..., 2 * j] = np.maximum(_blur(image, sigma) / (shares[z] + 0.02), 0)
+        light[z, ..., 2 * j + 1] = np.maximum(_blur(mean, sigma), 0)
+
+    shares = over_bands(share_of, planes, planes)
+    n = planes * len(channel)
+    over_bands(work, n, n)
+    return light, factor
 
 
-def neighbouring_light(pixels: Any, distance: float) -> NDArray[np.float32]:
-    """Mean light around each pixel (z, y, x), weights falling off over a distance in px; never below 0."""
-    if distance == 0:
-        return np.zeros(pixels.shape, np.float32)
-    light = [cv2.GaussianBlur(plane, (0, 0), distance).reshape(plane.shape) for plane in pixels]
-    return np.maximum(np.stack(light), 0)
+def _blur(image: Image, sigma: float) -> Image:
+    return cv2.GaussianBlur(image, (0, 0), sigma).reshape(image.shape)
 
 
-def background_variance(pixels: Any, variance: Any, labels: Labels, n_px: Array) -> float:
-    """Variance of what is left of the background, at the size of a typical cell, counts².
+def _percentile(values: Any, percent: int) -> float:
+    rank = (len(values) - 1) * percent // 100
+    return float(np.partition(values, rank)[rank])
+
+
+def _sample(plane: Any, where: NDArray[np.uint8]) -> Any:
+    """Values of a plane at some of the pixels that are not 0, from evenly spaced rows."""
+    step = max(1, plane.size // SAMPLE_PX)
+    return plane[::step][where[::step] > 0]
+
+
+def background_variance(
+    pixels: Any, noise: Detector, channel: list[int], gaps: NDArray[np.uint8], n_px: Array
+) -> Array:
+    """Variance of what is left of the background, at the size of a typical cell, counts², shape (m,).
 
     The mean over a cell-sized window of background differs from window to window by more than pixel noise
     explains; the excess is what a cell's intensity cannot be sure of.
+
+    Parameters
+    ----------
+    pixels, noise
+        Corrected counts (c, z, y, x), and detector, of one frame.
+    channel
+        Channels to use, m of them.
+    gaps
+        From `find_gaps`.
+    n_px
+        Pixels of each cell.
     """
+    from rgbtrack.grids import shrink_rows
+    from rgbtrack.signature.kernels import gap_rows
+
+    planes, height, width = gaps.shape
     side = max(3, int(np.sqrt(np.median(n_px)))) if len(n_px) else 15
-    excess = []
-    for z in range(labels.shape[0]):
-        away = cv2.erode((labels[z] == 0).astype(np.uint8), np.ones((5, 5), np.uint8))
-        away = away.reshape(labels.shape[1:]).astype(np.float32)
-        share = cv2.blur(away, (side, side)).reshape(away.shape)
-        grid = (slice(side // 2, None, side), slice(side // 2, None, side))
-        full = share[grid] > 0.5
+    # windows that lie at least half in the image
+    rows, columns = ((n + side - side // 2 - 1) // side for n in (height, width))
+
+    step = max(1, height * width // SAMPLE_PX)
+
+    def work(i: int, _: int) -> float:
+        z, j = divmod(i, len(channel))
+        share, image = np.empty((rows, columns), np.float32), np.empty((rows, columns), np.float32)
+        shrink_rows(gaps[z], side, 0, rows, share)
+        full = share > 0.5
         if int(full.sum()) < 8:
-            continue
-        mean = (
-            cv2.blur(pixels[z] * away, (side, side)).reshape(away.shape)[grid] / np.maximum(share[grid], 1e-3)
-        )[full]
-        spread = (1.4826 * np.median(np.abs(mean - np.median(mean)))) ** 2
-        noise = np.median(variance[z][away > 0]) / (side**2 * float(share[grid][full].mean()))
-        excess.append(max(0.0, spread - noise) + float(np.median(mean)) ** 2)
-    if excess:
-        return float(np.median(excess))
+            return np.nan
+        gap_rows(pixels[channel[j], z], gaps[z], np.inf, side, 0, rows, image, np.empty_like(image))
+        mean = image[full] / share[full]
+        spread = float(1.4826 * np.median(np.abs(mean - np.median(mean)))) ** 2
+        dark = noise.sample(channel[j], z, step)[gaps[z, ::step] > 0]
+        typical = float(np.median(dark)) / (side**2 * float(share[full].mean()))
+        return max(0.0, spread - typical) + float(np.median(mean)) ** 2
+
+    n = planes * len(channel)
+    excess = np.reshape(over_bands(work, n, n), (planes, len(channel)))
+    known = excess[~np.isnan(excess).any(axis=1)]
+    if len(known):
+        return np.asarray(np.median(known, axis=0), float)
     # no window of background in sight: as unsure as a twentieth of the darkest pixels' noise
-    return float(0.05 * np.percentile(variance, 5))
+    step = max(1, height * width * planes // SAMPLE_PX)
+    return np.array(
+        [0.05 * np.percentile([noise.sample(c, z, step) for z in range(planes)], 5) for c in channel]
+    )

@@ -1,0 +1,76 @@
+"""Images on a coarser grid: means over blocks of pixels, and back, bilinear.
+
+Compiled; each function releases the interpreter's lock and writes to rows of its own.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def shrink_rows(plane: Any, factor: int, start: int, stop: int, small: Any) -> None:
+    """Means over blocks of factor x factor pixels, for rows start to stop of the small image."""
+    height, width = plane.shape
+    sums = np.empty(width, np.float32)
+    for row in range(start, stop):
+        sums[:] = 0
+        first, last = row * factor, min(height, (row + 1) * factor)
+        for y in range(first, last):
+            for x in range(width):
+                sums[x] += np.float32(plane[y, x])
+        pool(sums, factor, small[row])
+        for column in range(small.shape[1]):
+            columns = min(width, (column + 1) * factor) - column * factor
+            small[row, column] /= np.float32((last - first) * columns)
+
+
+@njit(cache=True, nogil=True)
+def pool(line: Any, factor: int, sums: Any) -> None:
+    """Sums of so many neighbours each."""
+    whole = line.shape[0] // factor
+    for column in range(whole):
+        total = line[column * factor]
+        for i in range(1, factor):
+            total += line[column * factor + i]
+        sums[column] = total
+    if whole < sums.shape[0]:
+        total = line[whole * factor]
+        for x in range(whole * factor + 1, line.shape[0]):
+            total += line[x]
+        sums[whole] = total
+
+
+@njit(cache=True, nogil=True)
+def _widen(blocks: Any, factor: int, line: Any) -> None:
+    """Values at the centres of blocks of so many pixels to one for each pixel, linear between."""
+    columns, width = blocks.shape[0], line.shape[0]
+    first = factor // 2
+    line[: min(first, width)] = blocks[0]
+    for column in range(columns - 1):
+        begin = column * factor + first
+        step = (blocks[column + 1] - blocks[column]) / np.float32(factor)
+        value = blocks[column] + step * np.float32(begin - ((column + 0.5) * factor - 0.5))
+        for i in range(min(factor, width - begin)):
+            line[begin + i] = value + step * np.float32(i)
+    line[min(width, (columns - 1) * factor + first) :] = blocks[columns - 1]
+
+
+@njit(cache=True, nogil=True)
+def spread_rows(grid: Any, factor: int, start: int, stop: int, image: Any) -> None:
+    """Rows start to stop of an image whose blocks of factor x factor pixels have the grid's values, bilinear."""
+    rows = grid.shape[0]
+    upper, lower = np.empty(image.shape[1], np.float32), np.empty(image.shape[1], np.float32)
+    known = -1
+    for y in range(start, stop):
+        at = min(max((y + 0.5) / factor - 0.5, 0.0), rows - 1.0)
+        above = int(at)
+        if above != known:
+            _widen(grid[above], factor, upper)
+            _widen(grid[min(above + 1, rows - 1)], factor, lower)
+            known = above
+        share = np.float32(at - above)
+        line = image[y - start]
+        for x in range(line.shape[0]):
+            line[x] = upper[x] + share * (lower[x] - upper[x])

@@ -1,0 +1,54 @@
+"""Work over bands of rows, in threads."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+_state = threading.local()
+
+
+def n_threads() -> int:
+    """Threads that may be used: numba's number, which is 1 in worker processes."""
+    import numba
+
+    return int(numba.get_num_threads())
+
+
+def over_bands(work: Callable[[int, int], Any], n: int, bands: int | None = None) -> list[Any]:
+    """Call ``work(start, stop)`` for bands of n rows and return what each gave, in order.
+
+    Parameters
+    ----------
+    work
+        Releases the interpreter's lock; writes to rows of its own only.
+    n
+        Rows.
+    bands
+        Number of bands; None: as many as there are threads, for work whose result does not depend on how
+        the rows are cut. Sums of floats do: give a number.
+    """
+    threads = 1 if getattr(_state, "within", False) else n_threads()
+    pieces = list(cuts(n, bands or threads))
+    if threads == 1 or len(pieces) == 1:
+        return [work(start, stop) for start, stop in pieces]
+    return list(_pool(threads).map(lambda piece: _alone(work, piece), pieces))
+
+
+def _alone(work: Callable[[int, int], Any], piece: tuple[int, int]) -> Any:
+    """Work on one band; what that calls in turn stays in this thread."""
+    _state.within = True
+    return work(*piece)
+
+
+def cuts(n: int, bands: int) -> Iterator[tuple[int, int]]:
+    """Start and stop of each of some bands of n rows."""
+    bands = max(1, min(bands, n))
+    for i in range(bands):
+        yield i * n // bands, (i + 1) * n // bands
+
+
+@lru_cache(maxsize=4)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="rgbtrack")
