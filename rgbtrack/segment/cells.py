@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
 from rgbtrack.segment.diameter import brightest_window, estimate_diameter, typical_diameter
-from rgbtrack.segment.joining import join_regions, seam_features
+from rgbtrack.segment.joining import join_regions, seam_features, typical_size
 from rgbtrack.segment.methods import method_diameter, run_method
 from rgbtrack.segment.network import network
 from rgbtrack.segment.objects import DEBRIS, object_features, reason
 from rgbtrack.segment.outlines import make_whole, trim
 from rgbtrack.segment.params import OURS, SegmentParams
-from rgbtrack.segment.parts import Parts, find_parts
+from rgbtrack.segment.parts import LEAST_PIECE, Parts, find_parts
 from rgbtrack.segment.regions import Array, Seams, find_seams, highest, region_sums, renumber
 from rgbtrack.segment.working import Working, enlarge, split_channels, thin_out, working_image
 from rgbtrack.stack import Stack
@@ -27,7 +27,7 @@ LEAST_DIAMETER = 3.2
 MAX_ROUNDS = 4
 SETTLED = 0.08
 FEW = 8
-WINDOW = 30
+WINDOW = 20
 """Of the window in which the diameter is looked for, in diameters."""
 
 
@@ -251,7 +251,8 @@ def outline_objects(
     n = parts.n
     sums = region_sums(labels, n, working.strength, working.units, working.light)
     labels = make_whole(trim(labels, working.light, sums, params.contrast), n)
-    there = np.bincount(labels.ravel(), minlength=n + 1) > 0
+    least = LEAST_PIECE * typical_size(working.diameter, working.spacing, labels.shape[0] > 1)
+    there = np.bincount(labels.ravel(), minlength=n + 1) > least
     doubt = doubt[1:][there[1:]]
     labels, n = renumber(labels, there)
     sums = region_sums(labels, n, working.strength, working.units, working.light)

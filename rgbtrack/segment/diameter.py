@@ -6,13 +6,14 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage as ndi
 
 from rgbtrack.errors import RgbtrackWarning
 from rgbtrack.segment.filters import blur
 from rgbtrack.segment.noise import noise_units
 from rgbtrack.segment.objects import at_edge
 from rgbtrack.stack import Stack
+
+WINDOW_PX = 640
 
 
 def estimate_diameter(stack: Stack, t: int, channels: list[int]) -> float:
@@ -22,23 +23,23 @@ def estimate_diameter(stack: Stack, t: int, channels: list[int]) -> float:
     units; a disc of diameter d answers most at ``sigma = d / (2 sqrt(2))`` (Lindeberg, Int. J. Comput. Vis.
     30 (1998) 79).
     """
-    window = brightest_window(stack, t, channels, 768)
+    window = brightest_window(stack, t, channels, WINDOW_PX)
     frame = noise_units(stack.frame(t).crop(window))[channels].max(axis=1)  # (c, y, x)
     strength = np.sqrt((np.maximum([blur(c[None], 1.0)[0] for c in frame], 0) ** 2).sum(0))
     # the square root keeps one bright cell from speaking for all
     strength = np.sqrt(strength).astype(np.float32)
     floor = np.sqrt(2.0)  # blobs below twice the noise of a pixel are not asked
-    shrink = max(1, min(strength.shape) // 768)
-    if shrink > 1:
-        strength = cv2.resize(strength, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA)
-    sigmas = np.geomspace(1.5, max(4.0, min(60.0, min(strength.shape) / 6)), 24)
+    sigmas = np.geomspace(1.5, max(4.0, min(60.0, min(strength.shape) / 6)), 20)
     answer = np.stack(
         [
             -(s**2) * cv2.Laplacian(blur(strength[None], s)[0], cv2.CV_32F).reshape(strength.shape)
             for s in sigmas
         ]
     )
-    top = ndi.maximum_filter(answer, size=(3, 5, 5))
+    near = np.stack([cv2.dilate(plane, np.ones((5, 5), np.uint8)).reshape(plane.shape) for plane in answer])
+    top = near.copy()
+    np.maximum(top[1:], near[:-1], out=top[1:])
+    np.maximum(top[:-1], near[1:], out=top[:-1])
     scale, y, x = np.nonzero((answer >= top) & (answer > 0.15) & (strength > floor))
     inner = (scale > 0) & (scale < len(sigmas) - 1)
     if not inner.any():
@@ -50,7 +51,7 @@ def estimate_diameter(stack: Stack, t: int, channels: list[int]) -> float:
         )
         return default
     weight = answer[scale, y, x][inner]
-    found = 2 * np.sqrt(2) * sigmas[scale[inner]] * shrink
+    found = 2 * np.sqrt(2) * sigmas[scale[inner]]
     order = np.argsort(found)
     share = np.cumsum(weight[order])
     return float(found[order][np.searchsorted(share, 0.5 * share[-1])])

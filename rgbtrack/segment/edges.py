@@ -6,8 +6,8 @@ import numpy as np
 from rgbtrack.segment.filters import Image
 
 
-def find_edges(units: Image, spacing: float) -> tuple[Image, Image]:
-    """Gradient of (c, z, y, x), and its crests.
+def find_edges(units: Image, strength: Image, spacing: float) -> tuple[Image, Image]:
+    """Gradient of (c, z, y, x), and its crests; 0 where the strength (z, y, x) is that of nothing but noise.
 
     The largest eigenvalue of the structure tensor summed over channels (Di Zenzo, Comput. Vis. Graph. Image
     Process. 33 (1986) 116); on a crest it is no smaller than at its two neighbours along the eigenvector.
@@ -20,19 +20,23 @@ def find_edges(units: Image, spacing: float) -> tuple[Image, Image]:
     gradient = np.empty(units.shape[1:], np.float32)
     step = np.empty((*units.shape[1:], 3), np.int8)
     crest = np.empty_like(gradient)
-    _gradient(np.ascontiguousarray(units), spacing, gradient, step)
+    _gradient(np.ascontiguousarray(units), strength, spacing, gradient, step)
     _crests(gradient, step, crest)
     return gradient, crest
 
 
 @numba.njit(cache=True, parallel=True)
-def _gradient(units, spacing, gradient, step):  # type: ignore[no-untyped-def]
+def _gradient(units, strength, spacing, gradient, step):  # type: ignore[no-untyped-def]
     n, depth, height, width = units.shape
     for row in numba.prange(depth * height):
         z, y = row // height, row % height
         above, below = max(z - 1, 0), min(z + 1, depth - 1)
         up, down = max(y - 1, 0), min(y + 1, height - 1)
         for x in range(width):
+            if strength[z, y, x] < 1:
+                gradient[z, y, x] = 0
+                step[z, y, x] = 0
+                continue
             left, right = max(x - 1, 0), min(x + 1, width - 1)
             zz = yy = xx = zy = zx = yx = 0.0
             for c in range(n):
@@ -51,7 +55,7 @@ def _gradient(units, spacing, gradient, step):  # type: ignore[no-untyped-def]
                 vz, vy, vx = zy, yy, yx
             elif xx >= zz:
                 vz, vy, vx = zx, yx, xx
-            for _ in range(4):
+            for _ in range(3):
                 wz = zz * vz + zy * vy + zx * vx
                 wy = zy * vz + yy * vy + yx * vx
                 wx = zx * vz + yx * vy + xx * vx
@@ -76,8 +80,11 @@ def _crests(gradient, step, crest):  # type: ignore[no-untyped-def]
     for row in numba.prange(depth * height):
         z, y = row // height, row % height
         for x in range(width):
-            dz, dy, dx = step[z, y, x]
             value = gradient[z, y, x]
+            if value == 0:
+                crest[z, y, x] = 0
+                continue
+            dz, dy, dx = step[z, y, x]
             top = True
             a, b, c = z + dz, y + dy, x + dx
             if 0 <= a < depth and 0 <= b < height and 0 <= c < width and gradient[a, b, c] > value:

@@ -44,6 +44,17 @@ def open_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return opened
 
 
+def keep_large(mask: NDArray[np.bool_], least: float) -> NDArray[np.bool_]:
+    """Drop pieces of fewer than some pixels, plane by plane."""
+    kept = np.empty_like(mask)
+    for z, plane in enumerate(mask):
+        _, pieces, numbers, _ = cv2.connectedComponentsWithStats(plane.astype(np.uint8), connectivity=8)
+        large = numbers[:, cv2.CC_STAT_AREA] >= least
+        large[0] = False
+        kept[z] = large[pieces].reshape(plane.shape)
+    return kept
+
+
 def distance_to(edge: NDArray[np.bool_], spacing: float, most: float) -> Image:
     """Distance of (z, y, x) to the nearest edge pixel, in pixels of the plane, no more than `most`."""
     distance = np.empty(edge.shape, np.float32)

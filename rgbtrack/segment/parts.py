@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from rgbtrack.segment.edges import find_edges
-from rgbtrack.segment.filters import Image, blur, distance_to, open_mask
+from rgbtrack.segment.filters import Image, blur, distance_to, keep_large, open_mask
 from rgbtrack.segment.outlines import Labels
 from rgbtrack.segment.seeds import find_peaks
 from rgbtrack.segment.watershed import flood
@@ -15,6 +13,10 @@ from rgbtrack.segment.working import Working
 
 LEAST_EDGE = 15.0
 """Units per diameter: an edge counts from here on."""
+LEAST_PIECE = 0.04
+"""Of the area of a typical cell: smaller specks above noise are taken for noise."""
+LEAST_RADIUS = 0.1
+"""Of the typical diameter: what is narrower at its widest is the rim of something."""
 SEED_DISTANCE = 0.12
 """Of the typical diameter: seeds are no nearer than this."""
 
@@ -56,12 +58,15 @@ def find_parts(working: Working, min_snr: float, nuclei: Labels | None = None) -
     nuclei
         Labels from 1, shape (z, y, x): each is a seed, and the part that grows from it keeps its number.
     """
-    mask = open_mask(working.strength > min_snr)
-    gradient, crest = find_edges(working.units, working.spacing)
-    edge = _long_edges(crest > LEAST_EDGE / working.diameter, max(3, 0.25 * working.diameter))
+    least = LEAST_PIECE * np.pi / 4 * working.diameter**2
+    mask = keep_large(open_mask(working.strength > min_snr), least)
+    gradient, crest = find_edges(working.units, working.strength, working.spacing)
+    # noise makes edges of a few pixels
+    edge = keep_large(crest > LEAST_EDGE / working.diameter, max(3, 0.25 * working.diameter))
     distance = distance_to(edge | ~mask, working.spacing, working.diameter)
     smooth = blur(distance, max(0.6, 0.05 * working.diameter), working.spacing)
-    seeds = find_peaks(smooth, mask, SEED_DISTANCE * working.diameter, working.spacing)
+    wide = mask & (smooth > LEAST_RADIUS * working.diameter)
+    seeds = find_peaks(smooth, wide, SEED_DISTANCE * working.diameter, working.spacing)
     if nuclei is not None:
         n = int(nuclei.max(initial=0))
         seeds = np.where(nuclei > 0, nuclei, np.where(seeds > 0, seeds + n, 0)).astype(np.int32)
@@ -70,14 +75,3 @@ def find_parts(working: Working, min_snr: float, nuclei: Labels | None = None) -
     landscape = steep / (steep + 4) - np.minimum(smooth / working.diameter, 0.6)
     labels = flood(landscape, seeds, mask)
     return Parts(labels, int(seeds.max(initial=0)), gradient, distance)
-
-
-def _long_edges(edge: NDArray[np.bool_], least: float) -> NDArray[np.bool_]:
-    """Drop edges of a few pixels, plane by plane: noise makes them."""
-    long = np.empty_like(edge)
-    for z, plane in enumerate(edge):
-        _, pieces, numbers, _ = cv2.connectedComponentsWithStats(plane.astype(np.uint8), connectivity=8)
-        keep = numbers[:, cv2.CC_STAT_AREA] >= least
-        keep[0] = False
-        long[z] = keep[pieces].reshape(plane.shape)
-    return long

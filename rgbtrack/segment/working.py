@@ -142,12 +142,12 @@ def enlarge(labels: NDArray[np.int32], shrink: int, shape: tuple[int, ...]) -> N
     return full
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, parallel=True)
 def _enlarge(labels, shrink, full):  # type: ignore[no-untyped-def]
     """Bilinear weights, label of the largest sum."""
     depth, height, width = full.shape
     rows, columns = labels.shape[1:]
-    for y in range(height):
+    for y in numba.prange(height):
         v = (y + 0.5) / shrink - 0.5
         y0 = int(np.floor(v))
         fy = v - y0
@@ -190,7 +190,7 @@ def _haze(light: Image, variance: Image, diameter: float) -> Image:
         return np.zeros_like(light)
     wide = wide_mean(light, diameter)
     np.maximum(wide, 0, out=wide)
-    thin = slice(None, None, max(1, round((light.size / 250_000) ** 0.5)))
+    thin = slice(None, None, max(1, round((light.size / 60_000) ** 0.5)))
     near = blur(light, 1.5, np.inf)[:, thin, thin]
     around = wide[:, thin, thin]
     lit = around > np.sqrt(variance[:, thin, thin])
@@ -201,10 +201,10 @@ def _haze(light: Image, variance: Image, diameter: float) -> Image:
     return wide
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, parallel=True)
 def _stabilise(light, dark, gain, texture, units):  # type: ignore[no-untyped-def]
     """Integral of 1 / sqrt(dark + gain x + texture^2 x^2) from 0 to x."""
-    for i in range(light.size):
+    for i in numba.prange(light.size):
         x, a = light[i], dark[i]
         if x <= 0:
             units[i] = x / np.sqrt(a)
