@@ -45,10 +45,12 @@ class Detector:
 
     def select(self, index: list[int]) -> "Detector":
         """Some channels, in the order given."""
-        names = ("gain", "intercept", "floor", "limit")
         return Detector(
             self.raw[:, index],
-            *(getattr(self, name)[index] for name in names),
+            self.gain[index],
+            self.intercept[index],
+            self.floor[index],
+            self.limit[index],
             None if self.flat is None else self.flat[index],
         )
 
@@ -180,7 +182,9 @@ class Stack:
         if known is None or isinstance(known, Detector):
             return known
         one = np.ones(len(self.channels), np.float32)
-        return Detector(np.asarray(known, np.float32), one, 0 * one, -np.inf * one, np.inf * one.astype(float))
+        return Detector(
+            np.asarray(known, np.float32), one, 0 * one, -np.inf * one, np.inf * one.astype(float)
+        )
 
     @property
     def limits(self) -> "Detector | None":

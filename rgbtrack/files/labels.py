@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.files.atomic import write_atomically
 from rgbtrack.files.images import read_file
+from rgbtrack.threads import n_threads
 
 
 def read_labels(path: str | Path, shape: tuple[int, ...] | None = None) -> NDArray[np.uint32]:
@@ -62,8 +63,11 @@ def write_labels(path: str | Path, labels: NDArray[Any]) -> None:
         path,
         lambda temporary: tifffile.imwrite(
             temporary,
-            image.astype(np.uint32),
+            image.astype(np.uint32, copy=False),
             compression="zlib",
+            compressionargs={"level": 3},
+            rowsperstrip=min(256, image.shape[-2]),
+            maxworkers=min(4, n_threads()),
             metadata={"axes": axes},
             photometric="minisblack",
             software="rgbtrack",

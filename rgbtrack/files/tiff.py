@@ -16,6 +16,9 @@ from rgbtrack.files.messages import short
 from rgbtrack.files.metadata import read_metadata
 from rgbtrack.stack import Stack
 
+FRAME_BYTES = 512 * 2**20
+"""A frame of at most so many bytes is read as a whole."""
+
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
@@ -57,22 +60,40 @@ def read_tiff(path: Path) -> Stack:
 
 
 def lazy(path: Path, axes: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
-    """Dask array whose planes are read when they are asked for."""
+    """Dask array whose frames, or planes where a frame is large, are read when they are asked for."""
 
     def read(block_info: Any = None) -> NDArray[Any]:
-        where = block_info[None]["array-location"]
+        where = tuple(slice(a, b) for a, b in block_info[None]["array-location"])
         try:
             with tifffile.TiffFile(path) as tiff:
-                store = tiff.series[0].aszarr()
-                array = zarr.open(store, mode="r")
-                if not isinstance(array, zarr.Array):
-                    array = array["0"]
-                return np.asarray(array[tuple(slice(a, b) for a, b in where)])
+                return _read_part(tiff, where)
         except Exception as error:
             raise DataError(f"{path}: pixels cannot be read ({short(error)}): is the file whole?") from error
 
-    chunks = tuple((n,) if axis in "YXS" else (1,) * n for axis, n in zip(axes, shape, strict=True))
+    frame = int(np.prod([n for axis, n in zip(axes, shape, strict=True) if axis != "T"], dtype=object))
+    whole = "CZYXS" if frame * dtype.itemsize <= FRAME_BYTES else "YXS"
+    chunks = tuple((n,) if axis in whole else (1,) * n for axis, n in zip(axes, shape, strict=True))
     return da.map_blocks(read, chunks=chunks, dtype=dtype, meta=np.empty((0,) * len(shape), dtype))
+
+
+def _read_part(tiff: tifffile.TiffFile, where: tuple[slice, ...]) -> NDArray[Any]:
+    """Part of the first image of a file; the whole, and what is not packed, without detours."""
+    series = tiff.series[0]
+    if all(part == slice(0, n) for part, n in zip(where, series.shape, strict=True)):
+        return np.asarray(series.asarray())
+    if series.dataoffset is not None:
+        stored = np.memmap(
+            tiff.filehandle.path,
+            tiff.byteorder + series.dtype.char,
+            mode="r",
+            offset=series.dataoffset,
+            shape=series.shape,
+        )
+        return np.array(stored[where], series.dtype)
+    array = zarr.open(series.aszarr(), mode="r")
+    if not isinstance(array, zarr.Array):
+        array = array["0"]
+    return np.asarray(array[where])
 
 
 def _check_size(path: Path, tiff: tifffile.TiffFile, series: Any) -> None:

@@ -6,6 +6,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,10 @@ from rgbtrack.files import (
 from rgbtrack.pipeline.thumbnail import write_thumbnail
 from rgbtrack.segment import Segmentation, SegmentParams, find_cells
 from rgbtrack.signature import SignatureParams, measure_signatures
-from rgbtrack.stack import Stack
+from rgbtrack.stack import Detector, Stack
 
 PARTS = ".parts"
+QUALITY_PX = 250_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,15 +127,16 @@ def forget_image(out: Path, image_id: str) -> None:
 
 
 def _process(task: ImageTask) -> dict[str, Any]:
-    inputs = {str(path): sha256(path) for path in _input_files(task)}
-    segment_key, measure_key = _keys(task, inputs)
+    hashing = _hash_beside(_input_files(task))
     old = {} if task.overwrite else _old_record(task)
-    segmented = old.get("segment_key") == segment_key and task.labels_file.exists()
+    # where nothing was done before, the work need not wait for the checksums
+    segment_key, measure_key = _keys(task, hashing.result()) if old else ("", "")
+    segmented = bool(old) and old.get("segment_key") == segment_key and task.labels_file.exists()
     measured = segmented and old.get("measure_key") == measure_key and task.cells_file.exists()
     if measured or (segmented and not task.measure):
         return old
     start = time.perf_counter()
-    record = (dict(old) if segmented else _new_record(inputs)) | {"paths": [str(path) for path in task.paths]}
+    record = (dict(old) if segmented else _new_record({})) | {"paths": [str(path) for path in task.paths]}
     labels, cells, corrected_first = [], [], None
     ready = task.labels_file if segmented else task.labels
     segment = task.segment
@@ -161,7 +164,8 @@ def _process(task: ImageTask) -> dict[str, Any]:
         write_labels(task.labels_file, all_labels)
         assert corrected_first is not None  # noqa: S101 - a stack has at least one frame
         write_thumbnail(task.thumbnail_file, corrected_first)
-    record |= {"segment_key": segment_key, "measure_key": None}
+    segment_key, measure_key = _keys(task, hashing.result())
+    record |= {"inputs": hashing.result(), "segment_key": segment_key, "measure_key": None}
     if task.measure:
         table = pd.concat(cells, ignore_index=True)
         table.insert(0, "image_id", task.image_id)
@@ -185,6 +189,14 @@ def _corrected_frames(task: ImageTask, stack: Stack) -> Iterator[tuple[int, Stac
             t,
             correct_stack(stack.frame(t), task.correct, bleed_through=task.bleed_through, flat_field=flat),
         )
+
+
+def _hash_beside(paths: list[Path]) -> Future[dict[str, str]]:
+    """Checksums of files, made in a thread of their own."""
+    pool = ThreadPoolExecutor(1)
+    hashing = pool.submit(lambda: {str(path): sha256(path) for path in paths})
+    pool.shutdown(wait=False)
+    return hashing
 
 
 def _input_files(task: ImageTask) -> list[Path]:
@@ -246,13 +258,17 @@ def _count_rejected(record: dict[str, Any], found: Segmentation) -> None:
 def _quality(frame: Stack, stack: Stack) -> dict[str, Any]:
     """What the report tells of the image itself, from its first frame."""
     noise, background, saturated = {}, {}, {}
+    detector = frame.noise
+    assert isinstance(detector, Detector)  # noqa: S101 - from correct_stack
+    planes, height, width = frame.pixels.shape[2:]
+    step = max(1, planes * height * width // QUALITY_PX)  # rows left out: a sample will do
     for c, name in enumerate(stack.channels):
-        variance = frame.variance[0, c]
+        variance = [detector.sample(c, z, step) for z in range(planes)]
         # the variance of empty pixels: what no light would still leave
         noise[name] = {"gain": float(frame.gain[c]), "read_variance": float(np.percentile(variance, 5))}
-        raw = np.asarray(stack.pixels[0, c])
-        background[name] = float(np.median(raw - frame.pixels[0, c]))
-        saturated[name] = float(frame.saturated[0, c].mean())
+        raw = detector.raw[0, c]
+        background[name] = float(np.median(raw[:, ::step] - frame.pixels[0, c, :, ::step]))
+        saturated[name] = float((raw >= detector.limit[c]).mean()) if np.isfinite(detector.limit[c]) else 0.0
     return {
         "n_frames": stack.n_frames,
         "shape": list(stack.pixels.shape),

@@ -1,4 +1,4 @@
-"""Passes over labelled pixels, compiled: they release the interpreter's lock and sum into tables of their own.
+"""Passes over labelled pixels, compiled; each releases the interpreter's lock and sums into its own table.
 
 Rows are those of all planes, one after the other: row r is row ``r % height`` of plane ``r // height``.
 """
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from rgbtrack.grids import spread_rows
+from rgbtrack.grids import pool
 
 # columns of the table of shapes, whole numbers
 N, Z, Y, X, YY, XX, XY, PLANES, OUTLINE, CONTACT, STRAIGHT, OBLIQUE = range(12)
@@ -19,7 +19,7 @@ _OBLIQUE = np.array([0, 1, 1, 2, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0, 0], np.int64)
 
 @njit(cache=True, nogil=True)
 def shape_rows(labels: Any, start: int, stop: int, inner: Any, shapes: Any) -> None:
-    """Moments and outlines of cells, and the pixels whose neighbours in the plane are all of their own cell."""
+    """Moments and outlines of cells, and the pixels whose neighbours in the plane are of their own cell."""
     _, height, width = labels.shape
     nothing = np.zeros(width, labels.dtype)
     seen = np.full(shapes.shape[0], -1, np.int64)
@@ -27,7 +27,6 @@ def shape_rows(labels: Any, start: int, stop: int, inner: Any, shapes: Any) -> N
         z, y = row // height, row % height
         here = labels[z, y]
         above = labels[z, y - 1] if y > 0 else nothing
-        below = labels[z, y + 1] if y + 1 < height else nothing
         up = labels[z, max(y - 1, 0)]
         down = labels[z, min(y + 1, height - 1)]
         inside = inner[z, y]
@@ -101,7 +100,12 @@ def _squares(above: Any, here: Any, shapes: Any) -> None:
                     known = known or four[j] == cell
                 if known:
                     continue
-                code = (right == cell) + 2 * (right_above == cell) + 4 * (left == cell) + 8 * (left_above == cell)
+                code = (
+                    (right == cell)
+                    + 2 * (right_above == cell)
+                    + 4 * (left == cell)
+                    + 8 * (left_above == cell)
+                )
                 shapes[cell, STRAIGHT] += _STRAIGHT[code]
                 shapes[cell, OBLIQUE] += _OBLIQUE[code]
         left_above, left = right_above, right
@@ -122,23 +126,30 @@ def core_rows(labels: Any, depth: Any, least: Any, start: int, stop: int, core: 
 
 
 @njit(cache=True, nogil=True)
-def gap_rows(plane: Any, gap: Any, top: float, factor: int, start: int, stop: int, light: Any) -> None:
-    """Means of the gaps' light, at most `top` and 0 elsewhere, over blocks of factor x factor pixels."""
+def gap_rows(
+    plane: Any, gap: Any, top: float, factor: int, start: int, stop: int, light: Any, mean: Any
+) -> None:
+    """Means over blocks of factor x factor pixels: of the light in gaps, at most `top` each; of all."""
     height, width = plane.shape
-    sums = np.empty(width, np.float64)
-    limit = np.float32(top)
+    sums, all_sums = np.empty(width, np.float32), np.empty(width, np.float32)
+    limit, zero = np.float32(top), np.float32(0)
     for row in range(start, stop):
         sums[:] = 0
+        all_sums[:] = 0
         first, last = row * factor, min(height, (row + 1) * factor)
         for y in range(first, last):
+            line, open_ = plane[y], gap[y]
             for x in range(width):
-                sums[x] += min(plane[y, x], limit) * np.float32(gap[y, x])
+                value = line[x]
+                all_sums[x] += value
+                value = limit if value > limit else value
+                sums[x] += value if open_[x] else zero
+        pool(sums, factor, light[row])
+        pool(all_sums, factor, mean[row])
         for column in range(light.shape[1]):
-            begin, end = column * factor, min(width, (column + 1) * factor)
-            total = 0.0
-            for x in range(begin, end):
-                total += sums[x]
-            light[row, column] = total / ((last - first) * (end - begin))
+            n = np.float32((last - first) * (min(width, (column + 1) * factor) - column * factor))
+            light[row, column] /= n
+            mean[row, column] /= n
 
 
 # columns of the table of sums, for each channel
@@ -165,32 +176,41 @@ def sum_rows(
 ) -> None:
     """Counts, their noise variance, haze and nearby light, over the core of each cell; all of a small one.
 
-    Light has the shape (z, 2 m, rows, columns): haze and nearby light of each channel, on a coarser grid.
+    Light has the shape (z, rows, columns, 2 m): haze and nearby light of each channel, on a coarser grid.
     """
     _, height, width = labels.shape
     m = channel.shape[0]
-    spread = np.empty((2 * m, 1, width), np.float32)
+    rows, columns = light.shape[1:3]
+    left, share_x = np.empty(width, np.int64), np.empty(width, np.float32)
+    for x in range(width):
+        at = min(max((x + 0.5) / factor - 0.5, 0.0), columns - 1.0)
+        left[x], share_x[x] = int(at), at - int(at)
+    line = np.empty((columns + 1, 2 * m), np.float32)
     for row in range(start, stop):
         z, y = row // height, row % height
-        known = False
+        at = min(max((y + 0.5) / factor - 0.5, 0.0), rows - 1.0)
+        above, share = int(at), np.float32(at - int(at))
+        below = min(above + 1, rows - 1)
+        for column in range(columns):
+            for i in range(2 * m):
+                upper = light[z, above, column, i]
+                line[column, i] = upper + share * (light[z, below, column, i] - upper)
+        line[columns] = line[columns - 1]
         for x in range(width):
             cell = labels[z, y, x]
             if cell == 0 or not (core[z, y, x] or small[cell]):
                 continue
-            if not known:
-                for i in range(2 * m):
-                    spread_rows(light[z, i], factor, y, y + 1, spread[i])
-                known = True
+            total = sums[cell]
+            near, far, part = line[left[x]], line[left[x] + 1], share_x[x]
             for j in range(m):
                 c = channel[j]
-                total = sums[cell, j]
                 variance = max(gain[c] * np.float32(raw[c, z, y, x]) + intercept[c], floor[c])
                 if flat.shape[0]:
                     variance /= flat[c, y, x] * flat[c, y, x]
-                total[COUNTS] += pixels[c, z, y, x]
-                total[VARIANCE] += variance
-                total[HAZE] += spread[2 * j, 0, x]
-                total[NEAR] += spread[2 * j + 1, 0, x]
+                total[j, COUNTS] += pixels[c, z, y, x]
+                total[j, VARIANCE] += variance
+                total[j, HAZE] += near[2 * j] + part * (far[2 * j] - near[2 * j])
+                total[j, NEAR] += near[2 * j + 1] + part * (far[2 * j + 1] - near[2 * j + 1])
 
 
 @njit(cache=True, nogil=True)
@@ -216,7 +236,7 @@ def colour_rows(
     _, height, width = labels.shape
     m = channel.shape[0]
     columns = np.zeros((m + 1, width), np.float64)
-    local = np.empty(m, np.float64)
+    local, mask = np.empty(m, np.float64), np.empty(width, np.float32)
     at, plane = 0, -1
     for row in range(start, stop):
         z, y = row // height, row % height
@@ -224,12 +244,12 @@ def colour_rows(
             plane = z
             columns[:] = 0
             for near in range(max(0, y - 2), min(height, y + 3)):
-                _add_row(labels[z, near], pixels, channel, z, near, 1.0, columns)
+                _add_row(labels[z, near], pixels, channel, z, near, 1.0, columns, mask)
         else:
             if y >= 3:
-                _add_row(labels[z, y - 3], pixels, channel, z, y - 3, -1.0, columns)
+                _add_row(labels[z, y - 3], pixels, channel, z, y - 3, -1.0, columns, mask)
             if y + 2 < height:
-                _add_row(labels[z, y + 2], pixels, channel, z, y + 2, 1.0, columns)
+                _add_row(labels[z, y + 2], pixels, channel, z, y + 2, 1.0, columns, mask)
         for x in range(width):
             if not core[z, y, x]:
                 continue
@@ -257,21 +277,26 @@ def colour_rows(
 
 
 @njit(cache=True, nogil=True)
-def _add_row(labels: Any, pixels: Any, channel: Any, z: int, y: int, sign: float, columns: Any) -> None:
-    m = channel.shape[0]
-    for x in range(labels.shape[0]):
-        columns[m, x] += sign * (labels[x] != 0)
+def _add_row(
+    labels: Any, pixels: Any, channel: Any, z: int, y: int, sign: float, columns: Any, mask: Any
+) -> None:
+    """Add one row to the sums of each column; the last of them counts pixels of cells."""
+    m, width = channel.shape[0], labels.shape[0]
+    one, zero, count = np.float32(sign), np.float32(0), columns[m]
+    for x in range(width):
+        mask[x] = one if labels[x] != 0 else zero
+        count[x] += mask[x]
     for j in range(m):
-        line = pixels[channel[j], z, y]
-        for x in range(labels.shape[0]):
-            columns[j, x] += sign * line[x] * (labels[x] != 0)
+        line, column = pixels[channel[j], z, y], columns[j]
+        for x in range(width):
+            column[x] += mask[x] * line[x]
 
 
 @njit(cache=True, nogil=True)
 def half_rows(
     labels: Any, core: Any, fractions: Any, mean: Any, axis: Any, start: int, stop: int, halves: Any
 ) -> None:
-    """Number, colour and place of the core pixels on either side of each cell's mean along its colour axis."""
+    """Number, place and colour of core pixels on either side of each cell's mean along its colour axis."""
     _, height, width = labels.shape
     m = mean.shape[1]
     at = 0

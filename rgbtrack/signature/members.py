@@ -59,7 +59,7 @@ class Members:
 def sum_over(
     labels: Labels, add: Callable[[int, int, Any], None], shape: tuple[int, ...], kind: Any
 ) -> NDArray[Any]:
-    """Table that bands of rows add to, each to a copy of its own; planes are not cut where there are several."""
+    """Table that bands of rows add to, each to its own copy; planes are not cut where there are several."""
     planes, height, _ = labels.shape
     n, unit = (planes, height) if planes > 1 else (height, 1)
 
@@ -76,7 +76,7 @@ def sum_over(
 
 def find_members(labels: Labels, params: SignatureParams) -> Members:
     """Cells of one frame (z, y, x), and which of their pixels are core."""
-    from rgbtrack.signature.kernels import N, PLANES, core_rows, shape_rows
+    from rgbtrack.signature.kernels import PLANES, N, core_rows, shape_rows
 
     labels = np.ascontiguousarray(labels, np.uint32)
     top, ids = int(labels.max()), None
@@ -84,7 +84,9 @@ def find_members(labels: Labels, params: SignatureParams) -> Members:
         ids, labels = _renumber(labels)
         top = len(ids) - 1
     inner = np.empty(labels.shape, np.uint8)
-    shapes = sum_over(labels, lambda a, b, table: shape_rows(labels, a, b, inner, table), (top + 1, 12), np.int64)
+    shapes = sum_over(
+        labels, lambda a, b, table: shape_rows(labels, a, b, inner, table), (top + 1, 12), np.int64
+    )
     rows = np.flatnonzero(shapes[:, N])
     # radius of a disc of the same area; in volumes, of the mean cross-section
     radius = np.sqrt(shapes[:, N] / np.maximum(shapes[:, PLANES] if len(labels) > 1 else 1, 1) / np.pi)

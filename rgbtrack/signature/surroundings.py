@@ -13,7 +13,7 @@ from rgbtrack.threads import over_bands
 
 HAZE_ERROR = 0.5
 """How far the haze on a cell may differ from that in the gaps around it, share."""
-SAMPLE_PX = 250_000
+SAMPLE_PX = 150_000
 Image = NDArray[np.float32]
 
 
@@ -30,8 +30,10 @@ def find_gaps(labels: Labels) -> NDArray[np.uint8]:
     return gaps
 
 
-def light_grid(pixels: Any, channel: list[int], gaps: NDArray[np.uint8], distance: float) -> tuple[Image, int]:
-    """Light around each pixel on a grid of blocks of so many pixels, shape (z, 2 m, rows, columns).
+def light_grid(
+    pixels: Any, channel: list[int], gaps: NDArray[np.uint8], distance: float
+) -> tuple[Image, int]:
+    """Light around each pixel on a grid of blocks of so many pixels, shape (z, rows, columns, 2 m).
 
     For each channel two images. Haze: the light in the gaps, which shines from neighbours into the cell too;
     where no gap is near it is taken to be less, down to none. Nearby light: the mean of all. Weights are
@@ -53,13 +55,13 @@ def light_grid(pixels: Any, channel: list[int], gaps: NDArray[np.uint8], distanc
 
     planes, height, width = gaps.shape
     if distance == 0:
-        return np.zeros((planes, 2 * len(channel), 1, 1), np.float32), max(height, width)
+        return np.zeros((planes, 1, 1, 2 * len(channel)), np.float32), max(height, width)
     factor = int(np.clip(distance / 3, 1, 4))
     # blocks and the way back from them blur too
     blur = (factor**2 - 1) / 12 + (factor**2 / 6 if factor > 1 else 0)
     sigma = float(np.sqrt(distance**2 - blur)) / factor
     shape = (-(-height // factor), -(-width // factor))
-    light = np.zeros((planes, 2 * len(channel), *shape), np.float32)
+    light = np.zeros((planes, *shape, 2 * len(channel)), np.float32)
 
     def share_of(z: int, _: int) -> Image:
         share = np.empty(shape, np.float32)
@@ -68,14 +70,15 @@ def light_grid(pixels: Any, channel: list[int], gaps: NDArray[np.uint8], distanc
 
     def work(i: int, _: int) -> None:
         z, j = divmod(i, len(channel))
-        plane, image = pixels[channel[j], z], np.empty(shape, np.float32)
+        plane, top = pixels[channel[j], z], 0.0
+        image, mean = np.empty(shape, np.float32), np.empty(shape, np.float32)
         seen = _sample(plane, gaps[z])
         if len(seen):
             # a speck of debris is no haze
-            gap_rows(plane, gaps[z], float(np.percentile(seen, 98)), factor, 0, shape[0], image)
-            light[z, 2 * j] = np.maximum(_blur(image, sigma) / (shares[z] + 0.02), 0)
-        shrink_rows(plane, factor, 0, shape[0], image)
-        light[z, 2 * j + 1] = np.maximum(_blur(image, sigma), 0)
+            top = _percentile(seen, 98)
+        gap_rows(plane, gaps[z], top, factor, 0, shape[0], image, mean)
+        light[z, ..., 2 * j] = np.maximum(_blur(image, sigma) / (shares[z] + 0.02), 0)
+        light[z, ..., 2 * j + 1] = np.maximum(_blur(mean, sigma), 0)
 
     shares = over_bands(share_of, planes, planes)
     n = planes * len(channel)
@@ -85,6 +88,11 @@ def light_grid(pixels: Any, channel: list[int], gaps: NDArray[np.uint8], distanc
 
 def _blur(image: Image, sigma: float) -> Image:
     return cv2.GaussianBlur(image, (0, 0), sigma).reshape(image.shape)
+
+
+def _percentile(values: Any, percent: int) -> float:
+    rank = (len(values) - 1) * percent // 100
+    return float(np.partition(values, rank)[rank])
 
 
 def _sample(plane: Any, where: NDArray[np.uint8]) -> Any:
@@ -129,7 +137,7 @@ def background_variance(
         full = share > 0.5
         if int(full.sum()) < 8:
             return np.nan
-        gap_rows(pixels[channel[j], z], gaps[z], np.inf, side, 0, rows, image)
+        gap_rows(pixels[channel[j], z], gaps[z], np.inf, side, 0, rows, image, np.empty_like(image))
         mean = image[full] / share[full]
         spread = float(1.4826 * np.median(np.abs(mean - np.median(mean)))) ** 2
         dark = noise.sample(channel[j], z, step)[gaps[z, ::step] > 0]
@@ -143,4 +151,6 @@ def background_variance(
         return np.asarray(np.median(known, axis=0), float)
     # no window of background in sight: as unsure as a twentieth of the darkest pixels' noise
     step = max(1, height * width * planes // SAMPLE_PX)
-    return np.array([0.05 * np.percentile([noise.sample(c, z, step) for z in range(planes)], 5) for c in channel])
+    return np.array(
+        [0.05 * np.percentile([noise.sample(c, z, step) for z in range(planes)], 5) for c in channel]
+    )
