@@ -236,9 +236,8 @@ def main() -> None:
     for name in took[0]:
         if name != "cells":
             print(f"  {name:18s} {1000 * median(t[name] for t in took):9.1f} ms")
-    print(
-        f"peak memory {memory / 1e6:.0f} MB: {memory / image_bytes:.1f} x the image ({image_bytes / 1e6:.0f} MB)"
-    )
+    share = memory / image_bytes
+    print(f"peak memory {memory / 1e6:.0f} MB: {share:.1f} x the image ({image_bytes / 1e6:.0f} MB)")
 
 
 if __name__ == "__main__":
