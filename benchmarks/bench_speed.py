@@ -4,12 +4,11 @@
         [--no-plain]
 
 All rows run in one process, warm, on the same image of one file; medians of the repeats. "plain" is what a
-scikit-image pipeline does, "floor" reads, goes over the pixels twice and writes. Memory is the growth of
-the largest resident size of a process that runs the path once on a small and then on the large image.
+scikit-image pipeline does, "floor" reads, goes over the pixels twice and writes. Memory is what the path
+adds to the largest resident size of a process that has done a small image before (Linux).
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -113,10 +112,18 @@ def floor(path: Path, out: Path) -> None:
     pd.DataFrame(np.zeros((3000, 25)), columns=[f"c{i}" for i in range(25)]).to_parquet(out / "floor.parquet")
 
 
+def read(path: Path) -> Any:
+    """The first frame, in memory."""
+    from rgbtrack.files import read_stack
+
+    stack = read_stack(path, pixel_size_um=0.65, z_step_um=1.6)
+    return stack.select({name: i for i, name in enumerate(MARKERS)}).frame(0)
+
+
 def steps(path: Path, out: Path) -> dict[str, float]:
     """Seconds of each step of rgbtrack."""
     from rgbtrack.correct import correct_stack
-    from rgbtrack.files import read_stack, write_labels, write_table
+    from rgbtrack.files import write_labels, write_table
     from rgbtrack.segment import find_cells
     from rgbtrack.signature import measure_signatures
 
@@ -128,15 +135,8 @@ def steps(path: Path, out: Path) -> dict[str, float]:
         took[name] = took.get(name, 0) + time.perf_counter() - start
         return result
 
-    raw = timed(
-        "read_stack",
-        lambda: (
-            read_stack(path, pixel_size_um=0.65, z_step_um=1.6)
-            .select(dict(zip(MARKERS, range(3), strict=True)))
-            .frame(0)
-        ),
-    )
-    stack = timed("correct_stack", lambda: correct_stack(raw))
+    stack = timed("read_stack", lambda: read(path))
+    stack = timed("correct_stack", lambda: correct_stack(stack))
     labels = timed("find_cells", lambda: find_cells(stack).labels)
     table = timed("measure_signatures", lambda: measure_signatures(stack, labels))
     timed("write_labels", lambda: write_labels(out / "labels.tif", labels))
@@ -160,7 +160,7 @@ def clock(work: Callable[[], Any], repeats: int) -> tuple[float, list[Any]]:
 
 
 def peak_memory(path: Path, small: Path, out: Path, threads: int) -> float:
-    """Bytes that the path adds to a process which has already done a small image."""
+    """Bytes that the path, raw image included, adds to a process which has done a small image."""
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from bench_speed import memory_child; "
         "memory_child(*sys.argv[2:])"
@@ -180,12 +180,18 @@ def peak_memory(path: Path, small: Path, out: Path, threads: int) -> float:
 
 
 def memory_child(path: str, small: str, out: str, threads: str) -> None:
-    """Print the growth of the peak resident size, bytes."""
+    """Print what the large image adds to the resident size at most, bytes."""
     set_threads(int(threads))
     steps(Path(small), Path(out))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     steps(Path(path), Path(out))
-    print(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
+    print(resident("VmHWM") - before)
+
+
+def resident(what: str) -> int:
+    """VmRSS, the resident size of this process now, or VmHWM, at its peak; bytes."""
+    return 1024 * int(Path("/proc/self/status").read_text().split(f"{what}:")[1].split()[0])
 
 
 def set_threads(n: int) -> None:
@@ -214,7 +220,7 @@ def main() -> None:
         for name, width, n in (("image.tif", size, options.cells), ("small.tif", 256, 50)):
             image = paint(width, n, slices, options.seed)
             tifffile.imwrite(out / name, image, imagej=True, metadata={"axes": "ZCYX"})
-        n_bytes = image_bytes = slices * 3 * size * size * 2
+        image_bytes = slices * 3 * size * size * 2
         rows: dict[str, float] = {}
         if not options.no_plain:
             rows["plain"], _ = clock(
@@ -230,10 +236,8 @@ def main() -> None:
     for name in took[0]:
         if name != "cells":
             print(f"  {name:18s} {1000 * median(t[name] for t in took):9.1f} ms")
-    print(
-        f"peak memory {memory / 1e6:.0f} MB beside the raw image, "
-        f"{memory / n_bytes:.1f} x the image of {image_bytes / 1e6:.0f} MB"
-    )
+    share = memory / image_bytes
+    print(f"peak memory {memory / 1e6:.0f} MB: {share:.1f} x the image ({image_bytes / 1e6:.0f} MB)")
 
 
 if __name__ == "__main__":

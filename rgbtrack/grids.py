@@ -59,7 +59,7 @@ def _widen(blocks: Any, factor: int, line: Any) -> None:
 
 @njit(cache=True, nogil=True)
 def spread_rows(grid: Any, factor: int, start: int, stop: int, image: Any) -> None:
-    """Rows start to stop of an image whose blocks of factor x factor pixels have the grid's values, bilinear."""
+    """Rows start to stop of an image from the values of its blocks of factor x factor pixels, bilinear."""
     rows = grid.shape[0]
     upper, lower = np.empty(image.shape[1], np.float32), np.empty(image.shape[1], np.float32)
     known = -1

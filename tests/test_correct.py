@@ -1,3 +1,4 @@
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,6 +6,7 @@ from hypothesis import strategies as st
 
 from rgbtrack import CorrectParams, DataError, RgbtrackWarning, Stack, correct_stack
 from rgbtrack.correct import estimate_background, estimate_noise
+from rgbtrack.grids import shrink_rows, spread_rows
 
 
 def camera(photons, gain=2.0, offset=100.0, read=1.5, seed=0):
@@ -119,3 +121,39 @@ def test_constant_image_warns(value):
 def test_bad_input(build, match):
     with pytest.raises(DataError, match=match):
         build()
+
+
+def test_correction_does_not_depend_on_the_number_of_threads():
+    counts = np.stack([camera(blobs(seed=i), seed=i) for i in range(3)]).astype(np.uint16)
+    numba.set_num_threads(1)
+    one = correct_stack(stack_of(counts))
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+    many = correct_stack(stack_of(counts))
+    np.testing.assert_array_equal(one.pixels, many.pixels)
+    np.testing.assert_array_equal(one.variance, many.variance)
+
+
+def test_correction_is_raw_less_background_over_the_flat_field():
+    counts = camera(blobs()).astype(np.uint16)
+    flat = np.broadcast_to(np.linspace(0.7, 1.3, 320), (320, 320)).astype(np.float32)
+    background = estimate_background(counts, estimate_noise(counts[None]), window_px=80 / 0.65)
+    corrected = correct_stack(stack_of([counts]), flat_field=flat)
+    np.testing.assert_allclose(
+        corrected.pixels[0, 0, 0], (counts - background) / (flat / flat.mean()), rtol=1e-4, atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 8])
+@pytest.mark.parametrize("shape", [(1, 1), (7, 5), (24, 33)])
+def test_a_slope_survives_the_way_to_blocks_and_back(factor, shape):
+    image = np.add.outer(2.0 * np.arange(shape[0]), 3.0 * np.arange(shape[1])).astype(np.float32)
+    small = np.empty([-(-n // factor) for n in shape], np.float32)
+    shrink_rows(image, factor, 0, len(small), small)
+    assert small[0, 0] == pytest.approx(image[:factor, :factor].mean())
+    assert small[-1, -1] == pytest.approx(
+        image[(len(small) - 1) * factor :, (small.shape[1] - 1) * factor :].mean()
+    )
+    back = np.empty(shape, np.float32)
+    spread_rows(small, factor, 0, len(back), back)
+    whole = tuple(slice(factor // 2, max(n // factor * factor - factor, 0)) for n in shape)
+    np.testing.assert_allclose(back[whole], image[whole], atol=1e-3)

@@ -1,8 +1,11 @@
 from dataclasses import replace
 
+import cv2
+import numba
 import numpy as np
 import pandas as pd
 import pytest
+from skimage.measure import regionprops
 
 from rgbtrack import DataError, SignatureParams, SimulateParams, Stack, measure_signatures
 from rgbtrack.signature import unmix
@@ -177,3 +180,109 @@ def test_what_cannot_be_measured_is_refused(change, message):
         stack, change = stack.select({"red": "red"}), {}
     with pytest.raises(DataError, match=message):
         measure_signatures(replace(stack, **change), labels)
+
+
+# ---- against plain numpy, and whatever the number of threads
+
+
+def crowd(seed=0, shape=(1, 90, 120), n=25):
+    """Labels of discs that touch, overlap and leave the image; ids with gaps."""
+    rng = np.random.default_rng(seed)
+    z, y, x = np.mgrid[tuple(map(slice, shape))]
+    labels = np.zeros(shape, np.uint32)
+    for i in range(n):
+        place = [rng.uniform(0, size) for size in shape]
+        near = np.hypot((y - place[1]) * rng.uniform(0.5, 1.5), x - place[2]) < rng.uniform(3, 12)
+        labels[near & (np.abs(z - place[0]) < 3)] = 3 * i + 2
+    return labels[None]
+
+
+def noisy_stack(labels, seed=0):
+    rng = np.random.default_rng(seed)
+    pixels = rng.normal(0, 5, (1, 3, *labels.shape[1:])).astype(np.float32)
+    pixels += 40 * rng.random((labels.max() + 1, 3)).astype(np.float32)[labels[0]].transpose(3, 0, 1, 2)
+    variance = rng.uniform(20, 30, pixels.shape).astype(np.float32)
+    return Stack(pixels, NAMES, pixel_size_um=0.5, variance=variance, gain=np.ones(3))
+
+
+@pytest.mark.parametrize("shape", [(1, 90, 120), (6, 50, 60)])
+def test_sums_are_those_of_plain_numpy(shape):
+    labels = crowd(shape=shape)
+    stack = noisy_stack(labels)
+    params = SignatureParams(surroundings_um=0)
+    table = measure_signatures(stack, labels, params).set_index("cell")
+    assert table.index.to_list() == sorted(set(labels[labels > 0].tolist()))
+    frame = labels[0]
+    same = frame > 0
+    for axis in (1, 2):
+        step = np.diff(frame, axis=axis) != 0
+        before, after = [(0, 0)] * 3, [(0, 0)] * 3
+        before[axis], after[axis] = (1, 0), (0, 1)
+        same &= ~np.pad(step, before) & ~np.pad(step, after)
+    depth = np.stack([cv2.distanceTransform(p.astype(np.uint8), cv2.DIST_L2, 5) for p in same])
+    for cell, row in table.iterrows():
+        inside = frame == cell
+        planes = inside.any(axis=(1, 2)).sum()
+        core = inside & (depth > max(1, 0.3 * np.sqrt(inside.sum() / planes / np.pi)))
+        assert row["small"] == (core.sum() < 12)
+        used = inside if core.sum() < 12 else core
+        _, y, x = np.nonzero(inside)
+        assert (row["y_um"], row["x_um"]) == pytest.approx((0.5 * y.mean(), 0.5 * x.mean()))
+        for c, name in enumerate(NAMES):
+            assert row[f"{name}_raw"] == pytest.approx(stack.pixels[0, c][used].mean(), rel=1e-4, abs=1e-4)
+            # the rest of the error is the same for all cells
+            noise = table[f"{name}_se"][cell] ** 2 - stack.variance[0, c][used].sum() / used.sum() ** 2
+            assert noise >= -1e-4
+        faces = border = 0
+        for axis in (1, 2):
+            for way in (1, -1):
+                if inside.shape[axis] > 1:
+                    near = np.roll(frame, way, axis)
+                    edge = [slice(None)] * 3
+                    edge[axis] = 0 if way == 1 else -1
+                    counted = inside & (near != cell)
+                    counted[tuple(edge)] = False
+                    faces += counted.sum()
+                    border += (counted & (near > 0)).sum()
+        assert row["touches_cell"] == pytest.approx(border / faces)
+
+
+def test_forms_are_those_of_scikit_image():
+    labels = crowd(seed=1)
+    table = measure_signatures(noisy_stack(labels), labels).set_index("cell")
+    for region in regionprops(labels[0, 0].astype(int)):
+        row = table.loc[region.label]
+        assert row["perimeter_um"] == pytest.approx(0.5 * region.perimeter_crofton)
+        long, short = (value + 1 / 12 for value in region.inertia_tensor_eigvals)  # pixels are squares
+        assert row["eccentricity"] == pytest.approx(np.sqrt(1 - short / long), abs=1e-6)
+        assert row["ellipse_fill"] == pytest.approx(region.area / (4 * np.pi * np.sqrt(long * short)))
+
+
+def test_an_ellipse_fills_its_ellipse_and_a_ring_does_not():
+    y, x = np.mgrid[:80, :160]
+    labels = np.zeros((1, 1, 80, 160), np.uint32)
+    labels[0, 0][np.hypot(y - 40, (x - 40) / 1.5) < 20] = 1
+    labels[0, 0][(np.hypot(y - 40, x - 120) < 30) & (np.hypot(y - 40, x - 120) > 20)] = 2
+    table = measure_signatures(noisy_stack(labels), labels)
+    assert table["ellipse_fill"][0] == pytest.approx(1, abs=0.01)
+    assert table["eccentricity"][0] == pytest.approx(np.sqrt(1 - 1 / 1.5**2), abs=0.01)
+    assert table["ellipse_fill"][1] < 0.5
+
+
+@pytest.mark.parametrize("shape", [(1, 90, 120), (6, 50, 60)])
+def test_the_table_does_not_depend_on_the_number_of_threads(shape):
+    labels = crowd(shape=shape)
+    stack = noisy_stack(labels)
+    numba.set_num_threads(1)
+    one = measure_signatures(stack, labels)
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+    pd.testing.assert_frame_equal(one, measure_signatures(stack, labels), check_exact=True)
+
+
+def test_large_ids_change_nothing_but_the_ids():
+    labels = crowd()
+    stack = noisy_stack(labels)
+    one = measure_signatures(stack, labels)
+    other = measure_signatures(stack, np.where(labels > 0, labels + np.uint32(4_000_000_000), 0))
+    assert (other["cell"] - one["cell"]).unique().tolist() == [4_000_000_000]
+    pd.testing.assert_frame_equal(one.drop(columns="cell"), other.drop(columns="cell"))

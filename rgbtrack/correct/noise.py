@@ -54,7 +54,8 @@ def estimate_noise(planes: NDArray[Any], *, integer: bool = True) -> NoiseModel:
     Notes
     -----
     Immerkaer, Computer Vision and Image Understanding 64 (1996) 300, for the filter; photon transfer for
-    the fit. Of a large image a sample is used, bands of rows. Fails where an image was smoothed or compressed beforehand: the noise is then underestimated.
+    the fit. Of a large image a sample is used, bands of rows. Fails where an image was smoothed or
+    compressed beforehand: the noise is then underestimated.
     """
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
     chosen = _sample(planes)

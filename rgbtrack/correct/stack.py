@@ -133,8 +133,6 @@ def _limit(dtype: np.dtype[Any], top: float, repeats: int) -> float:
 
 def _check_pixels(raw: NDArray[Any], stack: Stack) -> list[tuple[float, int]]:
     """Refuse what is no image; of each channel, the largest value and how often it occurs."""
-    from rgbtrack.correct.kernels import extremes
-
     if raw.size == 0:
         raise DataError(f"{stack.source}: the image has no pixels, shape {raw.shape}")
     if np.issubdtype(raw.dtype, np.floating):
@@ -146,8 +144,7 @@ def _check_pixels(raw: NDArray[Any], stack: Stack) -> list[tuple[float, int]]:
             )
     tops = []
     for c, name in enumerate(stack.channels):
-        planes = raw[:, c].reshape(-1, *raw.shape[-2:])
-        found = over_bands(lambda i, _, planes=planes: extremes(planes[i]), len(planes), len(planes))
+        found = [plane for frame in raw[:, c] for plane in _extremes(frame)]
         top = max(high for _, high, _ in found)
         tops.append((float(top), sum(n for _, high, n in found if high == top)))
         if top == min(low for low, _, _ in found):
@@ -158,6 +155,13 @@ def _check_pixels(raw: NDArray[Any], stack: Stack) -> list[tuple[float, int]]:
                 stacklevel=3,
             )
     return tops
+
+
+def _extremes(planes: NDArray[Any]) -> list[tuple[Any, Any, int]]:
+    """Least and largest value of each plane, and how often the largest occurs."""
+    from rgbtrack.correct.kernels import extremes
+
+    return over_bands(lambda z, _: extremes(planes[z]), len(planes), len(planes))
 
 
 def _flat_planes(flat_field: NDArray[Any] | None, raw: NDArray[Any], stack: Stack) -> Image | None:

@@ -6,6 +6,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,12 @@ from rgbtrack.pipeline.thumbnail import write_thumbnail
 from rgbtrack.segment import Segmentation, SegmentParams, find_cells
 from rgbtrack.segment.params import OURS
 from rgbtrack.signature import SignatureParams, measure_signatures
-from rgbtrack.stack import Stack
+from rgbtrack.stack import Detector, Stack
 
 PARTS = ".parts"
+QUALITY_PX = 250_000
+SURE_JOIN = 0.8
+"""Parts joined with less probability may be two cells."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +79,11 @@ class ImageTask:
     def cells_file(self) -> Path:
         """Where the signatures are written."""
         return self.out / PARTS / f"{self.image_id}.parquet"
+
+    @property
+    def found_file(self) -> Path:
+        """Where it is written how sure the segmentation was of each cell."""
+        return self.out / PARTS / f"{self.image_id}.found.parquet"
 
     @property
     def record_file(self) -> Path:
@@ -125,6 +134,7 @@ def forget_image(out: Path, image_id: str) -> None:
     for path in (
         out / PARTS / f"{image_id}.json",
         out / PARTS / f"{image_id}.parquet",
+        out / PARTS / f"{image_id}.found.parquet",
         out / "labels" / f"{image_id}.tif",
         out / "thumbnails" / f"{image_id}.png",
         out / "closeups" / f"{image_id}.png",
@@ -133,16 +143,17 @@ def forget_image(out: Path, image_id: str) -> None:
 
 
 def _process(task: ImageTask) -> dict[str, Any]:
-    inputs = {str(path): sha256(path) for path in _input_files(task)}
-    segment_key, measure_key = _keys(task, inputs)
+    hashing = _hash_beside(_input_files(task))
     old = {} if task.overwrite else _old_record(task)
-    segmented = old.get("segment_key") == segment_key and task.labels_file.exists()
+    # where nothing was done before, the work need not wait for the checksums
+    segment_key, measure_key = _keys(task, hashing.result()) if old else ("", "")
+    segmented = bool(old) and old.get("segment_key") == segment_key and task.labels_file.exists()
     measured = segmented and old.get("measure_key") == measure_key and task.cells_file.exists()
     if measured or (segmented and not task.measure):
         return old
     start = time.perf_counter()
-    record = (dict(old) if segmented else _new_record(inputs)) | {"paths": [str(path) for path in task.paths]}
-    labels, cells, corrected_first = [], [], None
+    record = (dict(old) if segmented else _new_record({})) | {"paths": [str(path) for path in task.paths]}
+    labels, cells, sure, corrected_first = [], [], [], None
     ready = task.labels_file if segmented else task.labels
     segment = task.segment
     stack = task.read()
@@ -160,6 +171,7 @@ def _process(task: ImageTask) -> dict[str, Any]:
             if np.isfinite(found.diameter_um):
                 record["diameter_um"] = found.diameter_um
             labels.append(found.labels[0])
+            sure.append(found.cells.assign(frame=t))
         else:
             labels.append(known[t])
         if task.measure:
@@ -169,12 +181,17 @@ def _process(task: ImageTask) -> dict[str, Any]:
         # the old record vouches for the old labels: it goes before they do
         task.record_file.unlink(missing_ok=True)
         write_labels(task.labels_file, all_labels)
+        task.found_file.unlink(missing_ok=True)
+        if any(len(table) for table in sure):
+            write_table(task.found_file, pd.concat(sure, ignore_index=True))
         assert corrected_first is not None  # noqa: S101 - a stack has at least one frame
         write_thumbnail(task.thumbnail_file, corrected_first)
         write_closeup(task.closeup_file, corrected_first, all_labels[0])
-    record |= {"segment_key": segment_key, "measure_key": None}
+    segment_key, measure_key = _keys(task, hashing.result())
+    record |= {"inputs": hashing.result(), "segment_key": segment_key, "measure_key": None}
     if task.measure:
         table = pd.concat(cells, ignore_index=True)
+        table = _add_certainty(table, task.found_file)
         table.insert(0, "image_id", task.image_id)
         if stack.n_frames > 1 and stack.frame_interval_h is not None:
             table.insert(3, "time_h", table["frame"] * stack.frame_interval_h)
@@ -184,6 +201,16 @@ def _process(task: ImageTask) -> dict[str, Any]:
     record["seconds"] = round(time.perf_counter() - start, 3)
     write_json(task.record_file, record)
     return record
+
+
+def _add_certainty(cells: pd.DataFrame, file: Path) -> pd.DataFrame:
+    """Add how sure the segmentation was of each cell; of ready-made masks nobody knows."""
+    if not file.exists():
+        return cells.assign(cell_probability=np.nan, merged=False)
+    sure = read_table(file).astype({"frame": cells["frame"].dtype, "cell": cells["cell"].dtype})
+    table = cells.merge(sure, on=["frame", "cell"], how="left", validate="1:1")
+    doubt = table.pop("join_probability") < SURE_JOIN
+    return table.assign(merged=doubt)
 
 
 def _corrected_frames(task: ImageTask, stack: Stack) -> Iterator[tuple[int, Stack]]:
@@ -196,6 +223,14 @@ def _corrected_frames(task: ImageTask, stack: Stack) -> Iterator[tuple[int, Stac
             t,
             correct_stack(stack.frame(t), task.correct, bleed_through=task.bleed_through, flat_field=flat),
         )
+
+
+def _hash_beside(paths: list[Path]) -> Future[dict[str, str]]:
+    """Checksums of files, made in a thread of their own."""
+    pool = ThreadPoolExecutor(1)
+    hashing = pool.submit(lambda: {str(path): sha256(path) for path in paths})
+    pool.shutdown(wait=False)
+    return hashing
 
 
 def _input_files(task: ImageTask) -> list[Path]:
@@ -268,13 +303,17 @@ def _count_rejected(record: dict[str, Any], found: Segmentation) -> None:
 def _quality(frame: Stack, stack: Stack) -> dict[str, Any]:
     """What the report tells of the image itself, from its first frame."""
     noise, background, saturated = {}, {}, {}
+    detector = frame.noise
+    assert isinstance(detector, Detector)  # noqa: S101 - from correct_stack
+    planes, height, width = frame.pixels.shape[2:]
+    step = max(1, planes * height * width // QUALITY_PX)  # rows left out: a sample will do
     for c, name in enumerate(stack.channels):
-        variance = frame.variance[0, c]
+        variance = [detector.sample(c, z, step) for z in range(planes)]
         # the variance of empty pixels: what no light would still leave
         noise[name] = {"gain": float(frame.gain[c]), "read_variance": float(np.percentile(variance, 5))}
-        raw = np.asarray(stack.pixels[0, c])
-        background[name] = float(np.median(raw - frame.pixels[0, c]))
-        saturated[name] = float(frame.saturated[0, c].mean())
+        raw = detector.raw[0, c]
+        background[name] = float(np.median(raw[:, ::step] - frame.pixels[0, c, :, ::step]))
+        saturated[name] = float((raw >= detector.limit[c]).mean()) if np.isfinite(detector.limit[c]) else 0.0
     return {
         "n_frames": stack.n_frames,
         "shape": list(stack.pixels.shape),

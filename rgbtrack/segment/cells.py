@@ -109,7 +109,7 @@ def find_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> Segment
         for why, n in lost.items():
             rejected[why] = rejected.get(why, 0) + n
     cells = pd.concat(tables, ignore_index=True)
-    return Segmentation(labels, diameter_um, rejected, cells[["frame", *cells.columns.drop("frame")]])
+    return Segmentation(labels, diameter_um, rejected, cells)
 
 
 def _find_in_frame(

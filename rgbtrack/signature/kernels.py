@@ -1,4 +1,4 @@
-"""Passes over labelled pixels, compiled: they release the interpreter's lock and sum into tables of their own.
+"""Passes over labelled pixels, compiled; each releases the interpreter's lock and sums into its own table.
 
 Rows are those of all planes, one after the other: row r is row ``r % height`` of plane ``r // height``.
 """
@@ -19,7 +19,7 @@ _OBLIQUE = np.array([0, 1, 1, 2, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0, 0], np.int64)
 
 @njit(cache=True, nogil=True)
 def shape_rows(labels: Any, start: int, stop: int, inner: Any, shapes: Any) -> None:
-    """Moments and outlines of cells, and the pixels whose neighbours in the plane are all of their own cell."""
+    """Moments and outlines of cells, and the pixels whose neighbours in the plane are of their own cell."""
     _, height, width = labels.shape
     nothing = np.zeros(width, labels.dtype)
     seen = np.full(shapes.shape[0], -1, np.int64)
@@ -27,7 +27,6 @@ def shape_rows(labels: Any, start: int, stop: int, inner: Any, shapes: Any) -> N
         z, y = row // height, row % height
         here = labels[z, y]
         above = labels[z, y - 1] if y > 0 else nothing
-        labels[z, y + 1] if y + 1 < height else nothing
         up = labels[z, max(y - 1, 0)]
         down = labels[z, min(y + 1, height - 1)]
         inside = inner[z, y]
@@ -130,7 +129,7 @@ def core_rows(labels: Any, depth: Any, least: Any, start: int, stop: int, core: 
 def gap_rows(
     plane: Any, gap: Any, top: float, factor: int, start: int, stop: int, light: Any, mean: Any
 ) -> None:
-    """Means over blocks of factor x factor pixels: of the gaps' light, at most `top` and 0 elsewhere; of all."""
+    """Means over blocks of factor x factor pixels: of the light in gaps, at most `top` each; of all."""
     height, width = plane.shape
     sums, all_sums = np.empty(width, np.float32), np.empty(width, np.float32)
     limit, zero = np.float32(top), np.float32(0)
@@ -186,32 +185,35 @@ def sum_rows(
     for x in range(width):
         at = min(max((x + 0.5) / factor - 0.5, 0.0), columns - 1.0)
         left[x], share_x[x] = int(at), at - int(at)
-    line = np.empty((columns + 1, 2 * m), np.float32)
+    line = np.empty((columns + 1) * 2 * m, np.float32)
+    grid = light.reshape(light.shape[0], rows, columns * 2 * m)
     for row in range(start, stop):
         z, y = row // height, row % height
         at = min(max((y + 0.5) / factor - 0.5, 0.0), rows - 1.0)
-        above, share = int(at), np.float32(at - int(at))
-        below = min(above + 1, rows - 1)
-        for column in range(columns):
-            for i in range(2 * m):
-                upper = light[z, above, column, i]
-                line[column, i] = upper + share * (light[z, below, column, i] - upper)
-        line[columns] = line[columns - 1]
+        share = np.float32(at - int(at))
+        upper, lower = grid[z, int(at)], grid[z, min(int(at) + 1, rows - 1)]
+        for i in range(upper.shape[0]):
+            line[i] = upper[i] + share * (lower[i] - upper[i])
+        line[upper.shape[0] :] = line[upper.shape[0] - 2 * m : upper.shape[0]]
+        cells, inside, counts, values = labels[z, y], core[z, y], raw[:, z, y], pixels[:, z, y]
         for x in range(width):
-            cell = labels[z, y, x]
-            if cell == 0 or not (core[z, y, x] or small[cell]):
+            cell = cells[x]
+            if cell == 0 or not (inside[x] or small[cell]):
                 continue
             total = sums[cell]
-            near, far, part = line[left[x]], line[left[x] + 1], share_x[x]
+            near, part = left[x] * 2 * m, share_x[x]
+            far = near + 2 * m
             for j in range(m):
                 c = channel[j]
-                variance = max(gain[c] * np.float32(raw[c, z, y, x]) + intercept[c], floor[c])
+                variance = max(gain[c] * np.float32(counts[c, x]) + intercept[c], floor[c])
                 if flat.shape[0]:
                     variance /= flat[c, y, x] * flat[c, y, x]
-                total[j, COUNTS] += pixels[c, z, y, x]
+                total[j, COUNTS] += values[c, x]
                 total[j, VARIANCE] += variance
-                total[j, HAZE] += near[2 * j] + part * (far[2 * j] - near[2 * j])
-                total[j, NEAR] += near[2 * j + 1] + part * (far[2 * j + 1] - near[2 * j + 1])
+                total[j, HAZE] += line[near + 2 * j] + part * (line[far + 2 * j] - line[near + 2 * j])
+                total[j, NEAR] += line[near + 2 * j + 1] + part * (
+                    line[far + 2 * j + 1] - line[near + 2 * j + 1]
+                )
 
 
 @njit(cache=True, nogil=True)
@@ -232,12 +234,13 @@ def colour_rows(
 ) -> None:
     """Colour of each core pixel, smoothed over 5 x 5 pixels of cells, and its moments in each cell.
 
-    Sums hold, weighted by brightness: 1, each fraction (m), each product of two (m, m).
+    Sums hold, weighted by brightness: 1, each fraction (m), each product of two (m, m; the lower half).
     """
     _, height, width = labels.shape
     m = channel.shape[0]
     columns = np.zeros((m + 1, width), np.float64)
-    local, mask = np.empty(m, np.float64), np.empty(width, np.float32)
+    local = np.empty(m, np.float64)
+    masks = np.zeros((2, width), np.float32)
     at, plane = 0, -1
     for row in range(start, stop):
         z, y = row // height, row % height
@@ -245,14 +248,12 @@ def colour_rows(
             plane = z
             columns[:] = 0
             for near in range(max(0, y - 2), min(height, y + 3)):
-                _add_row(labels[z, near], pixels, channel, z, near, 1.0, columns, mask)
+                _roll(labels, pixels, channel, z, near, -1, masks, columns)
         else:
-            if y >= 3:
-                _add_row(labels[z, y - 3], pixels, channel, z, y - 3, -1.0, columns, mask)
-            if y + 2 < height:
-                _add_row(labels[z, y + 2], pixels, channel, z, y + 2, 1.0, columns, mask)
+            _roll(labels, pixels, channel, z, y + 2, y - 3, masks, columns)
+        inside, cells = core[z, y], labels[z, y]
         for x in range(width):
-            if not core[z, y, x]:
+            if not inside[x]:
                 continue
             begin, end = max(0, x - 2), min(width, x + 3)
             n = 0.0
@@ -263,41 +264,49 @@ def colour_rows(
                 total = 0.0
                 for near in range(begin, end):
                     total += columns[j, near]
-                local[j] = max(total / n, 0.0)
+                local[j] = total if total > 0 else 0.0
                 bright += local[j]
-            table = sums[labels[z, y, x]]
+            bright /= n
+            share = 1 / (n * max(bright, 1e-9))
+            table = sums[cells[x]]
             table[0] += bright
             for j in range(m):
-                local[j] /= max(bright, 1e-9)
+                local[j] *= share
                 fractions[at, j] = local[j]
                 table[1 + j] += bright * local[j]
-            for i in range(m):
-                for j in range(m):
-                    table[1 + m + i * m + j] += bright * local[i] * local[j]
+                for i in range(j + 1):
+                    table[1 + m + j * m + i] += bright * local[i] * local[j]
             at += 1
 
 
 @njit(cache=True, nogil=True)
-def _add_row(
-    labels: Any, pixels: Any, channel: Any, z: int, y: int, sign: float, columns: Any, mask: Any
+def _roll(
+    labels: Any, pixels: Any, channel: Any, z: int, new: int, old: int, masks: Any, columns: Any
 ) -> None:
-    """Add one row to the sums of each column; the last of them counts pixels of cells."""
-    m, width = channel.shape[0], labels.shape[0]
-    one, zero, count = np.float32(sign), np.float32(0), columns[m]
+    """Add a row to the sums of each column and take one off; the last of the sums counts pixels of cells."""
+    m, height, width = channel.shape[0], labels.shape[1], labels.shape[2]
+    for i, y in enumerate((new, old)):
+        if 0 <= y < height:
+            cells = labels[z, y]
+            for x in range(width):
+                masks[i, x] = np.float32(cells[x] != 0)
+        else:
+            masks[i] = 0
+    count, plus, minus = columns[m], masks[0], masks[1]
     for x in range(width):
-        mask[x] = one if labels[x] != 0 else zero
-        count[x] += mask[x]
+        count[x] += plus[x] - minus[x]
     for j in range(m):
-        line, column = pixels[channel[j], z, y], columns[j]
+        column = columns[j]
+        come, go = pixels[channel[j], z, min(new, height - 1)], pixels[channel[j], z, max(old, 0)]
         for x in range(width):
-            column[x] += mask[x] * line[x]
+            column[x] += np.float64(plus[x] * come[x]) - np.float64(minus[x] * go[x])
 
 
 @njit(cache=True, nogil=True)
 def half_rows(
     labels: Any, core: Any, fractions: Any, mean: Any, axis: Any, start: int, stop: int, halves: Any
 ) -> None:
-    """Number, colour and place of the core pixels on either side of each cell's mean along its colour axis."""
+    """Number, place and colour of core pixels on either side of each cell's mean along its colour axis."""
     _, height, width = labels.shape
     m = mean.shape[1]
     at = 0

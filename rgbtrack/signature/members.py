@@ -59,7 +59,7 @@ class Members:
 def sum_over(
     labels: Labels, add: Callable[[int, int, Any], None], shape: tuple[int, ...], kind: Any
 ) -> NDArray[Any]:
-    """Table that bands of rows add to, each to a copy of its own; planes are not cut where there are several."""
+    """Table that bands of rows add to, each to its own copy; planes are not cut where there are several."""
     planes, height, _ = labels.shape
     n, unit = (planes, height) if planes > 1 else (height, 1)
 
