@@ -92,7 +92,7 @@ def segment_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> NDAr
 
 def find_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> Segmentation:  # noqa: B008
     """Find cells and tell what was set aside; see `segment_cells`."""
-    if stack.variance is None or stack.gain is None:
+    if stack.noise is None or stack.gain is None:
         raise DataError(f"{stack.source}: the noise of the stack is not known: call correct_stack first")
     if params.method != OURS:
         found = run_method(stack, params)
