@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rgbtrack.errors import DataError
+from rgbtrack.errors import DataError, ParamError
+from rgbtrack.projection import METHODS, Projection, project_planes
 
 AXES = ("t", "c", "z", "y", "x")
 NUCLEUS = "nucleus"
@@ -127,12 +128,15 @@ class Stack:
     gain
         Counts per photo-electron of each channel, shape (c,); None before correction.
     saturated
-        True where the detector was at its limit, same shape as `pixels`; None before correction. May be
-        given as a `Detector`.
+        True where the detector was at its limit, same shape as `pixels`; None before correction, unless
+        the stack was projected. May be given as a `Detector`.
     step
-        Least difference between two counts: 1 for whole numbers, 0 for floats or before correction.
+        Rounding of the counts: 1 for whole numbers, ``1 / sqrt(n)`` for the mean of n planes of them, 0 for
+        floats or where nobody knows.
     bleed_through
         Rows detectors, columns markers: the share of each marker's signal in each detector; None for none.
+    projection
+        How `project` made one plane of a z-stack; None where it did not.
     """
 
     pixels: Any
@@ -146,6 +150,7 @@ class Stack:
     saturated: Any = _OnDemand(Detector.saturated)
     step: float = 0.0
     bleed_through: pd.DataFrame | None = None
+    projection: Projection | None = None
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != len(AXES):
@@ -206,9 +211,74 @@ class Stack:
         def cut(array: Any) -> Any:
             if array is None:
                 return None
-            return array.frame(t) if isinstance(array, Detector) else np.ascontiguousarray(array[t : t + 1])
+            return array.frame(t) if isinstance(array, Detector) else array[t : t + 1]
 
-        return self._map(cut)
+        cuts = [cut(array) for array in self._stored()]
+        if hasattr(self.pixels, "dask"):
+            import dask
+
+            # at once: what both are made from is read once
+            cuts = dask.compute(*cuts, traverse=False)
+        return self._with(
+            *(
+                array if array is None or isinstance(array, Detector) else np.ascontiguousarray(array)
+                for array in cuts
+            )
+        )
+
+    def project(self, method: str) -> "Stack":
+        """Make one plane of a z-stack, before anything is corrected.
+
+        Parameters
+        ----------
+        method
+            "max", the largest count of each pixel over z; "mean"; or "none".
+
+        Returns
+        -------
+        projected
+            Pixels (t, c, 1, y, x), lazy if they were; `z_step_um` None; `saturated` where any plane was.
+            An image of one plane is returned as it is.
+
+        Raises
+        ------
+        ParamError
+            If there is no such method.
+        DataError
+            If the stack is corrected.
+
+        Notes
+        -----
+        The mean of n planes has the n-th part of a plane's noise variance. That of a maximum is between a
+        plane's, where one plane outshines the others, and less, where they are alike; there the maximum also
+        lies above the mean, by 1.5 standard deviations of ten planes. `correct_stack` estimates the noise
+        from the projected image, and takes off the raised background.
+
+        Examples
+        --------
+        >>> counts = np.array([3, 9, 6]).reshape(1, 1, 3, 1, 1)
+        >>> stack = Stack(counts, ("red",), z_step_um=2.0)
+        >>> int(stack.project("max").pixels.squeeze()), float(stack.project("mean").pixels.squeeze())
+        (9, 6.0)
+        """
+        if method not in ("none", *METHODS):
+            raise ParamError(f'projection is {method!r}: give "none", "max" or "mean"')
+        n_planes = self.pixels.shape[2]
+        if method == "none" or n_planes == 1:
+            return self
+        if self.noise is not None:
+            raise DataError(f"{self.source}: the stack is corrected: call project before correct_stack")
+        known: Any = next(name for name in METHODS if name == method)
+        pixels, saturated = project_planes(self.pixels, known)
+        whole = np.issubdtype(self.pixels.dtype, np.integer)
+        return replace(
+            self,
+            pixels=pixels,
+            saturated=saturated,
+            z_step_um=None,
+            step=1 / np.sqrt(n_planes) if method == "mean" and whole else self.step,
+            projection=Projection(known, n_planes),
+        )
 
     def crop(self, window: tuple[slice, slice]) -> "Stack":
         """Rows and columns of every plane."""
@@ -247,13 +317,14 @@ class Stack:
 
     def _map(self, cut: Callable[[Any], Any], **changes: Any) -> "Stack":
         """Cut pixels, variance and saturation alike."""
-        stored = {name: self.__dict__[f"_{name}"] for name in ("variance", "saturated")}
-        return replace(
-            self,
-            pixels=cut(self.pixels),
-            **{name: cut(value) for name, value in stored.items()},
-            **changes,
-        )
+        return self._with(*(cut(array) for array in self._stored()), **changes)
+
+    def _stored(self) -> tuple[Any, Any, Any]:
+        """Pixels, variance and saturation, these two as they were given."""
+        return self.pixels, self.__dict__["_variance"], self.__dict__["_saturated"]
+
+    def _with(self, pixels: Any, variance: Any, saturated: Any, **changes: Any) -> "Stack":
+        return replace(self, pixels=pixels, variance=variance, saturated=saturated, **changes)
 
     def channel_index(self, wanted: str | int) -> int:
         """0-based index of a channel given by recorded name (any case) or index."""

@@ -38,7 +38,7 @@ class NoiseModel:
         return np.maximum(self.gain * counts + self.intercept, self.floor).astype(np.float32)
 
 
-def estimate_noise(planes: NDArray[Any], *, integer: bool = True) -> NoiseModel:
+def estimate_noise(planes: NDArray[Any], *, step: float = 1.0) -> NoiseModel:
     """Noise model of one channel from its own mean-variance relation.
 
     A second-difference filter removes what is smooth; what it leaves in each bin of local mean has the
@@ -48,8 +48,8 @@ def estimate_noise(planes: NDArray[Any], *, integer: bool = True) -> NoiseModel:
     ----------
     planes
         Raw counts, shape (n, y, x).
-    integer
-        Whether counts are whole numbers, so that rounding sets a floor.
+    step
+        Rounding of the counts, which sets a floor: 1 for whole numbers, 0 for none; see `Stack.step`.
 
     Notes
     -----
@@ -60,10 +60,10 @@ def estimate_noise(planes: NDArray[Any], *, integer: bool = True) -> NoiseModel:
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
     chosen = _sample(planes)
     if min(chosen.shape[1:]) < 3:
-        return NoiseModel(1e-3, 0.0, _variance_floor(chosen, integer))
+        return NoiseModel(1e-3, 0.0, _variance_floor(chosen, step))
     mean = np.concatenate([cv2.blur(plane, (5, 5))[1:-1, 1:-1].ravel() for plane in chosen])
     rest = np.concatenate([cv2.filter2D(plane, -1, kernel)[1:-1, 1:-1].ravel() for plane in chosen])
-    floor = _variance_floor(chosen, integer)
+    floor = _variance_floor(chosen, step)
     # bins even in rank and, above, even in the square root of the mean: few bright pixels still count
     root = np.sqrt(mean - mean.min())
     fine = (root * (LEVELS / max(float(root.max()), 1e-12))).astype(np.uint16)
@@ -117,7 +117,7 @@ def _sample(planes: NDArray[Any]) -> Image:
     return np.stack([plane[y : y + BAND_ROWS] for plane in chosen for y in starts]).astype(np.float32)
 
 
-def _variance_floor(planes: Image, integer: bool) -> float:
+def _variance_floor(planes: Image, step: float) -> float:
     """Variance below which no detector goes: rounding, or a hundred-thousandth of the range."""
     span = float(np.ptp(planes)) if planes.size else 0.0
-    return max(1 / 12 if integer else 0.0, (1e-5 * span) ** 2, 1e-12)
+    return max(step**2 / 12, (1e-5 * span) ** 2, 1e-12)

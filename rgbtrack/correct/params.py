@@ -22,8 +22,10 @@ class CorrectParams(Params):
     )
     offset: float | None = Field(None, ge=0, description="camera offset, counts; None: within the background")
     gain: float | None = Field(
-        None, gt=0, description="detector counts per photo-electron; None: estimated from the image"
+        None,
+        gt=0,
+        description="detector counts per photo-electron, of one plane; None: estimated from the image",
     )
     read_noise: float | None = Field(
-        None, ge=0, description="read noise, electrons; None: estimated from the image"
+        None, ge=0, description="read noise of one plane, electrons; None: estimated from the image"
     )

@@ -12,10 +12,9 @@ from rgbtrack.correct.background import background_grid
 from rgbtrack.correct.noise import Image, NoiseModel, estimate_noise
 from rgbtrack.correct.params import CorrectParams
 from rgbtrack.errors import DataError, RgbtrackWarning
+from rgbtrack.projection import Projection, detector_limit
 from rgbtrack.stack import Detector, Stack
 from rgbtrack.threads import over_bands
-
-DETECTOR_LIMITS = (255, 1023, 4095, 16383, 65535)
 
 
 def correct_stack(
@@ -32,6 +31,11 @@ def correct_stack(
     hold nothing but noise, found by clipping in noise units. Illumination is divided out where a flat field
     is given. Bleed-through is attached, and undone cell by cell in `measure_signatures`, where it costs
     least noise.
+
+    Of a stack that `Stack.project` made one plane the noise is that of the projected image. Gain and read
+    noise that the settings give are a plane's: the mean of n planes is taken to have the n-th part of the
+    gain and of the variance; of a maximum, for which there is no such rule, both are estimated, with a
+    warning.
 
     Parameters
     ----------
@@ -68,7 +72,10 @@ def correct_stack(
     flat = _flat_planes(flat_field, raw, stack)  # (c, y, x)
     window_px = params.background_um / (stack.pixel_size_um or 1.0)
     n_channels = raw.shape[1]
-    noise = over_bands(lambda c, _: _noise_of(raw[:, c], params), n_channels, n_channels)
+    step = 1.0 if np.issubdtype(raw.dtype, np.integer) else stack.step
+    if stack.projection is not None:
+        params = _params_of(stack.projection, params, stack.source)
+    noise = over_bands(lambda c, _: _noise_of(raw[:, c], params, step), n_channels, n_channels)
     pixels = np.empty(raw.shape, np.float32)
     planes = list(np.ndindex(raw.shape[:3]))
 
@@ -87,7 +94,7 @@ def correct_stack(
         gain.astype(np.float32),
         intercept.astype(np.float32),
         floor.astype(np.float32),
-        np.array([_limit(raw.dtype, *top) for top in tops]),
+        np.array([detector_limit(raw.dtype, *top) for top in tops]),
         flat,
     )
     return replace(
@@ -95,8 +102,8 @@ def correct_stack(
         pixels=pixels,
         variance=detector,
         gain=gain,
-        saturated=detector,
-        step=1.0 if np.issubdtype(raw.dtype, np.integer) else 0.0,
+        saturated=detector if stack.projection is None else stack.saturated,
+        step=step,
         bleed_through=bleed_through if bleed_through is not None else stack.bleed_through,
     )
 
@@ -109,26 +116,46 @@ def _subtract(raw: NDArray[Any], grid: Image, factor: int, flat: Image | None, p
     over_bands(lambda start, stop: subtract_rows(raw, grid, factor, light, start, stop, pixels), raw.shape[0])
 
 
-def _noise_of(planes: NDArray[Any], params: CorrectParams) -> NoiseModel:
+def _params_of(projection: Projection, params: CorrectParams, source: str) -> CorrectParams:
+    """Settings that hold for the projected image, of settings that hold for a plane."""
+    n = projection.n_planes
+    if projection.method == "mean":
+        # variance = gain / n * counts + ..., the same formula with gain / n and sqrt(n) electrons
+        gain, read_noise = (
+            None if given is None else given * factor
+            for given, factor in ((params.gain, 1 / n), (params.read_noise, np.sqrt(n)))
+        )
+        return params.model_copy(update={"gain": gain, "read_noise": read_noise})
+    if params.gain is not None:
+        warnings.warn(
+            f"{source}: [correct] gain and read_noise hold for one plane, not for the maximum of {n}: the "
+            f'noise was estimated from the image; use projection = "mean", or leave them out',
+            RgbtrackWarning,
+            stacklevel=3,
+        )
+    if not params.background:
+        warnings.warn(
+            f"{source}: the background of a maximum of {n} planes lies above that of a plane: set "
+            f"[correct] background = true, which takes it off",
+            RgbtrackWarning,
+            stacklevel=3,
+        )
+    return params.model_copy(update={"gain": None})
+
+
+def _noise_of(planes: NDArray[Any], params: CorrectParams, step: float) -> NoiseModel:
     """Noise model of one channel (t, z, y, x): from the settings where they tell, else from the image."""
     flat = planes.reshape(-1, *planes.shape[-2:])
-    noise = estimate_noise(flat, integer=np.issubdtype(planes.dtype, np.integer))
+    noise = estimate_noise(flat, step=step)
     if params.gain is not None:
         centre = float(np.median(flat))
         intercept = max(noise.gain * centre + noise.intercept, noise.floor) - params.gain * centre
         if params.offset is not None and params.read_noise is not None:
             intercept = params.gain**2 * params.read_noise**2 - params.gain * params.offset
-            floor = max(params.gain**2 * params.read_noise**2, 1 / 12)
+            floor = max(params.gain**2 * params.read_noise**2, (step or 1.0) ** 2 / 12)
             return NoiseModel(params.gain, intercept, floor)
         return NoiseModel(params.gain, intercept, noise.floor)
     return noise
-
-
-def _limit(dtype: np.dtype[Any], top: float, repeats: int) -> float:
-    """Counts of a full detector: a power of two less one, or a maximum that repeats; infinite for none."""
-    if not np.issubdtype(dtype, np.integer) or top <= 0:
-        return np.inf
-    return top if repeats >= 25 or (top in DETECTOR_LIMITS and repeats >= 2) else np.inf
 
 
 def _check_pixels(raw: NDArray[Any], stack: Stack) -> list[tuple[float, int]]:
