@@ -131,10 +131,10 @@ CELLS = Table(
         Column("image_id", "str", "", "image"),
         Column("frame", "int", "", "0-based frame"),
         Column("cell", "int", "", "label of the cell in this image, from 1"),
-        Column("z_um", "float", "um", "centroid, depth"),
+        Column("z_um", "float", "um", "centroid, depth; 0 in one plane, projected or not"),
         Column("y_um", "float", "um", "centroid, down"),
         Column("x_um", "float", "um", "centroid, right"),
-        Column("area_um2", "float", "um²", "area (2-D images)", False),
+        Column("area_um2", "float", "um²", "area (2-D images, projected z-stacks)", False),
         Column("volume_um3", "float", "um³", "volume (z-stacks)", False),
         Column("perimeter_um", "float", "um", "length of the outline (2-D images)", False),
         Column(

@@ -115,6 +115,11 @@ HEAD = b"image,subject,treatment,timepoint\n"
             {"toml": ("[correct]", '[segment]\ndiameter_um = "big"\n[correct]')}, "'big'", id="mistyped"
         ),
         pytest.param(
+            {"toml": ("[correct]", '[segment]\nprojection = "median"\n[correct]')},
+            "projection is 'median', but should be 'none', 'max' or 'mean'",
+            id="unknown projection",
+        ),
+        pytest.param(
             {"toml": ('control = "vehicle"', 'control = "vehicel"')}, "vehicle", id="unknown control"
         ),
         pytest.param({"raw_sheet": b""}, "samples.csv", id="empty sheet"),

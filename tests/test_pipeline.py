@@ -10,10 +10,20 @@ import pandas as pd
 import pytest
 import tifffile
 
-from rgbtrack import DataError, ParamError, Stack, evaluate_results, read_experiment, run
+from rgbtrack import (
+    DataError,
+    ParamError,
+    Stack,
+    evaluate_results,
+    read_experiment,
+    run,
+    simulate_experiment,
+)
 from rgbtrack.files import read_json, read_labels, read_table, write_table
+from rgbtrack.pipeline import check_experiment
 from rgbtrack.pipeline.closeup import GAP_PX, draw_outlines, write_closeup
 from rgbtrack.pipeline.pool import map_tasks
+from rgbtrack.simulate import PRESETS
 from rgbtrack.tables import CELLS, CLONE_SIZES, CLONES
 
 TABLES = ("cells.parquet", "clones.csv", "clone_sizes.csv")
@@ -382,3 +392,158 @@ def test_a_closeup_is_where_cells_are_and_where_they_cover_most(tmp_path):
     assert (picture[:, :480, 1] == 255).sum() == 1600
     write_closeup(tmp_path / "b.png", Stack(pixels, ("green",)), np.zeros_like(labels))
     assert cv2.imread(str(tmp_path / "b.png")).shape == picture.shape
+
+
+# ---- z-stacks as one plane
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory):
+    """An experiment of two small z-stacks, to be copied before it is changed."""
+    folder = tmp_path_factory.mktemp("experiments") / "volumes"
+    params = PRESETS["volume"].model_copy(update={"size_px": 128, "n_slices": 6, "n_clones": 3})
+    simulate_experiment(folder, params, subjects=1, timepoints=(0,), seed=3)
+    return folder
+
+
+def with_projection(folder, method, to, more=""):
+    copy = shutil.copytree(folder, to)
+    with (copy / "experiment.toml").open("a") as file:
+        file.write(f'[segment]\nprojection = "{method}"\n{more}')
+    return copy
+
+
+@pytest.mark.parametrize("method", ["max", "mean"])
+def test_a_projected_stack_is_a_plane_in_every_result(volumes, tmp_path, method):
+    folder = with_projection(volumes, method, tmp_path / "made")
+    assert not check_experiment(read_experiment(folder))
+    results = run(folder, workers=1).results
+    told = read_json(results / "run.json")
+    assert told["configuration"]["segment"]["projection"] == method
+    cells = read_table(results / "cells.parquet")
+    CELLS.check(cells)
+    assert "volume_um3" not in cells.columns
+    assert (cells["z_um"] == 0).all()
+    assert not cells["saturated"].any()
+    for name, image in told["images"].items():
+        assert image["shape"] == [1, 3, 1, 128, 128]
+        assert (image["z_step_um"], image["n_planes_projected"]) == (None, 6)
+        assert image["warnings"] == []
+        labels = read_labels(results / "labels" / f"{name}.tif")
+        assert labels.shape == (1, 1, 128, 128)
+        closeup = cv2.imread(str(results / "closeups" / f"{name}.png"))
+        assert closeup.shape == (128, 2 * 128 + GAP_PX, 3)
+        truth = read_labels(folder / "truth" / "labels" / f"{name}.tif")[0].max(axis=0)
+        assert (labels[0, 0] > 0)[truth > 0].mean() > 0.5
+    assert (results / "report.html").exists()
+
+
+def test_projecting_beforehand_comes_to_the_same(volumes, tmp_path):
+    from rgbtrack.files import read_stack
+
+    folder = with_projection(volumes, "max", tmp_path / "made")
+    run(folder, workers=1, steps=("segment", "measure", "clones", "dynamics"))
+    flat = shutil.copytree(volumes, tmp_path / "flat")
+    for path in (flat / "images").iterdir():
+        stack = read_stack(path)
+        metadata = {
+            "axes": "CYX",
+            "Channel": {"Name": list(stack.channels)},
+            "PhysicalSizeX": stack.pixel_size_um,
+            "PhysicalSizeY": stack.pixel_size_um,
+        }
+        pixels = np.asarray(stack.pixels)[0].max(axis=1)
+        tifffile.imwrite(path, pixels, ome=True, metadata=metadata, photometric="minisblack")
+    run(flat, workers=1, steps=("segment", "measure", "clones", "dynamics"))
+    assert_same_tables(folder / "results", flat / "results")
+
+
+def test_another_projection_redoes_everything_and_the_same_one_nothing(volumes, tmp_path):
+    folder = with_projection(volumes, "max", tmp_path / "made")
+    run(folder, workers=1)
+    before = stamps(folder / "results")
+    run(folder, workers=1)
+    assert stamps(folder / "results") == before
+    text = (folder / "experiment.toml").read_text()
+    (folder / "experiment.toml").write_text(text.replace('"max"', '"none"'))
+    run(folder, workers=1)
+    after = stamps(folder / "results")
+    assert all(after[name] > before[name] for name in after if name.startswith(("labels", "cells")))
+    assert "volume_um3" in read_table(folder / "results" / "cells.parquet").columns
+
+
+def test_stage_by_stage_projects_too(volumes, tmp_path):
+    folder = with_projection(volumes, "mean", tmp_path / "made")
+    run(folder, tmp_path / "at_once", workers=1)
+    for step in ("segment", "measure", "clones", "dynamics", "report"):
+        run(folder, tmp_path / "out", workers=1, steps=(step,))
+    assert_same_tables(tmp_path / "out", tmp_path / "at_once")
+
+
+def test_a_projection_changes_nothing_for_planes(experiment, results, finished):
+    with (experiment / "experiment.toml").open("a") as file:
+        file.write('[segment]\nprojection = "max"\n')
+    run(experiment, results, workers=1)
+    assert_same_tables(results, finished)
+
+
+def test_a_projection_needs_no_z_step(volumes, tmp_path):
+    for method, problems in (("none", 1), ("max", 0)):
+        folder = with_projection(volumes, method, tmp_path / method)
+        for path in (folder / "images").iterdir():
+            pixels = tifffile.imread(path)
+            metadata = {
+                "axes": "ZCYX",
+                "Channel": {"Name": ["mCherry", "Venus", "Cerulean"]},
+                "PhysicalSizeX": 0.65,
+                "PhysicalSizeY": 0.65,
+            }
+            tifffile.imwrite(
+                path, np.moveaxis(pixels, 0, 1), ome=True, metadata=metadata, photometric="minisblack"
+            )
+        found = check_experiment(read_experiment(folder)).images.values()
+        assert ["without z step" in text for text in found] == [True] * 2 * problems
+
+
+def give_masks(folder, draw):
+    """Write masks (z, y, x) or (y, x) made of the true ones of each image, and name them in the sheet."""
+    sheet = read_table(folder / "samples.csv")
+    names = [path.split("/")[1].split(".")[0] for path in sheet["image"]]
+    for name in names:
+        truth = read_labels(folder / "truth" / "labels" / f"{name}.tif")[0]
+        tifffile.imwrite(folder / f"{name}.tif", draw(truth), metadata={"axes": "ZYX"[-draw(truth).ndim :]})
+    write_table(folder / "samples.csv", sheet.assign(labels=[f"{name}.tif" for name in names]))
+    return names
+
+
+def test_masks_of_one_plane_fit_a_projection(volumes, tmp_path):
+    folder = with_projection(volumes, "mean", tmp_path / "made")
+    names = give_masks(folder, lambda truth: truth.max(axis=0))
+    assert not check_experiment(read_experiment(folder))
+    outcome = run(folder, workers=1, steps=("segment", "measure"))
+    assert not outcome.failed
+    used = read_labels(outcome.results / "labels" / f"{names[0]}.tif")
+    truth = read_labels(folder / "truth" / "labels" / f"{names[0]}.tif")
+    np.testing.assert_array_equal(used[0, 0], truth[0].max(axis=0))
+
+
+def test_masks_of_all_planes_do_not(volumes, tmp_path):
+    folder = with_projection(volumes, "max", tmp_path / "made")
+    names = give_masks(folder, lambda truth: truth)
+    message = (
+        'masks of 6 planes, but [segment] projection = "max" makes the image one plane: give masks of one'
+    )
+    found = check_experiment(read_experiment(folder)).images
+    outcome = run(folder, workers=1, steps=("segment",))
+    for told in (found, outcome.failed):
+        assert list(told) == names
+        assert all(message in text for text in told.values())
+
+
+def test_a_maximum_says_that_it_cannot_use_the_gain(volumes, tmp_path):
+    folder = with_projection(volumes, "max", tmp_path / "made")
+    text = (folder / "experiment.toml").read_text().replace("[correct]", "[correct]\ngain = 2.0")
+    (folder / "experiment.toml").write_text(text)
+    run(folder, workers=1, steps=("segment",))
+    for image in read_json(folder / "results" / "run.json")["images"].values():
+        assert any("gain and read_noise hold for one plane" in said for said in image["warnings"])

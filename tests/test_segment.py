@@ -136,3 +136,14 @@ def test_a_nuclear_stain_seeds_cells(corrected):
 def test_what_cannot_be_segmented_is_refused(sparse, change, params, message):
     with pytest.raises(DataError, match=message):
         segment_cells(replace(sparse.stack, **change), SegmentParams(**params))
+
+
+def test_a_projection_is_made_before_the_stack_is_corrected(corrected):
+    volume = corrected(PRESETS["volume"].model_copy(update={"size_px": 96, "n_slices": 4}), seed=1)
+    params = SegmentParams(projection="max", diameter_um=14)
+    with pytest.raises(DataError, match=r"the stack has 4 planes: call stack.project\('max'\) before"):
+        segment_cells(volume.stack, params)
+    from rgbtrack import correct_stack
+
+    plane = correct_stack(volume.scene.stack.project("max"))
+    assert segment_cells(plane, params).shape == (1, 1, 96, 96)

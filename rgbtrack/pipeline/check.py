@@ -9,6 +9,7 @@ import pandas as pd
 from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
 from rgbtrack.files import OUTLINE_ENDINGS, read_labels, read_stack
 from rgbtrack.pipeline.experiment import Experiment
+from rgbtrack.pipeline.masks import refuse_mask_volume
 from rgbtrack.segment import check_method
 from rgbtrack.stack import NUCLEUS, Stack
 
@@ -78,7 +79,7 @@ def _check_image(experiment: Experiment, i: int, row: pd.Series) -> list[str]:
         pixel_size_um=override("pixel_size_um"),
         z_step_um=override("z_step_um"),
         frame_interval_h=override("frame_interval_h"),
-    )
+    ).project(experiment.segment.projection)
     problems = []
     wanted = dict(experiment.channels.markers)
     if experiment.channels.nucleus is not None:
@@ -103,6 +104,7 @@ def _check_image(experiment: Experiment, i: int, row: pd.Series) -> list[str]:
 
 
 def _check_labels(mask: Path, stack: Stack) -> list[str]:
+    refuse_mask_volume(mask, stack)
     shape = (stack.n_frames, *stack.pixels.shape[2:])
     if mask.suffix.lower() in (*OUTLINE_ENDINGS, ".npy"):
         read_labels(mask, shape)

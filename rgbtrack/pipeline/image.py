@@ -28,6 +28,7 @@ from rgbtrack.files import (
     write_table,
 )
 from rgbtrack.pipeline.closeup import write_closeup
+from rgbtrack.pipeline.masks import refuse_mask_volume
 from rgbtrack.pipeline.thumbnail import write_thumbnail
 from rgbtrack.segment import Segmentation, SegmentParams, find_cells
 from rgbtrack.segment.params import OURS
@@ -91,14 +92,14 @@ class ImageTask:
         return self.out / PARTS / f"{self.image_id}.json"
 
     def read(self) -> Stack:
-        """Open the image, lazily, with its channels selected and its calibration overridden."""
+        """Open the image, lazily: channels selected, calibration overridden, projected where asked for."""
         stack = read_stack(
             self.paths,
             pixel_size_um=self.pixel_size_um,
             z_step_um=self.z_step_um,
             frame_interval_h=self.frame_interval_h,
         )
-        return stack.select(self.channels)
+        return stack.select(self.channels).project(self.segment.projection)
 
 
 def process_image(task: ImageTask) -> dict[str, Any]:
@@ -158,6 +159,8 @@ def _process(task: ImageTask) -> dict[str, Any]:
     segment = task.segment
     stack = task.read()
     shape = (stack.n_frames, *stack.pixels.shape[2:])
+    if ready is not None:
+        refuse_mask_volume(ready, stack)
     known = read_labels(ready, shape) if ready is not None else None
     for t, frame in _corrected_frames(task, stack):
         if corrected_first is None:
@@ -303,8 +306,9 @@ def _count_rejected(record: dict[str, Any], found: Segmentation) -> None:
 def _quality(frame: Stack, stack: Stack) -> dict[str, Any]:
     """What the report tells of the image itself, from its first frame."""
     noise, background, saturated = {}, {}, {}
-    detector = frame.noise
+    detector, limits = frame.noise, frame.limits
     assert isinstance(detector, Detector)  # noqa: S101 - from correct_stack
+    assert isinstance(limits, Detector)  # noqa: S101 - from correct_stack
     planes, height, width = frame.pixels.shape[2:]
     step = max(1, planes * height * width // QUALITY_PX)  # rows left out: a sample will do
     for c, name in enumerate(stack.channels):
@@ -313,12 +317,14 @@ def _quality(frame: Stack, stack: Stack) -> dict[str, Any]:
         noise[name] = {"gain": float(frame.gain[c]), "read_variance": float(np.percentile(variance, 5))}
         raw = detector.raw[0, c]
         background[name] = float(np.median(raw[:, ::step] - frame.pixels[0, c, :, ::step]))
-        saturated[name] = float((raw >= detector.limit[c]).mean()) if np.isfinite(detector.limit[c]) else 0.0
+        full = limits.raw[0, c]
+        saturated[name] = float((full >= limits.limit[c]).mean()) if np.isfinite(limits.limit[c]) else 0.0
     return {
         "n_frames": stack.n_frames,
         "shape": list(stack.pixels.shape),
         "pixel_size_um": stack.pixel_size_um,
         "z_step_um": stack.z_step_um,
+        "n_planes_projected": None if stack.projection is None else stack.projection.n_planes,
         "frame_interval_h": stack.frame_interval_h,
         "noise": noise,
         "background": background,

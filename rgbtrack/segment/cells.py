@@ -78,8 +78,8 @@ def segment_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> NDAr
     Raises
     ------
     DataError
-        If the stack is not corrected, its cells would be narrower than 3 px or larger than the image, or
-        another method fails.
+        If the stack is not corrected, is a volume where `params` ask for a projection, its cells would be
+        narrower than 3 px or larger than the image, or another method fails.
     ParamError
         If there is no such method.
 
@@ -94,6 +94,11 @@ def find_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> Segment
     """Find cells and tell what was set aside; see `segment_cells`."""
     if stack.noise is None or stack.gain is None:
         raise DataError(f"{stack.source}: the noise of the stack is not known: call correct_stack first")
+    if params.projection != "none" and stack.pixels.shape[2] > 1:
+        raise DataError(
+            f"{stack.source}: projection is {params.projection!r}, the stack has {stack.pixels.shape[2]} "
+            f"planes: call stack.project({params.projection!r}) before correct_stack"
+        )
     if params.method != OURS:
         found = run_method(stack, params)
         return Segmentation(found, params.diameter_um or method_diameter(found, stack))

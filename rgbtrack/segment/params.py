@@ -1,5 +1,7 @@
 """Settings of segmentation."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from rgbtrack.params import Params
@@ -19,6 +21,11 @@ class SegmentParams(Params):
         None,
         description="model name or path, for methods that have models; a path works offline; "
         "None: the method's default",
+    )
+    projection: Literal["none", "max", "mean"] = Field(
+        "none",
+        description="make a z-stack one plane before anything else, the maximum or mean of its planes; "
+        "none: cells are volumes",
     )
     diameter_um: float | None = Field(
         None, gt=0, description="diameter of a typical cell, um; None: estimated from the image"
