@@ -80,7 +80,7 @@ def image_layers(results: str | Path, image_id: str | None = None) -> list[Layer
     cells = _cells_of(results / "cells.parquet", image_id)
     clones = read_table(results / "clones.csv") if (results / "clones.csv").exists() else None
     settings = _geometry(record, labels.shape)
-    layers = _channel_layers(record, run["configuration"]["channels"], labels.shape, settings)
+    layers = _channel_layers(record, run["configuration"], labels.shape, settings)
     if not layers:
         layers = _thumbnail_layer(results / "thumbnails" / f"{image_id}.png", labels.shape, settings)
     layers.append(_cell_layer(labels, cells, clones, settings))
@@ -125,14 +125,16 @@ def _drop_singletons(array: Any) -> Any:
 
 
 def _channel_layers(
-    record: dict[str, Any], channels: dict[str, Any], shape: tuple[int, ...], settings: dict[str, Any]
+    record: dict[str, Any], configuration: dict[str, Any], shape: tuple[int, ...], settings: dict[str, Any]
 ) -> list[LayerData]:
-    """One additive layer per channel, as recorded; none, with a warning, where the image is not there."""
+    """One additive layer per channel, as analysed; none, with a warning, where the image is not there."""
+    channels = configuration["channels"]
     wanted = dict(channels["markers"])
     if channels.get("nucleus") is not None:
         wanted[NUCLEUS] = channels["nucleus"]
     try:
         stack = read_stack([Path(path) for path in record["paths"]]).select(wanted)
+        stack = stack.project(configuration.get("segment", {}).get("projection", "none"))
         if (stack.n_frames, *stack.pixels.shape[2:]) != tuple(shape):
             raise DataError(f"{stack.source} has another size than its labels")
     except (RgbtrackError, OSError, KeyError) as error:

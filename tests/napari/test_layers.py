@@ -84,6 +84,20 @@ def test_volumes_keep_their_depth(tmp_path):
     assert settings["scale"] == pytest.approx((2.0, 0.65, 0.65))
 
 
+def test_projected_volumes_are_shown_as_they_were_analysed(tmp_path):
+    params = PRESETS["volume"].model_copy(update={"size_px": 96, "n_slices": 8, "n_clones": 2})
+    simulate_experiment(tmp_path / "made", params, subjects=1, timepoints=(0,), seed=2)
+    with (tmp_path / "made" / "experiment.toml").open("a") as file:
+        file.write('[segment]\nprojection = "max"\n')
+    outcome = run(tmp_path / "made", workers=1)
+    made = by_name(layers.image_layers(outcome.results))
+    assert list(made) == ["red", "green", "blue", "cells"]
+    image = next((tmp_path / "made" / "images").glob("vehicle*"))
+    np.testing.assert_array_equal(made["red"][0], tifffile.imread(image)[0].max(axis=0))
+    assert made["cells"][0].shape == (96, 96)
+    assert made["cells"][1]["scale"] == pytest.approx((0.65, 0.65))
+
+
 def test_cells_are_shown_where_the_image_is_gone(results):
     told = read_json(results / "run.json")
     told["images"]["vehicle_m1_d0"]["paths"] = ["/nowhere/image.tif"]
