@@ -1,10 +1,11 @@
 """Cells found against planted truth: F1 at an overlap of one half, several seeds, a plain pipeline beside.
 
-    python benchmarks/bench_cells.py [scenes] [nuclei] [volume] [--seeds 4] [--given] [--plain]
+    python benchmarks/bench_cells.py [scenes] [nuclei] [volume] [stardist] [--seeds 4] [--given] [--plain]
 
 Scenes are 512 px, of two painters (`rgbtrack.simulate`, `second_painter.py`). Unmarked cells count as
 neither missed nor false. Nuclei are real (Data Science Bowl 2018, CC0), planted with clone colours and as
-they are; all, or (`nuclei_even`, `nuclei_odd`) the half that networks were not fitted to. The diameter is
+they are; all, or (`nuclei_even`, `nuclei_odd`) the half that networks were not fitted to. `stardist` is a
+real plane and a real volume of touching nuclei, one channel (StarDist's test images, BSD-3). The diameter is
 estimated from each image, or given with --given.
 "plain": smooth, Otsu on the root sum of squares, distance transform, watershed, with the diameter given.
 """
@@ -34,6 +35,9 @@ from rgbtrack.segment import SegmentParams, find_cells
 from rgbtrack.simulate import PRESETS, simulate_scene
 
 NUCLEI = Path("../shared/real/nuclei")
+STARDIST = Path("../shared/real/stardist")
+STARDIST_ANISOTROPY = 2.0
+"""The file tells no z step: the masks of its whole nuclei are twice as wide as they are deep."""
 NUCLEI_HALVES = {"nuclei": slice(None), "nuclei_even": slice(0, None, 2), "nuclei_odd": slice(1, None, 2)}
 MARKERS = ("red", "green", "blue", "far_red", "orange")
 
@@ -122,6 +126,19 @@ def _plant(grey: NDArray[np.float32], labels: NDArray[np.int32], seed: int) -> N
     return np.clip(np.round(counts), 0, 65535).astype(np.uint16)
 
 
+def real(folder: Path, dimensions: str) -> Case:
+    """StarDist's own test image, "2d" or "3d"; a pixel is taken for a micrometre."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RgbtrackWarning)
+        counts = np.asarray(read_stack(folder / f"img{dimensions}.tif").pixels)[0]  # (c, z, y, x)
+    labels = read_labels(folder / f"mask{dimensions}.tif")[0].astype(np.int32)
+    # the width of each nucleus where it is widest
+    n = int(labels.max()) + 1
+    area = np.max([np.bincount(plane.ravel(), minlength=n) for plane in labels], axis=0)[1:]
+    diameter = float(np.median(2 * np.sqrt(area[area > 0] / np.pi)))
+    return Case(counts, labels, set(), 1.0, diameter, STARDIST_ANISOTROPY)
+
+
 def score(found: NDArray, case: Case) -> dict[str, float]:
     """Precision, recall and F1 over marked cells."""
     pairs = match_cells(found, case.labels)
@@ -164,6 +181,9 @@ def cases(what: str, n: int) -> Iterator[tuple[str, Callable[[], Iterator[Case]]
         half = NUCLEI_HALVES[what]
         yield f"{what}, planted", lambda: nuclei(NUCLEI, half, planted=True)
         yield f"{what}, grey", lambda: nuclei(NUCLEI, half, planted=False)
+    elif what == "stardist":
+        for dimensions in ("2d", "3d"):
+            yield f"stardist, {dimensions}", lambda dimensions=dimensions: iter([real(STARDIST, dimensions)])
     else:
         yield "volume", lambda: (simulated("volume", seed) for seed in range(n))
 
