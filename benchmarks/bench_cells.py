@@ -3,8 +3,9 @@
     python benchmarks/bench_cells.py [scenes] [nuclei] [volume] [stardist] [--seeds 4] [--given] [--plain]
 
 Scenes are 512 px, of two painters (`rgbtrack.simulate`, `second_painter.py`). Unmarked cells count as
-neither missed nor false. Nuclei are real (Data Science Bowl 2018, CC0), planted with clone colours and as
-they are; all, or (`nuclei_even`, `nuclei_odd`) the half that networks were not fitted to. `stardist` is a
+neither missed nor false. Nuclei are real (Data Science Bowl 2018, CC0): planted with clone colours, as bright
+as they were or of uneven clones, and as they are; all, or (`nuclei_0` to `nuclei_3`) the fourth that networks
+were not fitted to (`fit_segmentation.py --leave-out 0 --out FILE`, then --networks FILE). `stardist` is a
 real plane and a real volume of touching nuclei, one channel (StarDist's test images, BSD-3). The diameter is
 estimated from each image, or given with --given.
 "plain": smooth, Otsu on the root sum of squares, distance transform, watershed, with the diameter given.
@@ -12,7 +13,7 @@ estimated from each image, or given with --given.
 
 import argparse
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,14 +32,17 @@ from rgbtrack.correct import correct_stack
 from rgbtrack.errors import RgbtrackWarning
 from rgbtrack.evaluate import detection_scores, match_cells
 from rgbtrack.files import read_labels, read_stack
-from rgbtrack.segment import SegmentParams, find_cells
+from rgbtrack.segment import SegmentParams, find_cells, network
 from rgbtrack.simulate import PRESETS, simulate_scene
 
 NUCLEI = Path("../shared/real/nuclei")
 STARDIST = Path("../shared/real/stardist")
 STARDIST_ANISOTROPY = 2.0
 """The file tells no z step: the masks of its whole nuclei are twice as wide as they are deep."""
-NUCLEI_HALVES = {"nuclei": slice(None), "nuclei_even": slice(0, None, 2), "nuclei_odd": slice(1, None, 2)}
+FOLDS = 4
+"""Every fourth of the nuclei images is left out of a fit, to be scored with it."""
+PLANTINGS = ("planted", "uneven", "grey")
+"""Nuclei in clone colours as bright as they were; of clones that differ in brightness too; as they were."""
 MARKERS = ("red", "green", "blue", "far_red", "orange")
 
 
@@ -52,6 +56,7 @@ class Case:
     pixel_um: float
     diameter_um: float
     z_step_um: float | None = None
+    real: bool = False
 
     def stack(self) -> Stack:
         """As read."""
@@ -87,9 +92,11 @@ def painted(kind: str, seed: int) -> Case:
     return Case(counts[:, None], labels[None], unmarked, second_painter.PIXEL_UM, second_painter.DIAMETER_UM)
 
 
-def nuclei(folder: Path, chosen: slice, *, planted: bool, variant: int = 0) -> Iterator[Case]:
-    """Real nuclei, grey or planted with clone colours; other variants differ in size and tone."""
-    for number, path in list(enumerate(sorted(folder.glob("*.png"))))[chosen]:
+def nuclei(folder: Path, chosen: Collection[int], planting: str, variant: int = 0) -> Iterator[Case]:
+    """Real nuclei of some folds, with one of the `PLANTINGS`; other variants differ in size and tone."""
+    for number, path in enumerate(sorted(folder.glob("*.png"))):
+        if number % FOLDS not in chosen:
+            continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RgbtrackWarning)
             grey = np.asarray(read_stack(path).pixels)[0, :, 0].max(axis=0)  # (y, x)
@@ -104,15 +111,22 @@ def nuclei(folder: Path, chosen: slice, *, planted: bool, variant: int = 0) -> I
             grey = np.round(top * (small.astype(np.float32) / top) ** gamma).astype(grey.dtype)
         area = np.bincount(labels.ravel())[1:]
         diameter = float(np.median(2 * np.sqrt(area[area > 0] / np.pi)))
-        counts = _plant(grey.astype(np.float32), labels, number + 1000 * variant) if planted else grey[None]
-        yield Case(counts[:, None], labels[None], set(), 1.0, diameter)
+        counts = grey[None]
+        if planting != "grey":
+            even = planting == "planted"
+            counts = plant(grey.astype(np.float32), labels, number + 1000 * variant, even=even)
+        yield Case(counts[:, None], labels[None], set(), 1.0, diameter, real=True)
 
 
-def _plant(grey: NDArray[np.float32], labels: NDArray[np.int32], seed: int) -> NDArray[np.uint16]:
-    """Give each nucleus the colour of a clone; what lies between them stays grey and dim."""
+def plant(
+    grey: NDArray[np.float32], labels: NDArray[np.int32], seed: int, *, even: bool
+) -> NDArray[np.uint16]:
+    """Give each nucleus the colour of a clone, of even brightness or not; what is between stays dim grey."""
     rng = np.random.default_rng([seed, 5])
     n = int(labels.max())
     founders = second_painter.draw_founders(int(rng.integers(6, 16)), rng)
+    if even:
+        founders = founders / np.linalg.norm(founders, axis=1, keepdims=True)
     colour = founders[rng.integers(0, len(founders), n)] * np.exp(rng.normal(0, 0.12, (n, 3)))
     empty = grey[labels == 0]
     signal = np.maximum(grey - (np.median(empty) if empty.size else grey.min()), 0)
@@ -177,10 +191,10 @@ def cases(what: str, n: int) -> Iterator[tuple[str, Callable[[], Iterator[Case]]
             yield preset, lambda preset=preset: (simulated(preset, seed) for seed in range(n))
         for kind in second_painter.KINDS:
             yield f"{kind}, second", lambda kind=kind: (painted(kind, seed) for seed in range(n))
-    elif what in NUCLEI_HALVES:
-        half = NUCLEI_HALVES[what]
-        yield f"{what}, planted", lambda: nuclei(NUCLEI, half, planted=True)
-        yield f"{what}, grey", lambda: nuclei(NUCLEI, half, planted=False)
+    elif what.startswith("nuclei"):
+        folds = [int(what[-1])] if what[-1].isdigit() else range(FOLDS)
+        for planting in PLANTINGS:
+            yield f"{what}, {planting}", lambda planting=planting: nuclei(NUCLEI, folds, planting)
     elif what == "stardist":
         for dimensions in ("2d", "3d"):
             yield f"stardist, {dimensions}", lambda dimensions=dimensions: iter([real(STARDIST, dimensions)])
@@ -197,7 +211,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--given", action="store_true", help="give the true diameter")
     parser.add_argument("--plain", action="store_true", help="run the plain pipeline too")
+    parser.add_argument("--networks", type=Path, default=network.NETWORKS, help="of fit_segmentation.py")
     chosen = parser.parse_args()
+    network.NETWORKS = chosen.networks
     warnings.simplefilter("ignore", RgbtrackWarning)
     print(f"{'':20} {'F1':>6} {'worst':>6} {'recall':>7} {'precision':>9}" + "  plain F1" * chosen.plain)
     for what in chosen.what:

@@ -11,7 +11,7 @@ from rgbtrack.segment.diameter import brightest_window, estimate_diameter, typic
 from rgbtrack.segment.joining import join_regions, seam_features, typical_size
 from rgbtrack.segment.methods import method_diameter, run_method
 from rgbtrack.segment.network import network
-from rgbtrack.segment.objects import DEBRIS, object_features, reason
+from rgbtrack.segment.objects import DEBRIS, cell_probability, object_features, reason
 from rgbtrack.segment.outlines import make_whole, trim
 from rgbtrack.segment.params import OURS, SegmentParams
 from rgbtrack.segment.parts import LEAST_PIECE, Parts, find_parts
@@ -164,7 +164,7 @@ def _find_by_light(
     parts = find_parts(working, params.min_snr, seeds)
     objects = join_parts(parts, working, params, 0 if seeds is None else int(seeds.max(initial=0)))
     kind = "volume_objects" if working.strength.shape[0] > 1 else "objects"
-    probability = network(kind)(objects.features)
+    probability = cell_probability(objects.features, kind)
     why = reason(objects.features, params.min_area)
     cell = (probability >= params.min_probability) & (why != DEBRIS)
     lost = pd.Series(why[~cell]).value_counts()

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+NETWORKS = files("rgbtrack.segment").joinpath("networks.json")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,6 @@ class Network:
 
 @cache
 def network(name: str) -> Network:
-    """Network by name: ``seams`` or ``objects``, for planes; ``volume_seams``, ``volume_objects``."""
-    content = json.loads(files("rgbtrack.segment").joinpath("networks.json").read_text(encoding="utf-8"))
+    """Network by name: ``seams``, ``objects``, ``objects_among``; of volumes with ``volume_`` before."""
+    content = json.loads(NETWORKS.read_text(encoding="utf-8"))
     return Network.from_dict(content[name])

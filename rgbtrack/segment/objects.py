@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 
 from rgbtrack.segment.filters import Image, wide_mean
 from rgbtrack.segment.joining import typical_size
-from rgbtrack.segment.network import Array
+from rgbtrack.segment.network import Array, network
 from rgbtrack.segment.outlines import Labels
-from rgbtrack.segment.regions import CHANNELS, STRENGTH, N, ellipsoid, find_seams, outline_mean
+from rgbtrack.segment.regions import CHANNELS, STRENGTH, N, ellipsoid, find_seams, outline_mean, sums_of
 from rgbtrack.segment.working import Working
 
 FEATURES = (
@@ -27,6 +27,20 @@ FEATURES = (
     "strength of the rim",
     "gradient on the outline",
 )
+AMONG = (
+    "size",
+    "strength",
+    "strength over the rim",
+    "gradient on the outline",
+    "light over that around",
+    "fill of the ellipse",
+)
+"""Features in which an object is also compared with the sure cells of its image."""
+AMONG_FEATURES = (
+    "log odds alone",
+    *(f"{name} over that of cells" for name in AMONG),
+    "spread of strength of cells",
+)
 DEBRIS = "debris: too small"
 HAZE = "haze: no edge to its surroundings"
 GAP = "gap: darker than the cells around it"
@@ -38,7 +52,6 @@ def object_features(
 ) -> Array:
     """What tells whether an object is a cell, shape (n, 14); see `FEATURES`."""
     volume = labels.shape[0] > 1
-    flat = labels.ravel()
     size = np.maximum(sums[:, N], 1)
     n_colours = len(working.units)
     fill, long, short = ellipsoid(sums, volume, working.spacing)
@@ -57,13 +70,13 @@ def object_features(
     ratio = np.full(n + 1, -4.0)
     for c, light in enumerate(working.light):
         wide = wide_mean(np.maximum(light, 0), 0.8 * working.diameter)
-        around = np.bincount(flat, wide.ravel(), n + 1) / size
+        around = sums_of(labels, n, wide) / size
         lit = own_units[:, c] > 2
         value = np.log(np.maximum(own_light[lit, c], 1e-3) / np.maximum(around[lit], 1e-3))
         ratio[lit] = np.maximum(ratio[lit], value)
     cut = np.zeros(n + 1)
     cut[at_edge(labels)] = 1
-    inside = np.bincount(flat, gradient.ravel(), n + 1) / size
+    inside = sums_of(labels, n, gradient) / size
     features: Array = np.stack(
         [
             fill,
@@ -84,6 +97,46 @@ def object_features(
         axis=1,
     )
     return features[1:]
+
+
+def cell_probability(features: Array, kind: str) -> Array:
+    """Probability that objects are cells, shape (n,): judged alone, then among those that look like cells.
+
+    A dim speck is debris beside bright cells and a cell among dim ones.
+
+    Parameters
+    ----------
+    features
+        From `object_features`, of all objects of an image.
+    kind
+        Of network: ``objects`` or ``volume_objects``.
+    """
+    if not len(features):
+        return np.zeros(0)
+    alone = network(kind)(features)
+    return network(f"{kind}_among")(features_among(features, alone))
+
+
+def features_among(features: Array, probability: Array) -> Array:
+    """Features (n, 14) with how each object differs from those that are probably cells, shape (n, 22)."""
+    chosen = features[:, [FEATURES.index(name) for name in AMONG]]
+    # objects that are surely none still count where there is nothing else
+    weight = np.maximum(probability, 1e-3)
+    low, middle, high = _weighted_quantiles(chosen, weight, (0.1, 0.5, 0.9))
+    strength = AMONG.index("strength")
+    spread = np.full(len(features), high[strength] - low[strength])
+    certain = np.clip(probability, 1e-5, 1 - 1e-5)
+    among: Array = np.column_stack([features, np.log(certain / (1 - certain)), chosen - middle, spread])
+    return among
+
+
+def _weighted_quantiles(values: Array, weight: Array, shares: tuple[float, ...]) -> Array:
+    """Quantiles of each column of (n, f), of rows with a weight; shape (shares, f)."""
+    order = np.argsort(values, axis=0, kind="stable")
+    total = np.cumsum(weight[order], axis=0)
+    rank = [(total < share * total[-1]).sum(0) for share in shares]
+    quantiles: Array = np.take_along_axis(values, np.take_along_axis(order, np.array(rank), 0), 0)
+    return quantiles
 
 
 def reason(features: Array, min_area: float) -> NDArray[np.str_]:

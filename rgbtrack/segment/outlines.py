@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rgbtrack.segment.filters import Image
+from rgbtrack.segment.framing import framed, inside, steps_of
 from rgbtrack.segment.regions import CHANNELS, Array, N
 
 Labels = NDArray[np.int32]
@@ -26,10 +27,11 @@ def trim(labels: Labels, light: Image, sums: Array, share: float) -> Labels:
 
 def make_whole(labels: Labels, n: int) -> Labels:
     """Keep the largest piece of each label and fill the holes inside it."""
-    whole = labels.copy()
-    _keep_largest(whole.reshape(-1), *labels.shape, n)
-    _fill_holes(whole.reshape(-1), *labels.shape)
-    return whole
+    padded = framed(labels, -1)
+    steps = steps_of(padded)
+    _keep_largest(padded.reshape(-1), steps, n)
+    _fill_holes(padded.reshape(-1), steps, padded.shape[2], len(steps) > 4)
+    return inside(padded).copy()
 
 
 @numba.njit(cache=True)
@@ -60,51 +62,23 @@ def _trim(labels, light, direction, share):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _neighbours(i, depth, height, width, found):  # type: ignore[no-untyped-def]
-    """Write the indices of up to six neighbours into `found`; their number."""
-    plane = height * width
-    z, rest = i // plane, i % plane
-    y, x = rest // width, rest % width
-    n = 0
-    if z > 0:
-        found[n] = i - plane
-        n += 1
-    if z < depth - 1:
-        found[n] = i + plane
-        n += 1
-    if y > 0:
-        found[n] = i - width
-        n += 1
-    if y < height - 1:
-        found[n] = i + width
-        n += 1
-    if x > 0:
-        found[n] = i - 1
-        n += 1
-    if x < width - 1:
-        found[n] = i + 1
-        n += 1
-    return n
-
-
-@numba.njit(cache=True)
-def _keep_largest(labels, depth, height, width, n):  # type: ignore[no-untyped-def]
+def _keep_largest(labels, steps, n):  # type: ignore[no-untyped-def]
     piece = np.zeros(labels.size, np.int32)
     queue = np.empty(labels.size, np.int32)
-    found = np.empty(6, np.int64)
     largest, chosen = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int32)
     pieces = 0
     for start in range(labels.size):
         k = labels[start]
-        if k == 0 or piece[start] > 0:
+        if k <= 0 or piece[start] > 0:
             continue
         pieces += 1
         piece[start] = pieces
         queue[0] = start
         at, end = 0, 1
         while at < end:
-            for m in range(_neighbours(queue[at], depth, height, width, found)):
-                j = found[m]
+            i = queue[at]
+            for step in steps:
+                j = i + step
                 if labels[j] == k and piece[j] == 0:
                     piece[j] = pieces
                     queue[end] = j
@@ -119,35 +93,42 @@ def _keep_largest(labels, depth, height, width, n):  # type: ignore[no-untyped-d
 
 
 @numba.njit(cache=True)
-def _fill_holes(labels, depth, height, width):  # type: ignore[no-untyped-def]
+def _fill_holes(labels, steps, width, volume):  # type: ignore[no-untyped-def]
     """Background within one label; in volumes, background that reaches no side of the plane."""
-    seen = np.zeros(labels.size, np.bool_)
+    unseen, seen, reaches_out = 0, 1, 2
+    state = np.zeros(labels.size, np.uint8)
     queue = np.empty(labels.size, np.int32)
-    found = np.empty(6, np.int64)
     for start in range(labels.size):
-        if labels[start] > 0 or seen[start]:
+        if labels[start] != 0 or state[start] != unseen:
             continue
-        seen[start] = True
+        # most of the background is known from the pixel before or above
+        if state[start - 1] == reaches_out or state[start - width] == reaches_out:
+            state[start] = reaches_out
+            continue
+        state[start] = seen
         queue[0] = start
         at, end, around, hole = 0, 1, 0, True
-        while at < end:
+        while at < end and hole:
             i = queue[at]
-            x, y = i % width, (i // width) % height
-            if x == 0 or y == 0 or x == width - 1 or y == height - 1:
-                hole = False
-            for m in range(_neighbours(i, depth, height, width, found)):
-                j = found[m]
+            for step in steps:
+                j = i + step
                 k = labels[j]
                 if k == 0:
-                    if not seen[j]:
-                        seen[j] = True
+                    if state[j] == reaches_out:
+                        hole = False
+                    elif state[j] == unseen:
+                        state[j] = seen
                         queue[end] = j
                         end += 1
+                elif k < 0:
+                    hole = hole and volume and abs(step) > width
                 elif around == 0:
                     around = k
                 elif around != k:
                     hole = False
             at += 1
-        if hole and around > 0:
-            for m in range(end):
+        for m in range(end):
+            if not hole:
+                state[queue[m]] = reaches_out
+            elif around > 0:
                 labels[queue[m]] = around

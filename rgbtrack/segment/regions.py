@@ -74,6 +74,13 @@ def highest(labels: NDArray[np.int32], n: int, values: Image) -> Array:
     return top
 
 
+def sums_of(labels: NDArray[np.int32], n: int, values: Image) -> Array:
+    """Sum of (z, y, x) over the pixels of each label, shape (n + 1,); 0 for the background."""
+    total = np.zeros(n + 1)
+    _sums_of(labels, values, total)
+    return total
+
+
 def outline_mean(labels: NDArray[np.int32], n: int, values: Image) -> Array:
     """Mean over the pixels of each label that touch another label or none in the plane, shape (n + 1,)."""
     total, count = np.zeros(n + 1), np.zeros(n + 1)
@@ -111,29 +118,61 @@ def ellipsoid(sums: Array, volume: bool, spacing: float) -> tuple[Array, Array, 
 
 @numba.njit(cache=True)
 def _region_sums(labels, strength, units, light, sums):  # type: ignore[no-untyped-def]
+    """Sums over runs of one label along a row."""
     depth, height, width = labels.shape
     n = len(units)
     for z in range(depth):
         for y in range(height):
-            for x in range(width):
+            x = 0
+            while x < width:
                 k = labels[z, y, x]
+                start = x
+                while x < width and labels[z, y, x] == k:
+                    x += 1
                 if k == 0:
                     continue
                 row = sums[k]
-                row[0] += 1
-                row[1] += z
-                row[2] += y
-                row[3] += x
-                row[4] += z * z
-                row[5] += y * y
-                row[6] += x * x
-                row[7] += z * y
-                row[8] += z * x
-                row[9] += y * x
-                row[10] += strength[z, y, x]
+                pixels = float(x - start)
+                last = float(x - 1)
+                along = pixels * (start + last) / 2  # sum of x, and of its squares
+                squares = (last * x * (last + x) - (start - 1.0) * start * (2.0 * start - 1)) / 6
+                row[0] += pixels
+                row[1] += z * pixels
+                row[2] += y * pixels
+                row[3] += along
+                row[4] += z * z * pixels
+                row[5] += y * y * pixels
+                row[6] += squares
+                row[7] += z * y * pixels
+                row[8] += z * along
+                row[9] += y * along
+                row[10] += _run_sum(strength[z, y], start, x)
                 for c in range(n):
-                    row[11 + c] += units[c, z, y, x]
-                    row[11 + n + c] += light[c, z, y, x]
+                    row[11 + c] += _run_sum(units[c, z, y], start, x)
+                    row[11 + n + c] += _run_sum(light[c, z, y], start, x)
+
+
+@numba.njit(cache=True)
+def _run_sum(values, start, stop):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for x in range(start, stop):
+        total += values[x]
+    return total
+
+
+@numba.njit(cache=True)
+def _sums_of(labels, values, total):  # type: ignore[no-untyped-def]
+    depth, height, width = labels.shape
+    for z in range(depth):
+        for y in range(height):
+            x = 0
+            while x < width:
+                k = labels[z, y, x]
+                start = x
+                while x < width and labels[z, y, x] == k:
+                    x += 1
+                if k > 0:
+                    total[k] += _run_sum(values[z, y], start, x)
 
 
 @numba.njit(cache=True)

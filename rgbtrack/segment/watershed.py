@@ -6,6 +6,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from rgbtrack.segment.framing import framed, inside, steps_of
+
 LEVELS = 512
 
 
@@ -31,20 +33,19 @@ def flood(landscape: NDArray[np.float32], seeds: NDArray[Any], mask: NDArray[np.
     >>> flood(np.float32([[[0, 1, 2, 9, 1, 0]]]), np.array([[[1, 0, 0, 0, 0, 2]]]), np.ones((1, 1, 6), bool))
     array([[[1, 1, 1, 2, 2, 2]]], dtype=int32)
     """
-    labels = np.where(mask, seeds, 0).astype(np.int32)
-    inside = landscape[mask]
-    if not inside.size:
-        return labels
-    low, high = float(inside.min()), float(inside.max())
+    inner = landscape[mask]
+    if not inner.size:
+        return np.zeros(mask.shape, np.int32)
+    low, high = float(inner.min()), float(inner.max())
     scale = (LEVELS - 1) / max(high - low, 1e-9)
     level = np.clip((landscape - low) * scale, 0, LEVELS - 1).astype(np.int16)
-    _flood(level.ravel(), mask.ravel(), labels.reshape(-1), *landscape.shape)
-    return labels
+    labels = framed(np.where(mask, seeds, -1).astype(np.int32), -1)
+    _flood(framed(level, 0).ravel(), labels.reshape(-1), steps_of(labels))
+    return np.maximum(inside(labels), 0)
 
 
 @numba.njit(cache=True)
-def _flood(level, mask, labels, depth, height, width):  # type: ignore[no-untyped-def]
-    plane = height * width
+def _flood(level, labels, steps):  # type: ignore[no-untyped-def]
     following = np.full(level.size, -1, np.int32)
     head = np.full(LEVELS, -1, np.int32)
     tail = np.full(LEVELS, -1, np.int32)
@@ -56,7 +57,6 @@ def _flood(level, mask, labels, depth, height, width):  # type: ignore[no-untype
             else:
                 following[tail[at]] = i
             tail[at] = i
-    offsets = (-plane, -width, -1, 1, width, plane)
     now = 0
     while now < LEVELS:
         i = head[now]
@@ -64,20 +64,9 @@ def _flood(level, mask, labels, depth, height, width):  # type: ignore[no-untype
             now += 1
             continue
         head[now] = following[i]
-        z, rest = i // plane, i % plane
-        y, x = rest // width, rest % width
-        for k in range(6):
-            if (
-                (k == 0 and z == 0)
-                or (k == 1 and y == 0)
-                or (k == 2 and x == 0)
-                or (k == 3 and x == width - 1)
-                or (k == 4 and y == height - 1)
-                or (k == 5 and z == depth - 1)
-            ):
-                continue
-            j = i + offsets[k]
-            if labels[j] == 0 and mask[j]:
+        for step in steps:
+            j = i + step
+            if labels[j] == 0:
                 labels[j] = labels[i]
                 at = max(level[j], now)
                 following[j] = -1

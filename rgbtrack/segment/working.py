@@ -153,31 +153,37 @@ def _enlarge(labels, shrink, full):  # type: ignore[no-untyped-def]
         fy = v - y0
         y1 = min(y0 + 1, rows - 1)
         y0 = max(y0, 0)
-        for x in range(width):
-            u = (x + 0.5) / shrink - 0.5
-            x0 = int(np.floor(u))
-            fx = u - x0
-            x1 = min(x0 + 1, columns - 1)
-            x0 = max(x0, 0)
-            for z in range(depth):
-                a, b = labels[z, y0, x0], labels[z, y0, x1]
-                c, d = labels[z, y1, x0], labels[z, y1, x1]
+        for z in range(depth):
+            above, below, row = labels[z, y0], labels[z, y1], full[z, y]
+            x = 0
+            while x < width:
+                u = (x + 0.5) / shrink - 0.5
+                x0 = int(np.floor(u))
+                # pixels up to here lie between the same four
+                stop = min(width, int(np.ceil((x0 + 1.5) * shrink - 0.5)))
+                x1 = min(x0 + 1, columns - 1)
+                a, b = above[max(x0, 0)], above[x1]
+                c, d = below[max(x0, 0)], below[x1]
                 if a == b and a == c and a == d:
-                    full[z, y, x] = a
+                    row[x:stop] = a
+                    x = stop
                     continue
-                wa, wb = (1 - fy) * (1 - fx), (1 - fy) * fx
-                wc, wd = fy * (1 - fx), fy * fx
-                ta = wa + wb * (b == a) + wc * (c == a) + wd * (d == a)
-                tb = wb + wc * (c == b) + wd * (d == b)
-                tc = wc + wd * (d == c)
-                best, label = ta, a
-                if tb > best:
-                    best, label = tb, b
-                if tc > best:
-                    best, label = tc, c
-                if wd > best:
-                    label = d
-                full[z, y, x] = label
+                while x < stop:
+                    fx = (x + 0.5) / shrink - 0.5 - x0
+                    wa, wb = (1 - fy) * (1 - fx), (1 - fy) * fx
+                    wc, wd = fy * (1 - fx), fy * fx
+                    ta = wa + wb * (b == a) + wc * (c == a) + wd * (d == a)
+                    tb = wb + wc * (c == b) + wd * (d == b)
+                    tc = wc + wd * (d == c)
+                    best, label = ta, a
+                    if tb > best:
+                        best, label = tb, b
+                    if tc > best:
+                        best, label = tc, c
+                    if wd > best:
+                        label = d
+                    row[x] = label
+                    x += 1
 
 
 def _haze(light: Image, variance: Image, diameter: float) -> Image:
@@ -204,12 +210,15 @@ def _haze(light: Image, variance: Image, diameter: float) -> Image:
 @numba.njit(cache=True, parallel=True)
 def _stabilise(light, dark, gain, texture, units):  # type: ignore[no-untyped-def]
     """Integral of 1 / sqrt(dark + gain x + texture^2 x^2) from 0 to x."""
+    gain, texture = np.float32(gain), np.float32(texture)
+    two = np.float32(2)
     for i in numba.prange(light.size):
         x, a = light[i], dark[i]
+        root_dark = np.sqrt(a)
         if x <= 0:
-            units[i] = x / np.sqrt(a)
+            units[i] = x / root_dark
         else:
             root = np.sqrt(a + gain * x + texture * texture * x * x)
-            above = 2 * texture * (root + texture * x) + gain
-            below = 2 * texture * np.sqrt(a) + gain
+            above = two * texture * (root + texture * x) + gain
+            below = two * texture * root_dark + gain
             units[i] = np.log(above / below) / texture
