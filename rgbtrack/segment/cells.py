@@ -22,6 +22,8 @@ from rgbtrack.stack import Stack
 NUCLEUS_SIZE = 0.6
 """Diameter of a nucleus, share of the cell's."""
 SURE_WITHOUT_NUCLEUS = 0.95
+WITH_NUCLEUS = 0.3
+"""A nucleus speaks for the cell around it: this share of the least probability is enough."""
 NO_NUCLEUS = "no nucleus in it"
 LEAST_DIAMETER = 3.2
 MAX_ROUNDS = 4
@@ -162,11 +164,14 @@ def _find_by_light(
     working = working_image(stack, t, channels, diameter_px)
     seeds = None if nuclei is None else thin_out(nuclei, working.shrink, working.strength.shape)
     parts = find_parts(working, params.min_snr, seeds)
-    objects = join_parts(parts, working, params, 0 if seeds is None else int(seeds.max(initial=0)))
+    objects = join_parts(parts, working, params, seeds)
     kind = "volume_objects" if working.strength.shape[0] > 1 else "objects"
     probability = cell_probability(objects.features, kind)
     why = reason(objects.features, params.min_area)
-    cell = (probability >= params.min_probability) & (why != DEBRIS)
+    least = np.full(objects.n, params.min_probability)
+    if seeds is not None:
+        least[np.bincount(objects.labels[seeds > 0], minlength=objects.n + 1)[1:] > 0] *= WITH_NUCLEUS
+    cell = (probability >= least) & (why != DEBRIS)
     lost = pd.Series(why[~cell]).value_counts()
     labels, n = renumber(objects.labels, np.concatenate([[False], cell]))
     table = pd.DataFrame(
@@ -230,8 +235,11 @@ class Objects:
     join_probability: Array
 
 
-def join_parts(parts: Parts, working: Working, params: SegmentParams, n_nuclei: int = 0) -> Objects:
-    """Join parts to objects and trim them to their outlines; the first `n_nuclei` parts stay apart."""
+def join_parts(
+    parts: Parts, working: Working, params: SegmentParams, nuclei: NDArray[np.int32] | None = None
+) -> Objects:
+    """Join parts to objects and trim them to their outlines; parts of different nuclei stay apart."""
+    n_nuclei = 0 if nuclei is None else int(nuclei.max(initial=0))
     volume = parts.labels.shape[0] > 1
     judge = network("volume_seams" if volume else "seams")
     sums = region_sums(parts.labels, parts.n, working.strength, working.units, working.light)
@@ -245,17 +253,25 @@ def join_parts(parts: Parts, working: Working, params: SegmentParams, n_nuclei: 
         return np.where(seams.second <= n_nuclei, 0.0, judge(features))
 
     root, doubt = join_regions(seams, sums, peak, describe, weigh, params.join)
-    return outline_objects(root, doubt, parts, working, params)
+    return outline_objects(root, doubt, parts, working, params, nuclei)
 
 
 def outline_objects(
-    root: NDArray[np.int64], doubt: Array, parts: Parts, working: Working, params: SegmentParams
+    root: NDArray[np.int64],
+    doubt: Array,
+    parts: Parts,
+    working: Working,
+    params: SegmentParams,
+    nuclei: NDArray[np.int32] | None = None,
 ) -> Objects:
-    """Trim joined parts to their outlines and describe them."""
+    """Trim joined parts to their outlines and describe them; a nucleus is not trimmed off its cell."""
     labels = root.astype(np.int32)[parts.labels]
     n = parts.n
     sums = region_sums(labels, n, working.strength, working.units, working.light)
-    labels = make_whole(trim(labels, working.light, sums, params.contrast), n)
+    trimmed = trim(labels, working.light, sums, params.contrast)
+    if nuclei is not None:
+        trimmed = np.where(nuclei > 0, labels, trimmed)
+    labels = make_whole(trimmed, n)
     least = LEAST_PIECE * typical_size(working.diameter, working.spacing, labels.shape[0] > 1)
     there = np.bincount(labels.ravel(), minlength=n + 1) > least
     doubt = doubt[1:][there[1:]]

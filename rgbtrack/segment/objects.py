@@ -41,6 +41,8 @@ AMONG_FEATURES = (
     *(f"{name} over that of cells" for name in AMONG),
     "spread of strength of cells",
 )
+ALONE = 1 / 3
+"""Weight of the judgement alone against that among others: images of few cells say little about each other."""
 DEBRIS = "debris: too small"
 HAZE = "haze: no edge to its surroundings"
 GAP = "gap: darker than the cells around it"
@@ -114,7 +116,10 @@ def cell_probability(features: Array, kind: str) -> Array:
     if not len(features):
         return np.zeros(0)
     alone = network(kind)(features)
-    return network(f"{kind}_among")(features_among(features, alone))
+    among = network(f"{kind}_among")(features_among(features, alone))
+    both = ALONE * _log_odds(alone) + (1 - ALONE) * _log_odds(among)
+    probability: Array = 1 / (1 + np.exp(-both))
+    return probability
 
 
 def features_among(features: Array, probability: Array) -> Array:
@@ -125,9 +130,14 @@ def features_among(features: Array, probability: Array) -> Array:
     low, middle, high = _weighted_quantiles(chosen, weight, (0.1, 0.5, 0.9))
     strength = AMONG.index("strength")
     spread = np.full(len(features), high[strength] - low[strength])
-    certain = np.clip(probability, 1e-5, 1 - 1e-5)
-    among: Array = np.column_stack([features, np.log(certain / (1 - certain)), chosen - middle, spread])
+    among: Array = np.column_stack([features, _log_odds(probability), chosen - middle, spread])
     return among
+
+
+def _log_odds(probability: Array) -> Array:
+    certain = np.clip(probability, 1e-5, 1 - 1e-5)
+    odds: Array = np.log(certain / (1 - certain))
+    return odds
 
 
 def _weighted_quantiles(values: Array, weight: Array, shares: tuple[float, ...]) -> Array:
