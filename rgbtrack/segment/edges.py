@@ -20,58 +20,104 @@ def find_edges(units: Image, strength: Image, spacing: float) -> tuple[Image, Im
     gradient = np.empty(units.shape[1:], np.float32)
     step = np.empty((*units.shape[1:], 3), np.int8)
     crest = np.empty_like(gradient)
-    _gradient(np.ascontiguousarray(units), strength, spacing, gradient, step)
+    _gradient(np.ascontiguousarray(units), strength, np.float32(spacing), gradient, step)
     _crests(gradient, step, crest)
     return gradient, crest
 
 
+# rows of the structure tensor of one line of pixels
+YY, XX, YX, ZZ, ZY, ZX = range(6)
+
+
 @numba.njit(cache=True, parallel=True)
 def _gradient(units, strength, spacing, gradient, step):  # type: ignore[no-untyped-def]
-    n, depth, height, width = units.shape
+    _, depth, height, width = units.shape
     for row in numba.prange(depth * height):
         z, y = row // height, row % height
-        above, below = max(z - 1, 0), min(z + 1, depth - 1)
-        up, down = max(y - 1, 0), min(y + 1, height - 1)
+        tensor = np.zeros((6, width), np.float32)
+        _tensors(units, z, y, spacing, tensor)
+        if depth == 1:
+            _plane_edges(tensor, strength[z, y], gradient[z, y], step[z, y])
+        else:
+            _volume_edges(tensor, strength[z, y], spacing, gradient[z, y], step[z, y])
+
+
+@numba.njit(cache=True)
+def _tensors(units, z, y, spacing, tensor):  # type: ignore[no-untyped-def]
+    """Structure tensor of each pixel of a row, summed over channels."""
+    n, depth, height, width = units.shape
+    half = np.float32(0.5)
+    gx = np.empty(width, np.float32)
+    for c in range(n):
+        here = units[c, z, y]
+        up, down = units[c, z, max(y - 1, 0)], units[c, z, min(y + 1, height - 1)]
+        gx[0] = (here[min(1, width - 1)] - here[0]) * half
+        gx[width - 1] = (here[width - 1] - here[max(width - 2, 0)]) * half
+        for x in range(1, width - 1):
+            gx[x] = (here[x + 1] - here[x - 1]) * half
         for x in range(width):
-            if strength[z, y, x] < 1:
-                gradient[z, y, x] = 0
-                step[z, y, x] = 0
-                continue
-            left, right = max(x - 1, 0), min(x + 1, width - 1)
-            zz = yy = xx = zy = zx = yx = 0.0
-            for c in range(n):
-                gz = (units[c, below, y, x] - units[c, above, y, x]) * 0.5 / spacing
-                gy = (units[c, z, down, x] - units[c, z, up, x]) * 0.5
-                gx = (units[c, z, y, right] - units[c, z, y, left]) * 0.5
-                zz += gz * gz
-                yy += gy * gy
-                xx += gx * gx
-                zy += gz * gy
-                zx += gz * gx
-                yx += gy * gx
-            # power iteration from the longest row of the tensor
-            vz, vy, vx = zz, zy, zx
-            if yy >= zz and yy >= xx:
-                vz, vy, vx = zy, yy, yx
-            elif xx >= zz:
-                vz, vy, vx = zx, yx, xx
-            for _ in range(3):
-                wz = zz * vz + zy * vy + zx * vx
-                wy = zy * vz + yy * vy + yx * vx
-                wx = zx * vz + yx * vy + xx * vx
-                norm = np.sqrt(wz * wz + wy * wy + wx * wx)
-                if norm < 1e-20:
-                    break
-                vz, vy, vx = wz / norm, wy / norm, wx / norm
+            gy = (down[x] - up[x]) * half
+            tensor[YY, x] += gy * gy
+            tensor[XX, x] += gx[x] * gx[x]
+            tensor[YX, x] += gy * gx[x]
+        if depth > 1:
+            above, below = units[c, max(z - 1, 0), y], units[c, min(z + 1, depth - 1), y]
+            for x in range(width):
+                gy, gz = (down[x] - up[x]) * half, (below[x] - above[x]) * half / spacing
+                tensor[ZZ, x] += gz * gz
+                tensor[ZY, x] += gz * gy
+                tensor[ZX, x] += gz * gx[x]
+
+
+@numba.njit(cache=True)
+def _plane_edges(tensor, strength, gradient, step):  # type: ignore[no-untyped-def]
+    """Root of the largest eigenvalue, and the step along its eigenvector, in closed form."""
+    half, zero, slope = np.float32(0.5), np.float32(0), np.float32(0.414)
+    for x in range(len(strength)):
+        yy, xx, yx = tensor[YY, x], tensor[XX, x], tensor[YX, x]
+        middle, off = (yy + xx) * half, (yy - xx) * half
+        root = np.sqrt(off * off + yx * yx)
+        gradient[x] = np.sqrt(middle + root) if strength[x] >= 1 else zero
+        vy, vx = (root + off, yx) if off >= 0 else (yx, root - off)
+        dy, dx = abs(vy) > slope * abs(vx), abs(vx) > slope * abs(vy)
+        step[x, 0] = 0
+        step[x, 1] = dy if vy > 0 else -dy
+        step[x, 2] = dx if vx > 0 else -dx
+
+
+@numba.njit(cache=True)
+def _volume_edges(tensor, strength, spacing, gradient, step):  # type: ignore[no-untyped-def]
+    """Root of the largest eigenvalue, and the step along its eigenvector, by power iteration."""
+    for x in range(len(strength)):
+        if strength[x] < 1:
+            gradient[x] = 0
+            step[x] = 0
+            continue
+        zz, yy, xx = tensor[ZZ, x], tensor[YY, x], tensor[XX, x]
+        zy, zx, yx = tensor[ZY, x], tensor[ZX, x], tensor[YX, x]
+        # from the longest row of the tensor
+        vz, vy, vx = zz, zy, zx
+        if yy >= zz and yy >= xx:
+            vz, vy, vx = zy, yy, yx
+        elif xx >= zz:
+            vz, vy, vx = zx, yx, xx
+        for _ in range(3):
             wz = zz * vz + zy * vy + zx * vx
             wy = zy * vz + yy * vy + yx * vx
             wx = zx * vz + yx * vy + xx * vx
-            gradient[z, y, x] = np.sqrt(max(0.0, wz * vz + wy * vy + wx * vx))
-            vz /= spacing  # a step across planes is longer
-            least = 0.414 * max(abs(vz), abs(vy), abs(vx))
-            step[z, y, x, 0] = 0 if abs(vz) <= least else (1 if vz > 0 else -1)
-            step[z, y, x, 1] = 0 if abs(vy) <= least else (1 if vy > 0 else -1)
-            step[z, y, x, 2] = 0 if abs(vx) <= least else (1 if vx > 0 else -1)
+            norm = np.sqrt(wz * wz + wy * wy + wx * wx)
+            if norm < 1e-20:
+                break
+            vz, vy, vx = wz / norm, wy / norm, wx / norm
+        wz = zz * vz + zy * vy + zx * vx
+        wy = zy * vz + yy * vy + yx * vx
+        wx = zx * vz + yx * vy + xx * vx
+        gradient[x] = np.sqrt(max(np.float32(0), wz * vz + wy * vy + wx * vx))
+        vz /= spacing  # a step across planes is longer
+        least = np.float32(0.414) * max(abs(vz), abs(vy), abs(vx))
+        step[x, 0] = 0 if abs(vz) <= least else (1 if vz > 0 else -1)
+        step[x, 1] = 0 if abs(vy) <= least else (1 if vy > 0 else -1)
+        step[x, 2] = 0 if abs(vx) <= least else (1 if vx > 0 else -1)
 
 
 @numba.njit(cache=True, parallel=True)
