@@ -4,6 +4,7 @@ import numba
 import numpy as np
 
 from rgbtrack.segment.filters import Image
+from rgbtrack.threads import over_bands
 
 
 def find_edges(units: Image, strength: Image, spacing: float) -> tuple[Image, Image]:
@@ -20,8 +21,10 @@ def find_edges(units: Image, strength: Image, spacing: float) -> tuple[Image, Im
     gradient = np.empty(units.shape[1:], np.float32)
     step = np.empty((*units.shape[1:], 3), np.int8)
     crest = np.empty_like(gradient)
-    _gradient(np.ascontiguousarray(units), strength, np.float32(spacing), gradient, step)
-    _crests(gradient, step, crest)
+    units, n_rows = np.ascontiguousarray(units), gradient.shape[0] * gradient.shape[1]
+    distance = np.float32(spacing)
+    over_bands(lambda a, b: _gradient(units, strength, distance, a, b, gradient, step), n_rows)
+    over_bands(lambda a, b: _crests(gradient, step, a, b, crest), n_rows)
     return gradient, crest
 
 
@@ -29,12 +32,13 @@ def find_edges(units: Image, strength: Image, spacing: float) -> tuple[Image, Im
 YY, XX, YX, ZZ, ZY, ZX = range(6)
 
 
-@numba.njit(cache=True, parallel=True)
-def _gradient(units, strength, spacing, gradient, step):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True, nogil=True)
+def _gradient(units, strength, spacing, start, stop, gradient, step):  # type: ignore[no-untyped-def]
     _, depth, height, width = units.shape
-    for row in numba.prange(depth * height):
+    tensor = np.empty((6, width), np.float32)
+    for row in range(start, stop):
         z, y = row // height, row % height
-        tensor = np.zeros((6, width), np.float32)
+        tensor[:] = 0
         _tensors(units, z, y, spacing, tensor)
         if depth == 1:
             _plane_edges(tensor, strength[z, y], gradient[z, y], step[z, y])
@@ -42,7 +46,7 @@ def _gradient(units, strength, spacing, gradient, step):  # type: ignore[no-unty
             _volume_edges(tensor, strength[z, y], spacing, gradient[z, y], step[z, y])
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _tensors(units, z, y, spacing, tensor):  # type: ignore[no-untyped-def]
     """Structure tensor of each pixel of a row, summed over channels."""
     n, depth, height, width = units.shape
@@ -69,7 +73,7 @@ def _tensors(units, z, y, spacing, tensor):  # type: ignore[no-untyped-def]
                 tensor[ZX, x] += gz * gx[x]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _plane_edges(tensor, strength, gradient, step):  # type: ignore[no-untyped-def]
     """Root of the largest eigenvalue, and the step along its eigenvector, in closed form."""
     half, zero, slope = np.float32(0.5), np.float32(0), np.float32(0.414)
@@ -85,7 +89,7 @@ def _plane_edges(tensor, strength, gradient, step):  # type: ignore[no-untyped-d
         step[x, 2] = dx if vx > 0 else -dx
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _volume_edges(tensor, strength, spacing, gradient, step):  # type: ignore[no-untyped-def]
     """Root of the largest eigenvalue, and the step along its eigenvector, by power iteration."""
     for x in range(len(strength)):
@@ -120,10 +124,10 @@ def _volume_edges(tensor, strength, spacing, gradient, step):  # type: ignore[no
         step[x, 2] = 0 if abs(vx) <= least else (1 if vx > 0 else -1)
 
 
-@numba.njit(cache=True, parallel=True)
-def _crests(gradient, step, crest):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True, nogil=True)
+def _crests(gradient, step, start, stop, crest):  # type: ignore[no-untyped-def]
     depth, height, width = gradient.shape
-    for row in numba.prange(depth * height):
+    for row in range(start, stop):
         z, y = row // height, row % height
         for x in range(width):
             value = gradient[z, y, x]

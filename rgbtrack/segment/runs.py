@@ -47,11 +47,10 @@ def find_runs(labels: NDArray[Any], reach: int, across: bool) -> Runs:
     """
     depth, height, width = labels.shape
     rows = np.ascontiguousarray(labels).reshape(depth * height, width)
-    counts = np.empty(len(rows), np.int64)
-    _count_runs(rows, counts)
-    first = np.concatenate([[0], np.cumsum(counts)])
-    begin, end = np.empty(first[-1], np.int32), np.empty(first[-1], np.int32)
-    _write_runs(rows, first, begin, end)
+    first = np.zeros(len(rows) + 1, np.int64)
+    begin, end = np.empty(rows.size, np.int32), np.empty(rows.size, np.int32)  # what is not used costs nothing
+    n = _write_runs(rows, first, begin, end)
+    begin, end = begin[:n], end[:n]
     piece = np.arange(len(begin), dtype=np.int32)
     _connect(rows.reshape(-1), first, begin, end, piece, height, width, reach, across)
     return Runs(begin, end, piece)
@@ -65,31 +64,23 @@ def clear_runs(flat, begin, end, drop):  # type: ignore[no-untyped-def]
             flat[begin[i] : end[i]] = 0
 
 
-@numba.njit(cache=True, parallel=True)
-def _count_runs(rows, counts):  # type: ignore[no-untyped-def]
-    for y in numba.prange(len(rows)):
-        line = rows[y]
-        n = 1 if line[0] != 0 else 0
-        for x in range(1, len(line)):
-            n += (line[x] != 0) & (line[x] != line[x - 1])
-        counts[y] = n
-
-
-@numba.njit(cache=True, parallel=True)
+@numba.njit(cache=True)
 def _write_runs(rows, first, begin, end):  # type: ignore[no-untyped-def]
-    width = rows.shape[1]
-    for y in numba.prange(len(rows)):
-        line, at, x = rows[y], first[y], 0
+    """Find the runs of each row, and where they start in the list; the number of all."""
+    width, n = rows.shape[1], 0
+    for y in range(len(rows)):
+        line, x = rows[y], 0
         while x < width:
-            if line[x] == 0:
-                x += 1
-                continue
-            begin[at] = y * width + x
             label = line[x]
+            start = x
+            x += 1
             while x < width and line[x] == label:
                 x += 1
-            end[at] = y * width + x
-            at += 1
+            if label != 0:
+                begin[n], end[n] = y * width + start, y * width + x
+                n += 1
+        first[y + 1] = n
+    return n
 
 
 @numba.njit(cache=True)

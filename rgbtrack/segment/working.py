@@ -1,5 +1,6 @@
 """The working image: cells about ten pixels wide, in units in which noise and texture count alike."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from rgbtrack.segment.filters import Image, blur, wide_mean
 from rgbtrack.stack import NUCLEUS, Stack
+from rgbtrack.threads import over_bands
 
 LEAST_PX = 9.5
 """Cells are not brought below this diameter."""
@@ -83,17 +85,19 @@ def working_image(stack: Stack, t: int, channels: list[int], diameter_px: float)
         haze = _haze(light[k], dark, averaged, diameter)
         light[k] = blur(light[k] - haze, sigma, np.inf)
         numbers = np.array([gain, averaged, floor, HAZE_ERROR**2, TEXTURE], np.float32)
-        rows = (-1, light.shape[-1])
-        _stabilise(
-            light[k].reshape(rows), dark.reshape(rows), haze.reshape(rows), numbers, units[k].reshape(rows)
-        )
-        _add_squares(units[k].reshape(rows), strength.reshape(rows))
+        rows = [image.reshape(-1, light.shape[-1]) for image in (light[k], dark, haze, units[k], strength)]
+        _over_rows(_stabilise, numbers, *rows)
     np.sqrt(strength, out=strength)
     spacing = 1.0
     if light.shape[1] > 1:
         pixel = stack.pixel_size_um or 1.0
         spacing = (stack.z_step_um or pixel) / pixel / shrink
     return Working(light, units, strength, diameter, spacing, shrink)
+
+
+def _over_rows(work: Callable[..., None], numbers: NDArray[np.float32], *rows: Image) -> None:
+    """Call ``work(start, stop, numbers, *rows)`` for bands of the rows of some images."""
+    over_bands(lambda start, stop: work(start, stop, numbers, *rows), len(rows[0]))
 
 
 def split_channels(stack: Stack) -> tuple[list[int], list[int]]:
@@ -107,27 +111,29 @@ def _dark_variance(stack: Stack, t: int, c: int, shrink: int, light: Image) -> I
     noise = stack.noise
     assert noise is not None  # noqa: S101 - find_cells has asked
     variance = _area_mean(noise.raw[t, c], shrink)
-    flat = np.ones((1, 1), np.float32) if noise.flat is None else _area_mean(noise.flat[c][None], shrink)[0]
-    _subtract_shot_noise(
-        variance, light, flat, *(float(x[c]) for x in (noise.gain, noise.intercept, noise.floor, stack.gain))
-    )
+    if noise.flat is not None:
+        flat = _area_mean(noise.flat[c][None], shrink) ** 2
+    else:
+        flat = np.ones((1, 1, 1), np.float32)
+    numbers = np.array([noise.gain[c], noise.intercept[c], noise.floor[c], stack.gain[c]], np.float32)
+    rows = [image.reshape(-1, image.shape[-1]) for image in (variance, light, flat)]
+    _over_rows(_subtract_shot_noise, numbers, *rows)
     return variance
 
 
-@numba.njit(cache=True, parallel=True)
-def _subtract_shot_noise(variance, light, flat, slope, intercept, floor, gain):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True, nogil=True)
+def _subtract_shot_noise(start, stop, numbers, variance, light, flat):  # type: ignore[no-untyped-def]
     """Counts to the noise variance of their background, in place."""
-    depth, height, width = variance.shape
-    slope, intercept, floor = np.float32(slope), np.float32(intercept), np.float32(floor)
-    gain, least = np.float32(gain), np.float32(0.05)
-    for row in numba.prange(depth * height):
-        line, bright = variance[row // height, row % height], light[row // height, row % height]
-        for x in range(width):
+    slope, intercept, floor, gain = numbers
+    least = np.float32(0.05)
+    for row in range(start, stop):
+        line, bright, share = variance[row], light[row], flat[row % len(flat)]
+        for x in range(len(line)):
             line[x] = max(line[x] * slope + intercept, floor)
-        if flat.size > 1:
-            for x in range(width):
-                line[x] /= flat[row % height, x] ** 2
-        for x in range(width):
+        if len(share) == len(line):
+            for x in range(len(line)):
+                line[x] /= share[x]
+        for x in range(len(line)):
             line[x] = max(line[x] - gain * bright[x], least * line[x])
 
 
@@ -160,17 +166,18 @@ def thin_out(labels: NDArray[np.uint32], shrink: int, shape: tuple[int, ...]) ->
 def enlarge(labels: NDArray[np.int32], shrink: int, shape: tuple[int, ...]) -> NDArray[np.uint32]:
     """Labels (z, y, x) at the size of the image, corners rounded by a vote of the four nearest pixels."""
     full = np.empty(shape, np.uint32)
-    _enlarge(np.ascontiguousarray(labels), shrink, full)
+    labels = np.ascontiguousarray(labels)
+    over_bands(lambda start, stop: _enlarge(labels, shrink, start, stop, full), shape[0] * shape[1])
     return full
 
 
-@numba.njit(cache=True, parallel=True)
-def _enlarge(labels, shrink, full):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True, nogil=True)
+def _enlarge(labels, shrink, start, stop, full):  # type: ignore[no-untyped-def]
     """Bilinear weights, label of the largest sum."""
-    depth, height, width = full.shape
+    _, height, width = full.shape
     rows, columns = labels.shape[1:]
     first = shrink // 2  # image pixels before the centre of a working pixel
-    for row in numba.prange(depth * height):
+    for row in range(start, stop):
         z, y = row // height, row % height
         v = (y + 0.5) / shrink - 0.5
         above = int(np.floor(v))
@@ -223,15 +230,18 @@ def _haze(light: Image, dark: Image, averaged: float, diameter: float) -> Image:
     return wide
 
 
-@numba.njit(cache=True, parallel=True, fastmath={"contract", "nsz", "arcp"})
-def _stabilise(light, dark, haze, numbers, units):  # type: ignore[no-untyped-def]
-    """Integral of 1 / sqrt(base + gain x + texture^2 x^2) from 0 to x; below 0 linear."""
-    rows, width = light.shape
+@numba.njit(cache=True, nogil=True, fastmath={"contract", "nsz", "arcp"})
+def _stabilise(start, stop, numbers, light, dark, haze, units, squares):  # type: ignore[no-untyped-def]
+    """Integral of 1 / sqrt(base + gain x + texture^2 x^2) from 0 to x; below 0 linear.
+
+    The squares of what is positive are added up.
+    """
+    width = light.shape[1]
     gain, averaged, floor, doubt, texture = numbers
     shot, zero = gain * averaged, np.float32(0)
     slope, curve = np.float32(2) * texture, texture * texture
-    for row in numba.prange(rows):
-        ratio, below = np.empty(width, np.float32), np.empty(width, np.float32)
+    ratio, below = np.empty(width, np.float32), np.empty(width, np.float32)
+    for row in range(start, stop):
         for x in range(width):
             base = max((dark[row, x] + gain * haze[row, x]) * averaged, floor)
             base += doubt * haze[row, x] * haze[row, x]
@@ -241,32 +251,23 @@ def _stabilise(light, dark, haze, numbers, units):  # type: ignore[no-untyped-de
             below[x] = min(light[row, x], zero) / root
         log_of(ratio)
         for x in range(width):
-            units[row, x] = ratio[x] / texture + below[x]
+            value = ratio[x] / texture
+            units[row, x] = value + below[x]
+            squares[row, x] += value * value
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def log_of(line):  # type: ignore[no-untyped-def]
     """Natural logarithm of positive numbers, float32, in place.
 
     Splits off the power of two that leaves 0.7 to 1.4, whose logarithm is a short series: unlike the
     library's, many numbers at a time.
     """
-    bits = line.view(np.int32)
-    one, two = np.float32(1), np.float32(2)
+    number, one, two = line.view(np.int32), np.float32(1), np.float32(2)
     for x in range(line.size):
-        line_bits = bits[x]
-        power = (line_bits - 0x3F3504F3) >> 23  # 0x3F3504F3 is the root of 1/2
-        bits[x] = line_bits - (power << 23)
+        power = (number[x] - 0x3F3504F3) >> 23  # 0x3F3504F3 is the root of 1/2
+        number[x] -= power << 23
         s = (line[x] - one) / (line[x] + one)
         q = s * s
         series = one + q * (np.float32(1 / 3) + q * (np.float32(1 / 5) + q * np.float32(1 / 7)))
         line[x] = np.float32(power) * np.float32(0.6931472) + two * s * series
-
-
-@numba.njit(cache=True, parallel=True)
-def _add_squares(units, total):  # type: ignore[no-untyped-def]
-    """Add the squares of what is positive."""
-    for row in numba.prange(units.shape[0]):
-        for x in range(units.shape[1]):
-            value = max(units[row, x], np.float32(0))
-            total[row, x] += value * value
