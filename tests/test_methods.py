@@ -5,6 +5,7 @@ import shutil
 import sys
 import tomllib
 from dataclasses import replace
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -304,7 +305,7 @@ def fake_cellpose(monkeypatch):
             models.Cellpose = object
         module = ModuleType("cellpose")
         module.models, module.core = models, SimpleNamespace(use_gpu=lambda: False)
-        module.__spec__ = SimpleNamespace(name="cellpose")
+        module.__spec__ = ModuleSpec("cellpose", None)
         monkeypatch.setitem(sys.modules, "cellpose", module)
         return calls
 
@@ -424,7 +425,7 @@ def fake_stardist(monkeypatch):
 
         module = ModuleType("stardist")
         module.models = SimpleNamespace(StarDist2D=StarDist2D, StarDist3D=StarDist3D)
-        module.__spec__ = SimpleNamespace(name="stardist")
+        module.__spec__ = ModuleSpec("stardist", None)
         monkeypatch.setitem(sys.modules, "stardist", module)
         return calls
 

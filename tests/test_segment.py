@@ -1,6 +1,8 @@
 from dataclasses import replace
 
+import numba
 import numpy as np
+import pandas as pd
 import pytest
 
 from rgbtrack import DataError, RgbtrackWarning, SegmentParams, SimulateParams, segment_cells
@@ -98,6 +100,22 @@ def test_an_empty_image_says_that_it_guesses_the_diameter(corrected):
 def test_channel_order_changes_nothing(sparse):
     turned = sparse.stack.select({"blue": "blue", "red": "red", "green": "green"})
     assert np.array_equal(segment_cells(turned), segment_cells(sparse.stack))
+
+
+@pytest.mark.parametrize("preset", ["sparse", "volume"])
+def test_the_number_of_threads_changes_nothing(corrected, preset):
+    stack = corrected(preset, seed=4).stack
+    threads = numba.get_num_threads()
+    found = find_cells(stack)
+    numba.set_num_threads(1)
+    try:
+        alone = find_cells(stack)
+    finally:
+        numba.set_num_threads(threads)
+    np.testing.assert_array_equal(found.labels, alone.labels)
+    pd.testing.assert_frame_equal(found.cells, alone.cells)
+    assert found.diameter_um == alone.diameter_um
+    assert found.rejected == alone.rejected
 
 
 def test_gain_changes_nothing_that_matters(sparse):

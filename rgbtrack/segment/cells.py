@@ -182,7 +182,7 @@ def _find_by_light(
         }
     )
     full = enlarge(labels, working.shrink, stack.pixels.shape[2:])
-    return full.astype(np.uint32), table, {str(name): int(count) for name, count in lost.items()}
+    return full, table, {str(name): int(count) for name, count in lost.items()}
 
 
 def _find_diameter(stack: Stack, params: SegmentParams) -> float:

@@ -14,6 +14,7 @@ from rgbtrack.segment.objects import at_edge
 from rgbtrack.stack import Stack
 
 WINDOW_PX = 640
+LEAST_ANSWER = 0.15
 
 
 def estimate_diameter(stack: Stack, t: int, channels: list[int]) -> float:
@@ -30,14 +31,24 @@ def estimate_diameter(stack: Stack, t: int, channels: list[int]) -> float:
     strength = np.sqrt(strength).astype(np.float32)
     floor = np.sqrt(2.0)  # blobs below twice the noise of a pixel are not asked
     sigmas = np.geomspace(1.5, max(4.0, min(60.0, min(strength.shape) / 6)), 20)
-    answer = np.stack([_blobs(strength, float(sigma)) for sigma in sigmas])
-    near = np.stack([cv2.dilate(plane, np.ones((5, 5), np.uint8)).reshape(plane.shape) for plane in answer])
-    top = near.copy()
-    np.maximum(top[1:], near[:-1], out=top[1:])
-    np.maximum(top[:-1], near[1:], out=top[:-1])
-    scale, y, x = np.nonzero((answer >= top) & (answer > 0.15) & (strength > floor))
-    inner = (scale > 0) & (scale < len(sigmas) - 1)
-    if not inner.any():
+    answers: list[NDArray[np.float32]] = []
+    near: list[NDArray[np.float32]] = []
+    weights: list[NDArray[np.float32]] = []
+    widths: list[NDArray[np.float64]] = []
+    for sigma in sigmas:
+        answers.append(_blobs(strength, float(sigma)))
+        near.append(cv2.dilate(answers[-1], np.ones((5, 5), np.uint8)).reshape(strength.shape))
+        if len(answers) < 3:
+            continue
+        answer = answers[1]
+        place = np.flatnonzero((answer >= near[1]) & (answer > LEAST_ANSWER) & (strength > floor))
+        value = answer.ravel()[place]
+        top = (value >= near[0].ravel()[place]) & (value >= near[2].ravel()[place])
+        weights.append(value[top])
+        widths.append(np.full(int(top.sum()), 2 * np.sqrt(2) * sigmas[len(widths) + 1]))
+        del answers[0], near[0]
+    weight, found = np.concatenate(weights), np.concatenate(widths)
+    if not len(weight):
         default = 13.0 / (stack.pixel_size_um or 1.0)
         warnings.warn(
             f"{stack.source}: no cells to estimate a diameter from, 13 um is used: set diameter_um",
@@ -45,8 +56,6 @@ def estimate_diameter(stack: Stack, t: int, channels: list[int]) -> float:
             stacklevel=4,
         )
         return default
-    weight = answer[scale, y, x][inner]
-    found = 2 * np.sqrt(2) * sigmas[scale[inner]]
     order = np.argsort(found)
     share = np.cumsum(weight[order])
     return float(found[order][np.searchsorted(share, 0.5 * share[-1])])

@@ -4,6 +4,7 @@ import numba
 import numpy as np
 
 from rgbtrack.segment.filters import Image
+from rgbtrack.threads import over_bands
 
 
 def find_edges(units: Image, strength: Image, spacing: float) -> tuple[Image, Image]:
@@ -20,98 +21,113 @@ def find_edges(units: Image, strength: Image, spacing: float) -> tuple[Image, Im
     gradient = np.empty(units.shape[1:], np.float32)
     step = np.empty((*units.shape[1:], 3), np.int8)
     crest = np.empty_like(gradient)
-    _gradient(np.ascontiguousarray(units), strength, spacing, gradient, step)
-    _crests(gradient, step, crest)
+    units, n_rows = np.ascontiguousarray(units), strength.shape[0] * strength.shape[1]
+    distance = np.float32(spacing)
+    over_bands(lambda a, b: _gradient(units, strength, distance, a, b, gradient, step), n_rows)
+    over_bands(lambda a, b: _crests(gradient, step, a, b, crest), n_rows)
     return gradient, crest
 
 
-@numba.njit(cache=True, parallel=True)
-def _gradient(units, strength, spacing, gradient, step):  # type: ignore[no-untyped-def]
-    depth, height, width = units.shape[1:]
-    for row in numba.prange(depth * height):
+# rows of the structure tensor of one line of pixels
+YY, XX, YX, ZZ, ZY, ZX = range(6)
+
+
+@numba.njit(cache=True, nogil=True)
+def _gradient(units, strength, spacing, start, stop, gradient, step):  # type: ignore[no-untyped-def]
+    _, depth, height, width = units.shape
+    tensor = np.empty((6, width), np.float32)
+    for row in range(start, stop):
         z, y = row // height, row % height
-        tensor = np.zeros((6, width), np.float32)
-        _tensor_row(units, z, y, np.float32(spacing), tensor)
-        zz, yy, xx, zy, zx, yx = tensor
-        for x in range(width):
-            if strength[z, y, x] < 1:
-                gradient[z, y, x] = 0
-                step[z, y, x] = 0
-                continue
-            if depth == 1:
-                half = np.float32(0.5) * (yy[x] - xx[x])
-                off = np.sqrt(half * half + yx[x] * yx[x])
-                value = np.float32(0.5) * (yy[x] + xx[x]) + off
-                # the eigenvector, from the longer of the two rows that give it
-                vz, vy, vx = np.float32(0), yx[x], off - half
-                if half > 0:
-                    vy, vx = off + half, yx[x]
-            else:
-                value, vz, vy, vx = _steepest(zz[x], yy[x], xx[x], zy[x], zx[x], yx[x])
-                vz /= np.float32(spacing)  # a step across planes is longer
-            gradient[z, y, x] = np.sqrt(max(np.float32(0), value))
-            least = np.float32(0.414) * max(abs(vz), abs(vy), abs(vx))
-            step[z, y, x, 0] = (vz > least) - (vz < -least)
-            step[z, y, x, 1] = (vy > least) - (vy < -least)
-            step[z, y, x, 2] = (vx > least) - (vx < -least)
+        tensor[:] = 0
+        _tensors(units, z, y, spacing, tensor)
+        if depth == 1:
+            _plane_edges(tensor, strength[z, y], gradient[z, y], step[z, y])
+        else:
+            _volume_edges(tensor, strength[z, y], spacing, gradient[z, y], step[z, y])
 
 
-@numba.njit(cache=True)
-def _tensor_row(units, z, y, spacing, tensor):  # type: ignore[no-untyped-def]
-    """Sums over channels of zz, yy, xx, zy, zx and yx along a row."""
+@numba.njit(cache=True, nogil=True)
+def _tensors(units, z, y, spacing, tensor):  # type: ignore[no-untyped-def]
+    """Structure tensor of each pixel of a row, summed over channels."""
     n, depth, height, width = units.shape
     half = np.float32(0.5)
-    along = np.zeros(width, np.float32)
-    zz, yy, xx, zy, zx, yx = tensor
+    gx = np.empty(width, np.float32)
     for c in range(n):
-        row, up, down = units[c, z, y], units[c, z, max(y - 1, 0)], units[c, z, min(y + 1, height - 1)]
+        here = units[c, z, y]
+        up, down = units[c, z, max(y - 1, 0)], units[c, z, min(y + 1, height - 1)]
+        gx[0] = (here[min(1, width - 1)] - here[0]) * half
+        gx[width - 1] = (here[width - 1] - here[max(width - 2, 0)]) * half
         for x in range(1, width - 1):
-            along[x] = (row[x + 1] - row[x - 1]) * half
-        along[0] = (row[min(1, width - 1)] - row[0]) * half
-        along[-1] = (row[-1] - row[max(width - 2, 0)]) * half
+            gx[x] = (here[x + 1] - here[x - 1]) * half
         for x in range(width):
             gy = (down[x] - up[x]) * half
-            yy[x] += gy * gy
-            xx[x] += along[x] * along[x]
-            yx[x] += gy * along[x]
-        if depth == 1:
+            tensor[YY, x] += gy * gy
+            tensor[XX, x] += gx[x] * gx[x]
+            tensor[YX, x] += gy * gx[x]
+        if depth > 1:
+            above, below = units[c, max(z - 1, 0), y], units[c, min(z + 1, depth - 1), y]
+            for x in range(width):
+                gy, gz = (down[x] - up[x]) * half, (below[x] - above[x]) * half / spacing
+                tensor[ZZ, x] += gz * gz
+                tensor[ZY, x] += gz * gy
+                tensor[ZX, x] += gz * gx[x]
+
+
+@numba.njit(cache=True, nogil=True)
+def _plane_edges(tensor, strength, gradient, step):  # type: ignore[no-untyped-def]
+    """Root of the largest eigenvalue, and the step along its eigenvector, in closed form."""
+    half, zero, slope = np.float32(0.5), np.float32(0), np.float32(0.414)
+    for x in range(len(strength)):
+        yy, xx, yx = tensor[YY, x], tensor[XX, x], tensor[YX, x]
+        middle, off = (yy + xx) * half, (yy - xx) * half
+        root = np.sqrt(off * off + yx * yx)
+        gradient[x] = np.sqrt(middle + root) if strength[x] >= 1 else zero
+        vy, vx = (root + off, yx) if off >= 0 else (yx, root - off)
+        dy, dx = abs(vy) > slope * abs(vx), abs(vx) > slope * abs(vy)
+        step[x, 0] = 0
+        step[x, 1] = dy if vy > 0 else -dy
+        step[x, 2] = dx if vx > 0 else -dx
+
+
+@numba.njit(cache=True, nogil=True)
+def _volume_edges(tensor, strength, spacing, gradient, step):  # type: ignore[no-untyped-def]
+    """Root of the largest eigenvalue, and the step along its eigenvector, by power iteration."""
+    for x in range(len(strength)):
+        if strength[x] < 1:
+            gradient[x] = 0
+            step[x] = 0
             continue
-        above, below = units[c, max(z - 1, 0), y], units[c, min(z + 1, depth - 1), y]
-        for x in range(width):
-            gy = (down[x] - up[x]) * half
-            gz = (below[x] - above[x]) * half / spacing
-            zz[x] += gz * gz
-            zy[x] += gz * gy
-            zx[x] += gz * along[x]
+        zz, yy, xx = tensor[ZZ, x], tensor[YY, x], tensor[XX, x]
+        zy, zx, yx = tensor[ZY, x], tensor[ZX, x], tensor[YX, x]
+        # from the longest row of the tensor
+        vz, vy, vx = zz, zy, zx
+        if yy >= zz and yy >= xx:
+            vz, vy, vx = zy, yy, yx
+        elif xx >= zz:
+            vz, vy, vx = zx, yx, xx
+        for _ in range(3):
+            wz = zz * vz + zy * vy + zx * vx
+            wy = zy * vz + yy * vy + yx * vx
+            wx = zx * vz + yx * vy + xx * vx
+            norm = np.sqrt(wz * wz + wy * wy + wx * wx)
+            if norm < 1e-20:
+                break
+            vz, vy, vx = wz / norm, wy / norm, wx / norm
+        wz = zz * vz + zy * vy + zx * vx
+        wy = zy * vz + yy * vy + yx * vx
+        wx = zx * vz + yx * vy + xx * vx
+        gradient[x] = np.sqrt(max(np.float32(0), wz * vz + wy * vy + wx * vx))
+        vz /= spacing  # a step across planes is longer
+        least = np.float32(0.414) * max(abs(vz), abs(vy), abs(vx))
+        step[x, 0] = 0 if abs(vz) <= least else (1 if vz > 0 else -1)
+        step[x, 1] = 0 if abs(vy) <= least else (1 if vy > 0 else -1)
+        step[x, 2] = 0 if abs(vx) <= least else (1 if vx > 0 else -1)
 
 
-@numba.njit(cache=True)
-def _steepest(zz, yy, xx, zy, zx, yx):  # type: ignore[no-untyped-def]
-    """Largest eigenvalue and its vector, by power iteration from the longest row of the tensor."""
-    vz, vy, vx = zz, zy, zx
-    if yy >= zz and yy >= xx:
-        vz, vy, vx = zy, yy, yx
-    elif xx >= zz:
-        vz, vy, vx = zx, yx, xx
-    for _ in range(3):
-        wz, wy, wx = _times(zz, yy, xx, zy, zx, yx, vz, vy, vx)
-        norm = np.sqrt(wz * wz + wy * wy + wx * wx)
-        if norm < np.float32(1e-20):
-            break
-        vz, vy, vx = wz / norm, wy / norm, wx / norm
-    wz, wy, wx = _times(zz, yy, xx, zy, zx, yx, vz, vy, vx)
-    return wz * vz + wy * vy + wx * vx, vz, vy, vx
-
-
-@numba.njit(cache=True)
-def _times(zz, yy, xx, zy, zx, yx, vz, vy, vx):  # type: ignore[no-untyped-def]
-    return zz * vz + zy * vy + zx * vx, zy * vz + yy * vy + yx * vx, zx * vz + yx * vy + xx * vx
-
-
-@numba.njit(cache=True, parallel=True)
-def _crests(gradient, step, crest):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True, nogil=True)
+def _crests(gradient, step, start, stop, crest):  # type: ignore[no-untyped-def]
     depth, height, width = gradient.shape
-    for row in numba.prange(depth * height):
+    for row in range(start, stop):
         z, y = row // height, row % height
         for x in range(width):
             value = gradient[z, y, x]

@@ -5,6 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
+from rgbtrack.segment.runs import clear_runs, find_runs
+
 Image = NDArray[np.float32]
 
 
@@ -45,13 +47,10 @@ def open_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def keep_large(mask: NDArray[np.bool_], least: float) -> NDArray[np.bool_]:
-    """Drop pieces of fewer than some pixels, plane by plane."""
-    kept = np.empty_like(mask)
-    for z, plane in enumerate(mask):
-        _, pieces, numbers, _ = cv2.connectedComponentsWithStats(plane.astype(np.uint8), connectivity=8)
-        large = numbers[:, cv2.CC_STAT_AREA] >= least
-        large[0] = False
-        kept[z] = large[pieces].reshape(plane.shape)
+    """Drop pieces of fewer than some pixels, plane by plane; pixels that touch at a corner are of one."""
+    kept = mask.copy()
+    runs = find_runs(mask, 1, False)
+    clear_runs(kept.reshape(-1), runs.begin, runs.end, runs.sizes()[runs.piece] < least)
     return kept
 
 

@@ -42,7 +42,7 @@ AMONG_FEATURES = (
     "spread of strength of cells",
 )
 ALONE = 1 / 3
-"""Weight of the judgement alone against that among others: images of few cells say little about each other."""
+"""Weight of the judgement alone against that among others: a few cells say little about each other."""
 DEBRIS = "debris: too small"
 HAZE = "haze: no edge to its surroundings"
 GAP = "gap: darker than the cells around it"

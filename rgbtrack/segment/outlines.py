@@ -5,10 +5,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rgbtrack.segment.filters import Image
-from rgbtrack.segment.framing import framed, inside, steps_of
 from rgbtrack.segment.regions import CHANNELS, Array, N
+from rgbtrack.segment.runs import clear_runs, find_runs
 
 Labels = NDArray[np.int32]
+HERE, OPEN = 1, 2
+"""Background met in this search, and background known to be no hole."""
 
 
 def trim(labels: Labels, light: Image, sums: Array, share: float) -> Labels:
@@ -27,11 +29,17 @@ def trim(labels: Labels, light: Image, sums: Array, share: float) -> Labels:
 
 def make_whole(labels: Labels, n: int) -> Labels:
     """Keep the largest piece of each label and fill the holes inside it."""
-    padded = framed(labels, -1)
-    steps = steps_of(padded)
-    _keep_largest(padded.reshape(-1), steps, n)
-    _fill_holes(padded.reshape(-1), steps, padded.shape[2], len(steps) > 4)
-    return inside(padded).copy()
+    whole = labels.copy()
+    runs = find_runs(labels, 0, True)
+    label, size = labels.ravel()[runs.begin], runs.sizes()
+    largest = np.zeros(n + 1, np.int32)  # first run of the largest piece
+    best = np.zeros(n + 1)
+    np.maximum.at(best, label, size)
+    first = np.flatnonzero(size == best[label])[::-1]
+    largest[label[first]] = first  # of pieces of one size the first counts
+    clear_runs(whole.reshape(-1), runs.begin, runs.end, runs.piece != largest[label])
+    _fill_holes(whole.reshape(-1), *labels.shape)
+    return whole
 
 
 @numba.njit(cache=True)
@@ -62,73 +70,66 @@ def _trim(labels, light, direction, share):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _keep_largest(labels, steps, n):  # type: ignore[no-untyped-def]
-    piece = np.zeros(labels.size, np.int32)
-    queue = np.empty(labels.size, np.int32)
-    largest, chosen = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int32)
-    pieces = 0
-    for start in range(labels.size):
-        k = labels[start]
-        if k <= 0 or piece[start] > 0:
-            continue
-        pieces += 1
-        piece[start] = pieces
-        queue[0] = start
-        at, end = 0, 1
-        while at < end:
-            i = queue[at]
-            for step in steps:
-                j = i + step
-                if labels[j] == k and piece[j] == 0:
-                    piece[j] = pieces
-                    queue[end] = j
-                    end += 1
-            at += 1
-        if end > largest[k]:
-            largest[k] = end
-            chosen[k] = pieces
-    for i in range(labels.size):
-        if labels[i] > 0 and piece[i] != chosen[labels[i]]:
-            labels[i] = 0
+def _neighbours(i, depth, height, width, found):  # type: ignore[no-untyped-def]
+    """Write the indices of up to six neighbours into `found`; their number."""
+    plane = height * width
+    z, rest = i // plane, i % plane
+    y, x = rest // width, rest % width
+    n = 0
+    if z > 0:
+        found[n] = i - plane
+        n += 1
+    if z < depth - 1:
+        found[n] = i + plane
+        n += 1
+    if y > 0:
+        found[n] = i - width
+        n += 1
+    if y < height - 1:
+        found[n] = i + width
+        n += 1
+    if x > 0:
+        found[n] = i - 1
+        n += 1
+    if x < width - 1:
+        found[n] = i + 1
+        n += 1
+    return n
 
 
 @numba.njit(cache=True)
-def _fill_holes(labels, steps, width, volume):  # type: ignore[no-untyped-def]
-    """Background within one label; in volumes, background that reaches no side of the plane."""
-    unseen, seen, reaches_out = 0, 1, 2
+def _fill_holes(labels, depth, height, width):  # type: ignore[no-untyped-def]
+    """Background within one label; in volumes, background that reaches no side of the plane.
+
+    A hole has its label on its left: the search starts there, and ends where it meets anything else.
+    """
     state = np.zeros(labels.size, np.uint8)
     queue = np.empty(labels.size, np.int32)
-    for start in range(labels.size):
-        if labels[start] != 0 or state[start] != unseen:
+    found = np.empty(6, np.int64)
+    for start in range(1, labels.size):
+        around = labels[start - 1]
+        if labels[start] > 0 or around == 0 or state[start] == OPEN:
             continue
-        # most of the background is known from the pixel before or above
-        if state[start - 1] == reaches_out or state[start - width] == reaches_out:
-            state[start] = reaches_out
-            continue
-        state[start] = seen
+        state[start] = HERE
         queue[0] = start
-        at, end, around, hole = 0, 1, 0, True
+        at, end, hole = 0, 1, True
         while at < end and hole:
             i = queue[at]
-            for step in steps:
-                j = i + step
-                k = labels[j]
-                if k == 0:
-                    if state[j] == reaches_out:
-                        hole = False
-                    elif state[j] == unseen:
-                        state[j] = seen
-                        queue[end] = j
-                        end += 1
-                elif k < 0:
-                    hole = hole and volume and abs(step) > width
-                elif around == 0:
-                    around = k
-                elif around != k:
-                    hole = False
             at += 1
+            x, y = i % width, (i // width) % height
+            hole = 0 < x < width - 1 and 0 < y < height - 1
+            for m in range(_neighbours(i, depth, height, width, found)):
+                j = found[m]
+                if labels[j] > 0:
+                    hole &= labels[j] == around
+                elif state[j] == 0:
+                    state[j] = HERE
+                    queue[end] = j
+                    end += 1
+                else:
+                    hole &= state[j] == HERE
         for m in range(end):
-            if not hole:
-                state[queue[m]] = reaches_out
-            elif around > 0:
+            if hole:
                 labels[queue[m]] = around
+            else:
+                state[queue[m]] = OPEN

@@ -1,5 +1,6 @@
 """The working image: cells about ten pixels wide, in units in which noise and texture count alike."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from rgbtrack.segment.filters import Image, blur, wide_mean
 from rgbtrack.stack import NUCLEUS, Stack
+from rgbtrack.threads import over_bands
 
 LEAST_PX = 9.5
 """Cells are not brought below this diameter."""
@@ -72,24 +74,30 @@ def working_image(stack: Stack, t: int, channels: list[int], diameter_px: float)
     diameter = diameter_px / shrink
     light = np.stack([_area_mean(stack.pixels[t, c], shrink) for c in channels])
     units = np.empty_like(light)
+    strength = np.zeros(light.shape[1:], np.float32)
     sigma = SMOOTHING * diameter
     averaged = min(1.0, 1 / (4 * np.pi * sigma**2)) / shrink**2
+    # rounding to whole counts does not average out
+    floor = (0.5 * stack.step) ** 2
     for k, c in enumerate(channels):
         gain = float(stack.gain[c])
-        variance = _mean_variance(stack, t, c, shrink)
-        dark = np.maximum(variance - gain * light[k], 0.05 * variance)  # (z, y, x)
-        # rounding to whole counts does not average out
-        floor = (0.5 * stack.step) ** 2
-        haze = _haze(light[k], dark * averaged, diameter)
+        dark = _dark_variance(stack, t, c, shrink, light[k])
+        haze = _haze(light[k], dark, averaged, diameter)
         light[k] = blur(light[k] - haze, sigma, np.inf)
-        base = np.maximum((dark + gain * haze) * averaged, floor) + (HAZE_ERROR * haze) ** 2
-        _stabilise(light[k].ravel(), base.ravel(), gain * averaged, TEXTURE, units[k].reshape(-1))
+        numbers = np.array([gain, averaged, floor, HAZE_ERROR**2, TEXTURE], np.float32)
+        rows = [image.reshape(-1, light.shape[-1]) for image in (light[k], dark, haze, units[k], strength)]
+        _over_rows(_stabilise, numbers, *rows)
+    np.sqrt(strength, out=strength)
     spacing = 1.0
     if light.shape[1] > 1:
         pixel = stack.pixel_size_um or 1.0
         spacing = (stack.z_step_um or pixel) / pixel / shrink
-    strength = np.sqrt((np.maximum(units, 0) ** 2).sum(0))
     return Working(light, units, strength, diameter, spacing, shrink)
+
+
+def _over_rows(work: Callable[..., None], numbers: NDArray[np.float32], *rows: Image) -> None:
+    """Call ``work(start, stop, numbers, *rows)`` for bands of the rows of some images."""
+    over_bands(lambda start, stop: work(start, stop, numbers, *rows), len(rows[0]))
 
 
 def split_channels(stack: Stack) -> tuple[list[int], list[int]]:
@@ -98,15 +106,35 @@ def split_channels(stack: Stack) -> tuple[list[int], list[int]]:
     return [c for c in range(len(stack.channels)) if c not in nucleus], nucleus
 
 
-def _mean_variance(stack: Stack, t: int, c: int, shrink: int) -> Image:
-    """Noise variance of a pixel, mean over the squares, shape (z, y, x)."""
+def _dark_variance(stack: Stack, t: int, c: int, shrink: int, light: Image) -> Image:
+    """Noise variance of the background of a pixel, mean over the squares, shape (z, y, x)."""
     noise = stack.noise
     assert noise is not None  # noqa: S101 - find_cells has asked
-    variance = _area_mean(noise.raw[t, c], shrink) * noise.gain[c] + noise.intercept[c]
-    np.maximum(variance, noise.floor[c], out=variance)
+    variance = _area_mean(noise.raw[t, c], shrink)
     if noise.flat is not None:
-        variance /= _area_mean(noise.flat[c][None], shrink) ** 2
-    return np.asarray(variance, np.float32)
+        flat = _area_mean(noise.flat[c][None], shrink) ** 2
+    else:
+        flat = np.ones((1, 1, 1), np.float32)
+    numbers = np.array([noise.gain[c], noise.intercept[c], noise.floor[c], stack.gain[c]], np.float32)
+    rows = [image.reshape(-1, image.shape[-1]) for image in (variance, light, flat)]
+    _over_rows(_subtract_shot_noise, numbers, *rows)
+    return variance
+
+
+@numba.njit(cache=True, nogil=True)
+def _subtract_shot_noise(start, stop, numbers, variance, light, flat):  # type: ignore[no-untyped-def]
+    """Counts to the noise variance of their background, in place."""
+    slope, intercept, floor, gain = numbers
+    least = np.float32(0.05)
+    for row in range(start, stop):
+        line, bright, share = variance[row], light[row], flat[row % len(flat)]
+        for x in range(len(line)):
+            line[x] = max(line[x] * slope + intercept, floor)
+        if len(share) == len(line):
+            for x in range(len(line)):
+                line[x] /= share[x]
+        for x in range(len(line)):
+            line[x] = max(line[x] - gain * bright[x], least * line[x])
 
 
 def _area_mean(planes: NDArray[Any], shrink: int) -> Image:
@@ -135,58 +163,53 @@ def thin_out(labels: NDArray[np.uint32], shrink: int, shape: tuple[int, ...]) ->
     return labels[:, rows[:, None], columns].astype(np.int32)
 
 
-def enlarge(labels: NDArray[np.int32], shrink: int, shape: tuple[int, ...]) -> NDArray[np.int32]:
+def enlarge(labels: NDArray[np.int32], shrink: int, shape: tuple[int, ...]) -> NDArray[np.uint32]:
     """Labels (z, y, x) at the size of the image, corners rounded by a vote of the four nearest pixels."""
-    full = np.empty(shape, np.int32)
-    _enlarge(np.ascontiguousarray(labels), shrink, full)
+    full = np.empty(shape, np.uint32)
+    labels = np.ascontiguousarray(labels)
+    over_bands(lambda start, stop: _enlarge(labels, shrink, start, stop, full), shape[0] * shape[1])
     return full
 
 
-@numba.njit(cache=True, parallel=True)
-def _enlarge(labels, shrink, full):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True, nogil=True)
+def _enlarge(labels, shrink, start, stop, full):  # type: ignore[no-untyped-def]
     """Bilinear weights, label of the largest sum."""
-    depth, height, width = full.shape
+    _, height, width = full.shape
     rows, columns = labels.shape[1:]
-    for y in numba.prange(height):
+    first = shrink // 2  # image pixels before the centre of a working pixel
+    for row in range(start, stop):
+        z, y = row // height, row % height
         v = (y + 0.5) / shrink - 0.5
-        y0 = int(np.floor(v))
-        fy = v - y0
-        y1 = min(y0 + 1, rows - 1)
-        y0 = max(y0, 0)
-        for z in range(depth):
-            above, below, row = labels[z, y0], labels[z, y1], full[z, y]
-            x = 0
-            while x < width:
-                u = (x + 0.5) / shrink - 0.5
-                x0 = int(np.floor(u))
-                # pixels up to here lie between the same four
-                stop = min(width, int(np.ceil((x0 + 1.5) * shrink - 0.5)))
-                x1 = min(x0 + 1, columns - 1)
-                a, b = above[max(x0, 0)], above[x1]
-                c, d = below[max(x0, 0)], below[x1]
-                if a == b and a == c and a == d:
-                    row[x:stop] = a
-                    x = stop
-                    continue
-                while x < stop:
-                    fx = (x + 0.5) / shrink - 0.5 - x0
-                    wa, wb = (1 - fy) * (1 - fx), (1 - fy) * fx
-                    wc, wd = fy * (1 - fx), fy * fx
-                    ta = wa + wb * (b == a) + wc * (c == a) + wd * (d == a)
-                    tb = wb + wc * (c == b) + wd * (d == b)
-                    tc = wc + wd * (d == c)
-                    best, label = ta, a
-                    if tb > best:
-                        best, label = tb, b
-                    if tc > best:
-                        best, label = tc, c
-                    if wd > best:
-                        label = d
-                    row[x] = label
-                    x += 1
+        above = int(np.floor(v))
+        fy = v - above
+        upper, lower = labels[z, max(above, 0)], labels[z, min(above + 1, rows - 1)]
+        line = full[z, y]
+        for left in range(-1, columns):
+            begin, end = max(left * shrink + first, 0), min((left + 1) * shrink + first, width)
+            near, far = max(left, 0), min(left + 1, columns - 1)
+            a, b, c, d = upper[near], upper[far], lower[near], lower[far]
+            if a == b and a == c and a == d:
+                for x in range(begin, end):
+                    line[x] = a
+                continue
+            for x in range(begin, end):
+                fx = (x + 0.5) / shrink - 0.5 - left
+                wa, wb = (1 - fy) * (1 - fx), (1 - fy) * fx
+                wc, wd = fy * (1 - fx), fy * fx
+                ta = wa + wb * (b == a) + wc * (c == a) + wd * (d == a)
+                tb = wb + wc * (c == b) + wd * (d == b)
+                tc = wc + wd * (d == c)
+                best, label = ta, a
+                if tb > best:
+                    best, label = tb, b
+                if tc > best:
+                    best, label = tc, c
+                if wd > best:
+                    label = d
+                line[x] = label
 
 
-def _haze(light: Image, variance: Image, diameter: float) -> Image:
+def _haze(light: Image, dark: Image, averaged: float, diameter: float) -> Image:
     """Light that shines from a cell's width around, (z, y, x): a share of the blurred image.
 
     The share is the largest that leaves the darkest places dark.
@@ -199,7 +222,7 @@ def _haze(light: Image, variance: Image, diameter: float) -> Image:
     thin = slice(None, None, max(1, round((light.size / 60_000) ** 0.5)))
     near = blur(light, 1.5, np.inf)[:, thin, thin]
     around = wide[:, thin, thin]
-    lit = around > np.sqrt(variance[:, thin, thin])
+    lit = around > np.sqrt(dark[:, thin, thin] * averaged)
     if lit.sum() < 200:
         return np.zeros_like(light)
     share = float(np.clip(np.percentile(near[lit] / around[lit], 1.5), 0, MOST_HAZE))
@@ -207,18 +230,44 @@ def _haze(light: Image, variance: Image, diameter: float) -> Image:
     return wide
 
 
-@numba.njit(cache=True, parallel=True)
-def _stabilise(light, dark, gain, texture, units):  # type: ignore[no-untyped-def]
-    """Integral of 1 / sqrt(dark + gain x + texture^2 x^2) from 0 to x."""
-    gain, texture = np.float32(gain), np.float32(texture)
-    two = np.float32(2)
-    for i in numba.prange(light.size):
-        x, a = light[i], dark[i]
-        root_dark = np.sqrt(a)
-        if x <= 0:
-            units[i] = x / root_dark
-        else:
-            root = np.sqrt(a + gain * x + texture * texture * x * x)
-            above = two * texture * (root + texture * x) + gain
-            below = two * texture * root_dark + gain
-            units[i] = np.log(above / below) / texture
+@numba.njit(cache=True, nogil=True, fastmath={"contract", "nsz", "arcp"})
+def _stabilise(start, stop, numbers, light, dark, haze, units, squares):  # type: ignore[no-untyped-def]
+    """Integral of 1 / sqrt(base + gain x + texture^2 x^2) from 0 to x; below 0 linear.
+
+    The squares of what is positive are added up.
+    """
+    width = light.shape[1]
+    gain, averaged, floor, doubt, texture = numbers
+    shot, zero = gain * averaged, np.float32(0)
+    slope, curve = np.float32(2) * texture, texture * texture
+    ratio, below = np.empty(width, np.float32), np.empty(width, np.float32)
+    for row in range(start, stop):
+        for x in range(width):
+            base = max((dark[row, x] + gain * haze[row, x]) * averaged, floor)
+            base += doubt * haze[row, x] * haze[row, x]
+            value, root = max(light[row, x], zero), np.sqrt(base)
+            above = np.sqrt(base + shot * value + curve * value * value) + texture * value
+            ratio[x] = (slope * above + shot) / (slope * root + shot)
+            below[x] = min(light[row, x], zero) / root
+        log_of(ratio)
+        for x in range(width):
+            value = ratio[x] / texture
+            units[row, x] = value + below[x]
+            squares[row, x] += value * value
+
+
+@numba.njit(cache=True, nogil=True)
+def log_of(line):  # type: ignore[no-untyped-def]
+    """Natural logarithm of positive numbers, float32, in place.
+
+    Splits off the power of two that leaves 0.7 to 1.4, whose logarithm is a short series: unlike the
+    library's, many numbers at a time.
+    """
+    number, one, two = line.view(np.int32), np.float32(1), np.float32(2)
+    for x in range(line.size):
+        power = (number[x] - 0x3F3504F3) >> 23  # 0x3F3504F3 is the root of 1/2
+        number[x] -= power << 23
+        s = (line[x] - one) / (line[x] + one)
+        q = s * s
+        series = one + q * (np.float32(1 / 3) + q * (np.float32(1 / 5) + q * np.float32(1 / 7)))
+        line[x] = np.float32(power) * np.float32(0.6931472) + two * s * series
