@@ -29,6 +29,9 @@ LEAST_DIAMETER = 3.2
 MAX_ROUNDS = 4
 SETTLED = 0.08
 FEW = 8
+UNLIKELY = 0.1
+"""Share of the objects that are cells, below which the diameter is doubted."""
+OTHER_STARTS = (1 / 3, 2)
 WINDOW = 20
 """Of the window in which the diameter is looked for, in diameters."""
 
@@ -188,41 +191,44 @@ def _find_by_light(
 def _find_diameter(stack: Stack, params: SegmentParams) -> float:
     """Diameter of a typical cell in pixels: that of the cells found with it, or of their nuclei.
 
-    Starts at the scale of the blobs. Where that leads to few cells, tissue may have looked like one, and a
-    third of it is tried too.
+    Starts at the scale of the blobs. Where that leads to few cells, or nearly all objects are set aside, tissue
+    may have looked like a cell, or the texture of cells like cells: other starts may find cells that cover
+    more.
     """
     t = stack.n_frames // 2
     markers, stain = split_channels(stack)
     channels = stain or markers
     start = estimate_diameter(stack, t, channels)
-    diameter, n = _settle_diameter(stack, t, channels, start, params)
-    if n < FEW:
-        smaller, n_smaller = _settle_diameter(stack, t, channels, start / 3, params)
-        if n_smaller > 3 * n:
-            diameter = smaller
+    diameter, n, n_objects = _settle_diameter(stack, t, channels, start, params)
+    if n < max(FEW, UNLIKELY * n_objects):
+        others = [_settle_diameter(stack, t, channels, start * by, params) for by in OTHER_STARTS]
+        for other, n_other, _ in others:
+            if n_other * other**2 > n * diameter**2:
+                diameter, n = other, n_other
     return diameter / NUCLEUS_SIZE if stain else diameter
 
 
 def _settle_diameter(
     stack: Stack, t: int, channels: list[int], diameter: float, params: SegmentParams
-) -> tuple[float, int]:
-    """Find cells again and again with the median diameter of those found before; their number.
+) -> tuple[float, int, int]:
+    """Find cells again and again with the median diameter of those found before; their number, of objects.
 
     In a window of some hundred cells. Comes to within a few percent from half or twice the true diameter.
     """
-    n = 0
+    n = n_objects = 0
     for _ in range(MAX_ROUNDS):
         diameter = max(diameter, LEAST_DIAMETER)
         window = brightest_window(stack, t, channels, int(WINDOW * diameter))
-        labels, table, _ = _find_by_light(stack.frame(t).crop(window), 0, channels, diameter, params)
+        labels, table, lost = _find_by_light(stack.frame(t).crop(window), 0, channels, diameter, params)
         found, n = typical_diameter(labels, table["cell_probability"].to_numpy())
+        n_objects = len(table) + sum(lost.values())
         if n == 0:
             break
         change = abs(np.log(found / diameter))
         diameter = found
         if change < SETTLED:
             break
-    return diameter, n
+    return diameter, n, n_objects
 
 
 @dataclass(frozen=True, eq=False)
