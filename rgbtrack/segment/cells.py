@@ -191,9 +191,9 @@ def _find_by_light(
 def _find_diameter(stack: Stack, params: SegmentParams) -> float:
     """Diameter of a typical cell in pixels: that of the cells found with it, or of their nuclei.
 
-    Starts at the scale of the blobs. Where that leads to few cells or nearly all objects are set aside, tissue
-    may have looked like a cell, or the texture of cells like cells: other starts may find cells that cover
-    more.
+    Starts at the scale of the blobs. Where that leads to few cells or nearly all objects are set aside,
+    tissue may have looked like a cell, or the texture of cells like cells: other starts may find cells that
+    cover more.
     """
     t = stack.n_frames // 2
     markers, stain = split_channels(stack)
