@@ -184,14 +184,19 @@ def _enlarge(labels, shrink, start, stop, full):  # type: ignore[no-untyped-def]
         fy = v - above
         upper, lower = labels[z, max(above, 0)], labels[z, min(above + 1, rows - 1)]
         line = full[z, y]
-        for left in range(-1, columns):
-            begin, end = max(left * shrink + first, 0), min((left + 1) * shrink + first, width)
+        left, begin = -1, 0
+        while left < columns:
             near, far = max(left, 0), min(left + 1, columns - 1)
             a, b, c, d = upper[near], upper[far], lower[near], lower[far]
             if a == b and a == c and a == d:
-                for x in range(begin, end):
-                    line[x] = a
+                left += 1
+                while left < columns - 1 and upper[left + 1] == a and lower[left + 1] == a:
+                    left += 1
+                end = min(left * shrink + first, width)
+                line[begin:end] = a
+                begin = end
                 continue
+            end = min((left + 1) * shrink + first, width)
             for x in range(begin, end):
                 fx = (x + 0.5) / shrink - 0.5 - left
                 wa, wb = (1 - fy) * (1 - fx), (1 - fy) * fx
@@ -207,6 +212,7 @@ def _enlarge(labels, shrink, start, stop, full):  # type: ignore[no-untyped-def]
                 if wd > best:
                     label = d
                 line[x] = label
+            left, begin = left + 1, end
 
 
 def _haze(light: Image, dark: Image, averaged: float, diameter: float) -> Image:
@@ -242,18 +248,19 @@ def _stabilise(start, stop, numbers, light, dark, haze, units, squares):  # type
     slope, curve = np.float32(2) * texture, texture * texture
     ratio, below = np.empty(width, np.float32), np.empty(width, np.float32)
     for row in range(start, stop):
+        bright, shade, glow = light[row], dark[row], haze[row]
         for x in range(width):
-            base = max((dark[row, x] + gain * haze[row, x]) * averaged, floor)
-            base += doubt * haze[row, x] * haze[row, x]
-            value, root = max(light[row, x], zero), np.sqrt(base)
+            base = max((shade[x] + gain * glow[x]) * averaged, floor) + doubt * glow[x] * glow[x]
+            value, root = max(bright[x], zero), np.sqrt(base)
             above = np.sqrt(base + shot * value + curve * value * value) + texture * value
             ratio[x] = (slope * above + shot) / (slope * root + shot)
-            below[x] = min(light[row, x], zero) / root
+            below[x] = min(bright[x], zero) / root
         log_of(ratio)
+        unit, square = units[row], squares[row]
         for x in range(width):
             value = ratio[x] / texture
-            units[row, x] = value + below[x]
-            squares[row, x] += value * value
+            unit[x] = value + below[x]
+            square[x] += value * value
 
 
 @numba.njit(cache=True, nogil=True)
