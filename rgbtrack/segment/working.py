@@ -121,7 +121,7 @@ def _dark_variance(stack: Stack, t: int, c: int, shrink: int, light: Image) -> I
     return variance
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _subtract_shot_noise(start, stop, numbers, variance, light, flat):  # type: ignore[no-untyped-def]
     """Counts to the noise variance of their background, in place."""
     slope, intercept, floor, gain = numbers
@@ -236,7 +236,7 @@ def _haze(light: Image, dark: Image, averaged: float, diameter: float) -> Image:
     return wide
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"contract", "nsz", "arcp"})
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _stabilise(start, stop, numbers, light, dark, haze, units, squares):  # type: ignore[no-untyped-def]
     """Integral of 1 / sqrt(base + gain x + texture^2 x^2) from 0 to x; below 0 linear.
 
@@ -263,18 +263,22 @@ def _stabilise(start, stop, numbers, light, dark, haze, units, squares):  # type
             square[x] += value * value
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def log_of(line):  # type: ignore[no-untyped-def]
     """Natural logarithm of positive numbers, float32, in place.
 
     Splits off the power of two that leaves 0.7 to 1.4, whose logarithm is a short series: unlike the
     library's, many numbers at a time.
     """
-    number, one, two = line.view(np.int32), np.float32(1), np.float32(2)
+    bits = line.view(np.int32)
+    power = np.empty(line.size, np.float32)
     for x in range(line.size):
-        power = (number[x] - 0x3F3504F3) >> 23  # 0x3F3504F3 is the root of 1/2
-        number[x] -= power << 23
+        shift = (bits[x] - np.int32(0x3F3504F3)) >> np.int32(23)  # 0x3F3504F3 is the root of 1/2
+        power[x] = np.float32(np.int32(shift))
+        bits[x] = np.int32(bits[x] - (shift << np.int32(23)))
+    one, two = np.float32(1), np.float32(2)
+    for x in range(line.size):
         s = (line[x] - one) / (line[x] + one)
         q = s * s
         series = one + q * (np.float32(1 / 3) + q * (np.float32(1 / 5) + q * np.float32(1 / 7)))
-        line[x] = np.float32(power) * np.float32(0.6931472) + two * s * series
+        line[x] = power[x] * np.float32(0.6931472) + two * s * series
