@@ -6,6 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 _state = threading.local()
 
 
@@ -34,6 +37,25 @@ def over_bands(work: Callable[[int, int], Any], n: int, bands: int | None = None
     if threads == 1 or len(pieces) == 1:
         return [work(start, stop) for start, stop in pieces]
     return list(_pool(threads).map(lambda piece: _alone(work, piece), pieces))
+
+
+def sum_bands(
+    add: Callable[[int, int, Any], None], n: int, bands: int, shape: tuple[int, ...], kind: Any = float
+) -> NDArray[Any]:
+    """Table that a fixed number of bands of n rows add to, each to its own copy: ``add(start, stop, table)``.
+
+    The bands are summed in order, so that sums do not depend on the number of threads.
+    """
+
+    def work(start: int, stop: int) -> NDArray[Any]:
+        table = np.zeros(shape, kind)
+        add(start, stop, table)
+        return table
+
+    tables = over_bands(work, n, bands)
+    for table in tables[1:]:
+        tables[0] += table
+    return np.asarray(tables[0])
 
 
 def _alone(work: Callable[[int, int], Any], piece: tuple[int, int]) -> Any:

@@ -15,7 +15,16 @@ from rgbtrack.segment.objects import DEBRIS, cell_probability, object_features, 
 from rgbtrack.segment.outlines import make_whole, trim
 from rgbtrack.segment.params import OURS, SegmentParams
 from rgbtrack.segment.parts import LEAST_PIECE, Parts, find_parts
-from rgbtrack.segment.regions import Array, Seams, find_seams, highest, region_sums, renumber
+from rgbtrack.segment.regions import (
+    Array,
+    Seams,
+    find_seams,
+    highest,
+    region_sizes,
+    region_sums,
+    relabel,
+    renumber,
+)
 from rgbtrack.segment.working import Working, enlarge, split_channels, thin_out, working_image
 from rgbtrack.stack import Stack
 
@@ -110,16 +119,20 @@ def find_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> Segment
     pixel_um = stack.pixel_size_um or 1.0
     diameter_um = params.diameter_um or _find_diameter(stack, params) * pixel_um
     _check_diameter(stack, diameter_um, pixel_um)
-    labels = np.zeros((stack.n_frames, *stack.pixels.shape[2:]), np.uint32)
+    frames = []
     rejected: dict[str, int] = {}
     tables = []
     for t in range(stack.n_frames):
-        labels[t], table, lost = _find_in_frame(stack, t, diameter_um / pixel_um, params)
+        labels, table, lost = _find_in_frame(stack, t, diameter_um / pixel_um, params)
+        frames.append(labels)
         tables.append(table.assign(frame=t))
         for why, n in lost.items():
             rejected[why] = rejected.get(why, 0) + n
     cells = pd.concat(tables, ignore_index=True)
-    return Segmentation(labels, diameter_um, rejected, cells)
+    # a single frame is not copied
+    return Segmentation(
+        frames[0][None] if len(frames) == 1 else np.stack(frames), diameter_um, rejected, cells
+    )
 
 
 def _find_in_frame(
@@ -271,15 +284,14 @@ def outline_objects(
     nuclei: NDArray[np.int32] | None = None,
 ) -> Objects:
     """Trim joined parts to their outlines and describe them; a nucleus is not trimmed off its cell."""
-    labels = root.astype(np.int32)[parts.labels]
     n = parts.n
-    sums = region_sums(labels, n, working.strength, working.units, working.light)
-    trimmed = trim(labels, working.light, sums, params.contrast)
+    labels = relabel(parts.labels, root.astype(np.int32))
+    trimmed = trim(labels, n, working.light, params.contrast)
     if nuclei is not None:
         trimmed = np.where(nuclei > 0, labels, trimmed)
     labels = make_whole(trimmed, n)
     least = LEAST_PIECE * typical_size(working.diameter, working.spacing, labels.shape[0] > 1)
-    there = np.bincount(labels.ravel(), minlength=n + 1) > least
+    there = region_sizes(labels, n) > least
     doubt = doubt[1:][there[1:]]
     labels, n = renumber(labels, there)
     sums = region_sums(labels, n, working.strength, working.units, working.light)

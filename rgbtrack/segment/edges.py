@@ -2,12 +2,15 @@
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from rgbtrack.segment.filters import Image
 from rgbtrack.threads import over_bands
 
 
-def find_edges(units: Image, strength: Image, spacing: float) -> tuple[Image, Image]:
+def find_edges(
+    units: Image, strength: Image, spacing: float, least: float
+) -> tuple[Image, NDArray[np.bool_]]:
     """Gradient of (c, z, y, x), and its crests; 0 where the strength (z, y, x) is that of nothing but noise.
 
     The largest eigenvalue of the structure tensor summed over channels (Di Zenzo, Comput. Vis. Graph. Image
@@ -15,16 +18,18 @@ def find_edges(units: Image, strength: Image, spacing: float) -> tuple[Image, Im
 
     Returns
     -------
-    gradient, crest
-        Units per pixel, shape (z, y, x); `crest` is 0 off the crests.
+    gradient
+        Units per pixel, shape (z, y, x).
+    crest
+        Where the gradient is on a crest and above `least`, shape (z, y, x).
     """
     gradient = np.empty(units.shape[1:], np.float32)
-    step = np.empty((*units.shape[1:], 3), np.int8)
-    crest = np.empty_like(gradient)
+    step = np.empty((3, *units.shape[1:]), np.int8)
+    crest = np.empty(units.shape[1:], np.bool_)
     units, n_rows = np.ascontiguousarray(units), strength.shape[0] * strength.shape[1]
     distance = np.float32(spacing)
     over_bands(lambda a, b: _gradient(units, strength, distance, a, b, gradient, step), n_rows)
-    over_bands(lambda a, b: _crests(gradient, step, a, b, crest), n_rows)
+    over_bands(lambda a, b: _crests(gradient, step, np.float32(least), a, b, crest), n_rows)
     return gradient, crest
 
 
@@ -41,12 +46,12 @@ def _gradient(units, strength, spacing, start, stop, gradient, step):  # type: i
         tensor[:] = 0
         _tensors(units, z, y, spacing, tensor)
         if depth == 1:
-            _plane_edges(tensor, strength[z, y], gradient[z, y], step[z, y])
+            _plane_edges(tensor, strength[z, y], gradient[z, y], step[:, z, y])
         else:
-            _volume_edges(tensor, strength[z, y], spacing, gradient[z, y], step[z, y])
+            _volume_edges(tensor, strength[z, y], spacing, gradient[z, y], step[:, z, y])
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _tensors(units, z, y, spacing, tensor):  # type: ignore[no-untyped-def]
     """Structure tensor of each pixel of a row, summed over channels."""
     n, depth, height, width = units.shape
@@ -77,16 +82,18 @@ def _tensors(units, z, y, spacing, tensor):  # type: ignore[no-untyped-def]
 def _plane_edges(tensor, strength, gradient, step):  # type: ignore[no-untyped-def]
     """Root of the largest eigenvalue, and the step along its eigenvector, in closed form."""
     half, zero, slope = np.float32(0.5), np.float32(0), np.float32(0.414)
+    yy, xx, yx, steps_y, steps_x = tensor[YY], tensor[XX], tensor[YX], step[1], step[2]
+    step[0] = 0
     for x in range(len(strength)):
-        yy, xx, yx = tensor[YY, x], tensor[XX, x], tensor[YX, x]
-        middle, off = (yy + xx) * half, (yy - xx) * half
-        root = np.sqrt(off * off + yx * yx)
+        middle, off = (yy[x] + xx[x]) * half, (yy[x] - xx[x]) * half
+        root = np.sqrt(off * off + yx[x] * yx[x])
         gradient[x] = np.sqrt(middle + root) if strength[x] >= 1 else zero
-        vy, vx = (root + off, yx) if off >= 0 else (yx, root - off)
-        dy, dx = abs(vy) > slope * abs(vx), abs(vx) > slope * abs(vy)
-        step[x, 0] = 0
-        step[x, 1] = dy if vy > 0 else -dy
-        step[x, 2] = dx if vx > 0 else -dx
+        # of two multiples of the eigenvector the longer
+        vy = root + off if off >= 0 else yx[x]
+        vx = yx[x] if off >= 0 else root - off
+        reach_y, reach_x = slope * abs(vx), slope * abs(vy)
+        steps_y[x] = np.int8(vy > reach_y) - np.int8(vy < -reach_y)
+        steps_x[x] = np.int8(vx > reach_x) - np.int8(vx < -reach_x)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -95,7 +102,7 @@ def _volume_edges(tensor, strength, spacing, gradient, step):  # type: ignore[no
     for x in range(len(strength)):
         if strength[x] < 1:
             gradient[x] = 0
-            step[x] = 0
+            step[:, x] = 0
             continue
         zz, yy, xx = tensor[ZZ, x], tensor[YY, x], tensor[XX, x]
         zy, zx, yx = tensor[ZY, x], tensor[ZX, x], tensor[YX, x]
@@ -119,22 +126,23 @@ def _volume_edges(tensor, strength, spacing, gradient, step):  # type: ignore[no
         gradient[x] = np.sqrt(max(np.float32(0), wz * vz + wy * vy + wx * vx))
         vz /= spacing  # a step across planes is longer
         least = np.float32(0.414) * max(abs(vz), abs(vy), abs(vx))
-        step[x, 0] = 0 if abs(vz) <= least else (1 if vz > 0 else -1)
-        step[x, 1] = 0 if abs(vy) <= least else (1 if vy > 0 else -1)
-        step[x, 2] = 0 if abs(vx) <= least else (1 if vx > 0 else -1)
+        step[0, x] = 0 if abs(vz) <= least else (1 if vz > 0 else -1)
+        step[1, x] = 0 if abs(vy) <= least else (1 if vy > 0 else -1)
+        step[2, x] = 0 if abs(vx) <= least else (1 if vx > 0 else -1)
 
 
 @numba.njit(cache=True, nogil=True)
-def _crests(gradient, step, start, stop, crest):  # type: ignore[no-untyped-def]
+def _crests(gradient, step, least, start, stop, crest):  # type: ignore[no-untyped-def]
     depth, height, width = gradient.shape
     for row in range(start, stop):
         z, y = row // height, row % height
+        line, tops = gradient[z, y], crest[z, y]
         for x in range(width):
-            value = gradient[z, y, x]
-            if value == 0:
-                crest[z, y, x] = 0
+            value = line[x]
+            if value <= least:
+                tops[x] = False
                 continue
-            dz, dy, dx = step[z, y, x]
+            dz, dy, dx = step[0, z, y, x], step[1, z, y, x], step[2, z, y, x]
             top = True
             a, b, c = z + dz, y + dy, x + dx
             if 0 <= a < depth and 0 <= b < height and 0 <= c < width and gradient[a, b, c] > value:
@@ -142,4 +150,4 @@ def _crests(gradient, step, start, stop, crest):  # type: ignore[no-untyped-def]
             a, b, c = z - dz, y - dy, x - dx
             if 0 <= a < depth and 0 <= b < height and 0 <= c < width and gradient[a, b, c] >= value:
                 top = False
-            crest[z, y, x] = value if top else 0.0
+            tops[x] = top

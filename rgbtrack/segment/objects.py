@@ -1,6 +1,9 @@
 """Objects that are cells, and those that are not, with the reason."""
 
+from functools import partial
+
 import cv2
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,8 +11,18 @@ from rgbtrack.segment.filters import Image, wide_mean
 from rgbtrack.segment.joining import typical_size
 from rgbtrack.segment.network import Array, network
 from rgbtrack.segment.outlines import Labels
-from rgbtrack.segment.regions import CHANNELS, STRENGTH, N, ellipsoid, find_seams, outline_mean, sums_of
+from rgbtrack.segment.regions import (
+    BANDS,
+    CHANNELS,
+    STRENGTH,
+    N,
+    ellipsoid,
+    find_seams,
+    image_sums,
+    outline_mean,
+)
 from rgbtrack.segment.working import Working
+from rgbtrack.threads import over_bands, sum_bands
 
 FEATURES = (
     "fill of the ellipse",
@@ -70,15 +83,18 @@ def object_features(
     own_light = sums[:, CHANNELS + n_colours :] / size[:, None]
     own_units = sums[:, CHANNELS : CHANNELS + n_colours] / size[:, None]
     ratio = np.full(n + 1, -4.0)
-    for c, light in enumerate(working.light):
-        wide = wide_mean(np.maximum(light, 0), 0.8 * working.diameter)
-        around = sums_of(labels, n, wide) / size
+
+    def light_around(c: int, _: int) -> Array:
+        wide = wide_mean(np.maximum(working.light[c], 0), 0.8 * working.diameter)
+        return image_sums(labels, n, wide) / size
+
+    for c, around in enumerate(over_bands(light_around, n_colours, n_colours)):
         lit = own_units[:, c] > 2
         value = np.log(np.maximum(own_light[lit, c], 1e-3) / np.maximum(around[lit], 1e-3))
         ratio[lit] = np.maximum(ratio[lit], value)
     cut = np.zeros(n + 1)
     cut[at_edge(labels)] = 1
-    inside = sums_of(labels, n, gradient) / size
+    inside = image_sums(labels, n, gradient) / size
     features: Array = np.stack(
         [
             fill,
@@ -174,10 +190,19 @@ def at_edge(labels: Labels) -> NDArray[np.int32]:
 def _rims(labels: Labels, n: int, strength: Image, width: int) -> tuple[Array, Array]:
     """Mean strength, and pixels, of the background within a width of each object, shape (n + 1,)."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
-    total, seen = np.zeros(n + 1), np.zeros(n + 1)
+    kind = np.uint16 if n < 65_536 else np.float32  # what OpenCV dilates; small numbers faster
+    sums = np.zeros((n + 1, 2))
     for plane, light in zip(labels, strength, strict=True):
-        grown = cv2.dilate(plane.astype(np.float32), disc).reshape(plane.shape).astype(np.int32)
-        outside = (plane == 0) & (grown > 0)
-        total += np.bincount(grown[outside], light[outside], n + 1)
-        seen += np.bincount(grown[outside], minlength=n + 1)
-    return total / np.maximum(seen, 1), seen
+        grown = cv2.dilate(plane.astype(kind), disc).reshape(plane.shape)
+        sums += sum_bands(partial(_rim_sums, plane, grown, light), len(plane), BANDS, sums.shape)
+    return sums[:, 1] / np.maximum(sums[:, 0], 1), sums[:, 0]
+
+
+@numba.njit(cache=True, nogil=True)
+def _rim_sums(labels, grown, light, start, stop, sums):  # type: ignore[no-untyped-def]
+    for y in range(start, stop):
+        for x in range(labels.shape[1]):
+            if labels[y, x] == 0 and grown[y, x] > 0:
+                total = sums[int(grown[y, x])]
+                total[0] += 1
+                total[1] += light[y, x]

@@ -5,25 +5,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rgbtrack.segment.filters import Image
-from rgbtrack.segment.regions import CHANNELS, Array, N
+from rgbtrack.segment.regions import BANDS, image_sums
 from rgbtrack.segment.runs import clear_runs, find_runs
+from rgbtrack.threads import over_bands, sum_bands
 
 Labels = NDArray[np.int32]
 HERE, OPEN = 1, 2
 """Background met in this search, and background known to be no hole."""
 
 
-def trim(labels: Labels, light: Image, sums: Array, share: float) -> Labels:
+def trim(labels: Labels, n: int, light: Image, share: float) -> Labels:
     """Drop the pixels of each region that fall below a share of its level.
 
     Light is looked at in the region's own colour, ``p = x . m / |m|`` with m its mean; the level is the mean
     of the pixels above the mean. A dim cell beside a bright one keeps its own level.
     """
-    n = (sums.shape[1] - CHANNELS) // 2
-    mean = np.maximum(sums[:, CHANNELS + n :] / np.maximum(sums[:, [N]], 1), 0)
-    direction = mean / np.maximum(np.sqrt((mean**2).sum(1)), 1e-9)[:, None]
-    trimmed = labels.copy()
-    _trim(trimmed.reshape(-1), light.reshape(n, -1), direction, share)
+    colour = np.stack([image_sums(labels, n, image) for image in light], axis=1)  # (n + 1, c)
+    np.maximum(colour, 0, out=colour)
+    colour /= np.maximum(np.sqrt((colour**2).sum(1)), 1e-9)[:, None]
+    flat, n_px = labels.reshape(-1), labels.size
+    light = light.reshape(len(light), -1)
+    own = np.zeros(n_px, np.float32)  # light in the region's own colour
+    sums = sum_bands(
+        lambda a, b, sums: _project(flat, light, colour, a, b, own, sums), n_px, BANDS, (n + 1, 2)
+    )
+    mean = sums[:, 1] / np.maximum(sums[:, 0], 1)
+    sums = sum_bands(lambda a, b, sums: _bright_sums(flat, own, mean, a, b, sums), n_px, BANDS, (n + 1, 2))
+    level = share * sums[:, 1] / np.maximum(sums[:, 0], 1)
+    trimmed = np.empty_like(labels)
+    kept = trimmed.reshape(-1)
+    over_bands(lambda a, b: _keep_bright(flat, own, level, a, b, kept), n_px)
     return trimmed
 
 
@@ -42,31 +53,32 @@ def make_whole(labels: Labels, n: int) -> Labels:
     return whole
 
 
-@numba.njit(cache=True)
-def _trim(labels, light, direction, share):  # type: ignore[no-untyped-def]
-    n = len(direction)
-    count, total = np.zeros(n), np.zeros(n)
-    projected = np.zeros(labels.size, np.float32)
-    for i in range(labels.size):
+@numba.njit(cache=True, nogil=True)
+def _project(labels, light, colour, start, stop, own, sums):  # type: ignore[no-untyped-def]
+    for i in range(start, stop):
         k = labels[i]
         if k > 0:
             p = 0.0
             for c in range(len(light)):
-                p += light[c, i] * direction[k, c]
-            projected[i] = p
-            count[k] += 1
-            total[k] += p
-    mean = total / np.maximum(count, 1)
-    count[:], total[:] = 0, 0
-    for i in range(labels.size):
+                p += light[c, i] * colour[k, c]
+            own[i] = p
+            sums[k, 0] += 1
+            sums[k, 1] += p
+
+
+@numba.njit(cache=True, nogil=True)
+def _bright_sums(labels, own, mean, start, stop, sums):  # type: ignore[no-untyped-def]
+    for i in range(start, stop):
         k = labels[i]
-        if k > 0 and projected[i] > mean[k]:
-            count[k] += 1
-            total[k] += projected[i]
-    level = share * total / np.maximum(count, 1)
-    for i in range(labels.size):
-        if projected[i] <= level[labels[i]]:
-            labels[i] = 0
+        if k > 0 and own[i] > mean[k]:
+            sums[k, 0] += 1
+            sums[k, 1] += own[i]
+
+
+@numba.njit(cache=True, nogil=True)
+def _keep_bright(labels, own, level, start, stop, kept):  # type: ignore[no-untyped-def]
+    for i in range(start, stop):
+        kept[i] = labels[i] if own[i] > level[labels[i]] else 0
 
 
 @numba.njit(cache=True)
@@ -101,14 +113,20 @@ def _neighbours(i, depth, height, width, found):  # type: ignore[no-untyped-def]
 def _fill_holes(labels, depth, height, width):  # type: ignore[no-untyped-def]
     """Background within one label; in volumes, background that reaches no side of the plane.
 
-    A hole has its label on its left: the search starts there, and ends where it meets anything else.
+    The first row of a hole has its label on its left, on its right and all above: the search starts there,
+    and ends where it meets anything else.
     """
     state = np.zeros(labels.size, np.uint8)
     queue = np.empty(labels.size, np.int32)
     found = np.empty(6, np.int64)
-    for start in range(1, labels.size):
+    for start in range(width + 1, labels.size):
         around = labels[start - 1]
         if labels[start] > 0 or around == 0 or state[start] == OPEN:
+            continue
+        right = start
+        while right < labels.size and labels[right] == 0 and labels[right - width] == around:
+            right += 1
+        if right == labels.size or labels[right] != around:
             continue
         state[start] = HERE
         queue[0] = start

@@ -60,9 +60,11 @@ def find_parts(working: Working, min_snr: float, nuclei: Labels | None = None) -
     """
     least = LEAST_PIECE * np.pi / 4 * working.diameter**2
     mask = keep_large(open_mask(working.strength > min_snr), least)
-    gradient, crest = find_edges(working.units, working.strength, working.spacing)
+    gradient, crest = find_edges(
+        working.units, working.strength, working.spacing, LEAST_EDGE / working.diameter
+    )
     # noise makes edges of a few pixels
-    edge = keep_large(crest > LEAST_EDGE / working.diameter, max(3, 0.25 * working.diameter))
+    edge = keep_large(crest, max(3, 0.25 * working.diameter))
     distance = distance_to(edge | ~mask, working.spacing, working.diameter)
     smooth = blur(distance, max(0.6, 0.05 * working.diameter), working.spacing)
     wide = mask & (smooth > LEAST_RADIUS * working.diameter)

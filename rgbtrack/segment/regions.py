@@ -1,17 +1,20 @@
 """Regions and the seams between them: sums that add up when regions are joined."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from rgbtrack.segment.filters import Image
+from rgbtrack.threads import over_bands, sum_bands
 
 Array = NDArray[np.float64]
 N, POSITION, SQUARES, STRENGTH, CHANNELS = 0, slice(1, 4), slice(4, 10), 10, 11
 """Columns of `region_sums`: pixels; z, y, x; zz, yy, xx, zy, zx, yx; strength; units; light."""
+
+BANDS = 4
+"""Pieces of an image that are summed apart: fixed, so that sums do not depend on the number of threads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,17 +39,50 @@ class Seams:
 
 def region_sums(labels: NDArray[np.int32], n: int, strength: Image, units: Image, light: Image) -> Array:
     """Sums over the pixels of each label, shape (n + 1, 11 + 2 c)."""
-    sums = np.zeros((n + 1, CHANNELS + 2 * len(units)))
-    _region_sums(labels, strength, units, light, sums)
-    return sums
+    shape = (n + 1, CHANNELS + 2 * len(units))
+    return sum_bands(
+        lambda a, b, sums: _region_sums(labels, strength, units, light, a, b, sums),
+        _rows(labels),
+        BANDS,
+        shape,
+    )
+
+
+def region_sizes(labels: NDArray[np.int32], n: int) -> Array:
+    """Pixels of each label, shape (n + 1,); of 0 none."""
+    return sum_bands(lambda a, b, sums: _sizes(labels, a, b, sums), _rows(labels), BANDS, (n + 1,))
+
+
+def image_sums(labels: NDArray[np.int32], n: int, image: Image) -> Array:
+    """Sum of an image (z, y, x) over the pixels of each label, shape (n + 1,); of 0 none."""
+    return sum_bands(
+        lambda a, b, sums: _image_sums(labels, image, a, b, sums), _rows(labels), BANDS, (n + 1,)
+    )
+
+
+def relabel(labels: NDArray[np.int32], table: NDArray[np.int32]) -> NDArray[np.int32]:
+    """``table[labels]``."""
+    changed = np.empty_like(labels)
+    over_bands(lambda a, b: _relabel(labels, table, a, b, changed), _rows(labels))
+    return changed
+
+
+def _rows(labels: NDArray[np.int32]) -> int:
+    return labels.shape[0] * labels.shape[1]
 
 
 def find_seams(labels: NDArray[np.int32], n: int, gradient: Image, strength: Image, distance: Image) -> Seams:
     """Find all pairs of labels that touch; the labels are (z, y, x)."""
-    n_pairs = _count_pairs(labels)
+    counts = np.zeros(_rows(labels), np.int64)
+    over_bands(lambda a, b: _count_pairs(labels, a, b, counts), len(counts))
+    at = np.cumsum(counts) - counts
+    n_pairs = int(counts.sum())
     key = np.empty(n_pairs, np.int64)
     values = np.empty((n_pairs, 3))
-    _collect_pairs(labels, n, gradient, strength, distance, key, values)
+    over_bands(
+        lambda a, b: _collect_pairs(labels, n, gradient, strength, distance, a, b, at, key, values),
+        len(counts),
+    )
     sums = np.concatenate([np.ones((n_pairs, 1)), values[:, :2]], axis=1)
     return fold_seams(key, n, sums, values[:, 2])
 
@@ -74,18 +110,12 @@ def highest(labels: NDArray[np.int32], n: int, values: Image) -> Array:
     return top
 
 
-def sums_of(labels: NDArray[np.int32], n: int, values: Image) -> Array:
-    """Sum of (z, y, x) over the pixels of each label, shape (n + 1,); 0 for the background."""
-    total = np.zeros(n + 1)
-    _sums_of(labels, values, total)
-    return total
-
-
 def outline_mean(labels: NDArray[np.int32], n: int, values: Image) -> Array:
     """Mean over the pixels of each label that touch another label or none in the plane, shape (n + 1,)."""
-    total, count = np.zeros(n + 1), np.zeros(n + 1)
-    _outline_sums(labels, values, total, count)
-    mean: Array = total / np.maximum(count, 1)
+    sums = sum_bands(
+        lambda a, b, sums: _outline_sums(labels, values, a, b, sums), _rows(labels), BANDS, (n + 1, 2)
+    )
+    mean: Array = sums[:, 1] / np.maximum(sums[:, 0], 1)
     return mean
 
 
@@ -116,123 +146,144 @@ def ellipsoid(sums: Array, volume: bool, spacing: float) -> tuple[Array, Array, 
     return n / (4 * np.pi * np.sqrt(long * short)), 2 * np.sqrt(long), 2 * np.sqrt(short)
 
 
-@numba.njit(cache=True)
-def _region_sums(labels, strength, units, light, sums):  # type: ignore[no-untyped-def]
-    """Sums over runs of one label along a row."""
-    depth, height, width = labels.shape
+@numba.njit(cache=True, nogil=True)
+def _end_of_run(line, x):  # type: ignore[no-untyped-def]
+    label = line[x]
+    x += 1
+    while x < len(line) and line[x] == label:
+        x += 1
+    return x
+
+
+@numba.njit(cache=True, nogil=True)
+def _region_sums(labels, strength, units, light, start, stop, sums):  # type: ignore[no-untyped-def]
+    _, height, width = labels.shape
     n = len(units)
-    for z in range(depth):
-        for y in range(height):
-            x = 0
-            while x < width:
-                k = labels[z, y, x]
-                start = x
-                while x < width and labels[z, y, x] == k:
-                    x += 1
-                if k == 0:
-                    continue
-                row = sums[k]
-                pixels = float(x - start)
-                last = float(x - 1)
-                along = pixels * (start + last) / 2  # sum of x, and of its squares
-                squares = (last * x * (last + x) - (start - 1.0) * start * (2.0 * start - 1)) / 6
-                row[0] += pixels
-                row[1] += z * pixels
-                row[2] += y * pixels
-                row[3] += along
-                row[4] += z * z * pixels
-                row[5] += y * y * pixels
-                row[6] += squares
-                row[7] += z * y * pixels
-                row[8] += z * along
-                row[9] += y * along
-                row[10] += _run_sum(strength[z, y], start, x)
-                for c in range(n):
-                    row[11 + c] += _run_sum(units[c, z, y], start, x)
-                    row[11 + n + c] += _run_sum(light[c, z, y], start, x)
+    for row in range(start, stop):
+        z, y = row // height, row % height
+        line, x = labels[z, y], 0
+        while x < width:
+            first, x = x, _end_of_run(line, x)
+            if line[first] == 0:
+                continue
+            total, m = sums[line[first]], x - first
+            # sums of the places, and of their squares
+            all_x = 0.5 * m * (first + x - 1)
+            total[0] += m
+            total[1] += m * z
+            total[2] += m * y
+            total[3] += all_x
+            total[4] += m * z * z
+            total[5] += m * y * y
+            total[6] += m * first * first + first * m * (m - 1) + (m - 1) * m * (2 * m - 1) // 6
+            total[7] += m * z * y
+            total[8] += z * all_x
+            total[9] += y * all_x
+            total[10] += _sum(strength[z, y], first, x)
+            for c in range(n):
+                total[11 + c] += _sum(units[c, z, y], first, x)
+                total[11 + n + c] += _sum(light[c, z, y], first, x)
 
 
-@numba.njit(cache=True)
-def _run_sum(values, start, stop):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True, nogil=True)
+def _sum(line, first, last):  # type: ignore[no-untyped-def]
     total = 0.0
-    for x in range(start, stop):
-        total += values[x]
+    for x in range(first, last):
+        total += line[x]
     return total
 
 
-@numba.njit(cache=True)
-def _sums_of(labels, values, total):  # type: ignore[no-untyped-def]
-    depth, height, width = labels.shape
-    for z in range(depth):
-        for y in range(height):
-            x = 0
-            while x < width:
-                k = labels[z, y, x]
-                start = x
-                while x < width and labels[z, y, x] == k:
-                    x += 1
-                if k > 0:
-                    total[k] += _run_sum(values[z, y], start, x)
+@numba.njit(cache=True, nogil=True)
+def _sizes(labels, start, stop, sums):  # type: ignore[no-untyped-def]
+    _, height, width = labels.shape
+    for row in range(start, stop):
+        line, x = labels[row // height, row % height], 0
+        while x < width:
+            first, x = x, _end_of_run(line, x)
+            if line[first] > 0:
+                sums[line[first]] += x - first
 
 
-@numba.njit(cache=True)
-def _count_pairs(labels):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True, nogil=True)
+def _image_sums(labels, image, start, stop, sums):  # type: ignore[no-untyped-def]
+    _, height, width = labels.shape
+    for row in range(start, stop):
+        z, y = row // height, row % height
+        line, x = labels[z, y], 0
+        while x < width:
+            first, x = x, _end_of_run(line, x)
+            if line[first] > 0:
+                sums[line[first]] += _sum(image[z, y], first, x)
+
+
+@numba.njit(cache=True, nogil=True)
+def _relabel(labels, table, start, stop, changed):  # type: ignore[no-untyped-def]
+    _, height, width = labels.shape
+    for row in range(start, stop):
+        old, new = labels[row // height, row % height], changed[row // height, row % height]
+        for x in range(width):
+            new[x] = table[old[x]]
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_pairs(labels, start, stop, counts):  # type: ignore[no-untyped-def]
     depth, height, width = labels.shape
-    n = 0
-    for z in range(depth):
-        for y in range(height):
+    for row in range(start, stop):
+        z, y = row // height, row % height
+        here = labels[z, y]
+        n = 0
+        for x in range(width - 1):
+            n += (here[x] != here[x + 1]) & (here[x] > 0) & (here[x + 1] > 0)
+        if y + 1 < height:
+            other = labels[z, y + 1]
             for x in range(width):
-                k = labels[z, y, x]
-                if k == 0:
+                n += (here[x] != other[x]) & (here[x] > 0) & (other[x] > 0)
+        if z + 1 < depth:
+            other = labels[z + 1, y]
+            for x in range(width):
+                n += (here[x] != other[x]) & (here[x] > 0) & (other[x] > 0)
+        counts[row] = n
+
+
+@numba.njit(cache=True, nogil=True)
+def _collect_pairs(labels, n, gradient, strength, distance, start, stop, ats, key, values):  # type: ignore[no-untyped-def]
+    depth, height, width = labels.shape
+    for row in range(start, stop):
+        z, y = row // height, row % height
+        at = ats[row]
+        for x in range(width):
+            k = labels[z, y, x]
+            if k == 0:
+                continue
+            for step in range(3):
+                a, b, c = z + (step == 2), y + (step == 1), x + (step == 0)
+                if a >= depth or b >= height or c >= width:
                     continue
-                if x + 1 < width and labels[z, y, x + 1] > 0 and labels[z, y, x + 1] != k:
-                    n += 1
-                if y + 1 < height and labels[z, y + 1, x] > 0 and labels[z, y + 1, x] != k:
-                    n += 1
-                if z + 1 < depth and labels[z + 1, y, x] > 0 and labels[z + 1, y, x] != k:
-                    n += 1
-    return n
-
-
-@numba.njit(cache=True)
-def _collect_pairs(labels, n, gradient, strength, distance, key, values):  # type: ignore[no-untyped-def]
-    depth, height, width = labels.shape
-    at = 0
-    for z in range(depth):
-        for y in range(height):
-            for x in range(width):
-                k = labels[z, y, x]
-                if k == 0:
+                other = labels[a, b, c]
+                if other == 0 or other == k:
                     continue
-                for step in range(3):
-                    a, b, c = z + (step == 2), y + (step == 1), x + (step == 0)
-                    if a >= depth or b >= height or c >= width:
-                        continue
-                    other = labels[a, b, c]
-                    if other == 0 or other == k:
-                        continue
-                    key[at] = min(k, other) * np.int64(n + 1) + max(k, other)
-                    values[at, 0] = max(gradient[z, y, x], gradient[a, b, c])
-                    values[at, 1] = min(strength[z, y, x], strength[a, b, c])
-                    values[at, 2] = min(distance[z, y, x], distance[a, b, c])
-                    at += 1
+                key[at] = min(k, other) * np.int64(n + 1) + max(k, other)
+                values[at, 0] = max(gradient[z, y, x], gradient[a, b, c])
+                values[at, 1] = min(strength[z, y, x], strength[a, b, c])
+                values[at, 2] = min(distance[z, y, x], distance[a, b, c])
+                at += 1
 
 
-@numba.njit(cache=True)
-def _outline_sums(labels, values, total, count):  # type: ignore[no-untyped-def]
-    depth, height, width = labels.shape
-    for z in range(depth):
-        for y in range(height):
-            for x in range(width):
-                k = labels[z, y, x]
-                if k > 0 and (
-                    (x > 0 and labels[z, y, x - 1] != k)
-                    or (x + 1 < width and labels[z, y, x + 1] != k)
-                    or (y > 0 and labels[z, y - 1, x] != k)
-                    or (y + 1 < height and labels[z, y + 1, x] != k)
-                ):
-                    total[k] += values[z, y, x]
-                    count[k] += 1
+@numba.njit(cache=True, nogil=True)
+def _outline_sums(labels, values, start, stop, sums):  # type: ignore[no-untyped-def]
+    _, height, width = labels.shape
+    for row in range(start, stop):
+        z, y = row // height, row % height
+        for x in range(width):
+            k = labels[z, y, x]
+            if k > 0 and (
+                (x > 0 and labels[z, y, x - 1] != k)
+                or (x + 1 < width and labels[z, y, x + 1] != k)
+                or (y > 0 and labels[z, y - 1, x] != k)
+                or (y + 1 < height and labels[z, y + 1, x] != k)
+            ):
+                sums[k, 0] += 1
+                sums[k, 1] += values[z, y, x]
 
 
 @numba.njit(cache=True)
@@ -248,5 +299,4 @@ def renumber(labels: NDArray[np.int32], keep: NDArray[np.bool_]) -> tuple[NDArra
     number = np.zeros(len(keep), np.int32)
     chosen = np.flatnonzero(keep[1:]) + 1
     number[chosen] = np.arange(1, len(chosen) + 1)
-    result: Any = number[labels]
-    return result, len(chosen)
+    return relabel(labels, number), len(chosen)

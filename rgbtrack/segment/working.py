@@ -121,7 +121,7 @@ def _dark_variance(stack: Stack, t: int, c: int, shrink: int, light: Image) -> I
     return variance
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _subtract_shot_noise(start, stop, numbers, variance, light, flat):  # type: ignore[no-untyped-def]
     """Counts to the noise variance of their background, in place."""
     slope, intercept, floor, gain = numbers
@@ -184,14 +184,19 @@ def _enlarge(labels, shrink, start, stop, full):  # type: ignore[no-untyped-def]
         fy = v - above
         upper, lower = labels[z, max(above, 0)], labels[z, min(above + 1, rows - 1)]
         line = full[z, y]
-        for left in range(-1, columns):
-            begin, end = max(left * shrink + first, 0), min((left + 1) * shrink + first, width)
+        left, begin = -1, 0
+        while left < columns:
             near, far = max(left, 0), min(left + 1, columns - 1)
             a, b, c, d = upper[near], upper[far], lower[near], lower[far]
             if a == b and a == c and a == d:
-                for x in range(begin, end):
-                    line[x] = a
+                left += 1
+                while left < columns - 1 and upper[left + 1] == a and lower[left + 1] == a:
+                    left += 1
+                end = min(left * shrink + first, width)
+                line[begin:end] = a
+                begin = end
                 continue
+            end = min((left + 1) * shrink + first, width)
             for x in range(begin, end):
                 fx = (x + 0.5) / shrink - 0.5 - left
                 wa, wb = (1 - fy) * (1 - fx), (1 - fy) * fx
@@ -207,6 +212,7 @@ def _enlarge(labels, shrink, start, stop, full):  # type: ignore[no-untyped-def]
                 if wd > best:
                     label = d
                 line[x] = label
+            left, begin = left + 1, end
 
 
 def _haze(light: Image, dark: Image, averaged: float, diameter: float) -> Image:
@@ -230,7 +236,7 @@ def _haze(light: Image, dark: Image, averaged: float, diameter: float) -> Image:
     return wide
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"contract", "nsz", "arcp"})
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _stabilise(start, stop, numbers, light, dark, haze, units, squares):  # type: ignore[no-untyped-def]
     """Integral of 1 / sqrt(base + gain x + texture^2 x^2) from 0 to x; below 0 linear.
 
@@ -242,32 +248,37 @@ def _stabilise(start, stop, numbers, light, dark, haze, units, squares):  # type
     slope, curve = np.float32(2) * texture, texture * texture
     ratio, below = np.empty(width, np.float32), np.empty(width, np.float32)
     for row in range(start, stop):
+        bright, shade, glow = light[row], dark[row], haze[row]
         for x in range(width):
-            base = max((dark[row, x] + gain * haze[row, x]) * averaged, floor)
-            base += doubt * haze[row, x] * haze[row, x]
-            value, root = max(light[row, x], zero), np.sqrt(base)
+            base = max((shade[x] + gain * glow[x]) * averaged, floor) + doubt * glow[x] * glow[x]
+            value, root = max(bright[x], zero), np.sqrt(base)
             above = np.sqrt(base + shot * value + curve * value * value) + texture * value
             ratio[x] = (slope * above + shot) / (slope * root + shot)
-            below[x] = min(light[row, x], zero) / root
+            below[x] = min(bright[x], zero) / root
         log_of(ratio)
+        unit, square = units[row], squares[row]
         for x in range(width):
             value = ratio[x] / texture
-            units[row, x] = value + below[x]
-            squares[row, x] += value * value
+            unit[x] = value + below[x]
+            square[x] += value * value
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def log_of(line):  # type: ignore[no-untyped-def]
     """Natural logarithm of positive numbers, float32, in place.
 
     Splits off the power of two that leaves 0.7 to 1.4, whose logarithm is a short series: unlike the
     library's, many numbers at a time.
     """
-    number, one, two = line.view(np.int32), np.float32(1), np.float32(2)
+    bits = line.view(np.int32)
+    power = np.empty(line.size, np.float32)
     for x in range(line.size):
-        power = (number[x] - 0x3F3504F3) >> 23  # 0x3F3504F3 is the root of 1/2
-        number[x] -= power << 23
+        shift = (bits[x] - np.int32(0x3F3504F3)) >> np.int32(23)  # 0x3F3504F3 is the root of 1/2
+        power[x] = np.float32(np.int32(shift))
+        bits[x] = np.int32(bits[x] - (shift << np.int32(23)))
+    one, two = np.float32(1), np.float32(2)
+    for x in range(line.size):
         s = (line[x] - one) / (line[x] + one)
         q = s * s
         series = one + q * (np.float32(1 / 3) + q * (np.float32(1 / 5) + q * np.float32(1 / 7)))
-        line[x] = np.float32(power) * np.float32(0.6931472) + two * s * series
+        line[x] = power[x] * np.float32(0.6931472) + two * s * series

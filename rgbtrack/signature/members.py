@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rgbtrack.signature.params import SignatureParams
-from rgbtrack.threads import over_bands
+from rgbtrack.threads import over_bands, sum_bands
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.uint32]
@@ -59,19 +59,10 @@ class Members:
 def sum_over(
     labels: Labels, add: Callable[[int, int, Any], None], shape: tuple[int, ...], kind: Any
 ) -> NDArray[Any]:
-    """Table that bands of rows add to, each to its own copy; planes are not cut where there are several."""
+    """Table that bands of rows add to; planes are not cut where there are several."""
     planes, height, _ = labels.shape
     n, unit = (planes, height) if planes > 1 else (height, 1)
-
-    def work(start: int, stop: int) -> NDArray[Any]:
-        table = np.zeros(shape, kind)
-        add(start * unit, stop * unit, table)
-        return table
-
-    tables = over_bands(work, n, BANDS)
-    for table in tables[1:]:
-        tables[0] += table
-    return np.asarray(tables[0])
+    return sum_bands(lambda start, stop, table: add(start * unit, stop * unit, table), n, BANDS, shape, kind)
 
 
 def find_members(labels: Labels, params: SignatureParams) -> Members:

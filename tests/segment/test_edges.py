@@ -7,8 +7,9 @@ from rgbtrack.segment.edges import find_edges
 STRONG = 50.0
 
 
-def edges_of(units, spacing=1.0):
-    return find_edges(units.astype(np.float32), np.full(units.shape[1:], STRONG, np.float32), spacing)
+def edges_of(units, spacing=1.0, least=0.1):
+    strength = np.full(units.shape[1:], STRONG, np.float32)
+    return find_edges(units.astype(np.float32), strength, spacing, least)
 
 
 def test_even_light_has_no_edge():
@@ -20,9 +21,11 @@ def test_even_light_has_no_edge():
 def test_a_change_of_colour_at_even_strength_is_an_edge():
     units = np.zeros((2, 1, 20, 30))
     units[0, ..., :15], units[1, ..., 15:] = 10, 10
-    _, crest = edges_of(units)
+    gradient, crest = edges_of(units)
     assert set(np.nonzero(crest)[2]) <= {14, 15}
-    np.testing.assert_allclose(crest[0, :, 14:16].max(1), np.sqrt(50), rtol=1e-5)
+    assert crest[0, :, 14:16].any(1).all()
+    np.testing.assert_allclose(gradient[0, :, 14:16].max(1), np.sqrt(50), rtol=1e-5)
+    assert not edges_of(units, least=8)[1].any()
 
 
 @pytest.mark.parametrize("shape", [(3, 1, 25, 31), (3, 7, 12, 13)], ids=["plane", "volume"])
@@ -46,7 +49,7 @@ def test_the_gradient_is_the_root_of_the_largest_eigenvalue(shape):
 
 def test_noise_has_no_edge():
     units = np.random.default_rng(4).normal(size=(1, 1, 10, 10)).astype(np.float32)
-    gradient, _ = find_edges(units, np.zeros((1, 10, 10), np.float32), 1.0)
+    gradient, _ = find_edges(units, np.zeros((1, 10, 10), np.float32), 1.0, 0.1)
     assert not gradient.any()
 
 
