@@ -96,9 +96,10 @@ def _plane_edges(tensor, strength, gradient, step):  # type: ignore[no-untyped-d
         steps_x[x] = np.int8(vx > reach_x) - np.int8(vx < -reach_x)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _volume_edges(tensor, strength, spacing, gradient, step):  # type: ignore[no-untyped-def]
     """Root of the largest eigenvalue, and the step along its eigenvector, by power iteration."""
+    one = np.float32(1)
     for x in range(len(strength)):
         if strength[x] < 1:
             gradient[x] = 0
@@ -119,7 +120,8 @@ def _volume_edges(tensor, strength, spacing, gradient, step):  # type: ignore[no
             norm = np.sqrt(wz * wz + wy * wy + wx * wx)
             if norm < 1e-20:
                 break
-            vz, vy, vx = wz / norm, wy / norm, wx / norm
+            scale = one / norm
+            vz, vy, vx = wz * scale, wy * scale, wx * scale
         wz = zz * vz + zy * vy + zx * vx
         wy = zy * vz + yy * vy + yx * vx
         wx = zx * vz + yx * vy + xx * vx

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEVELS = 512
+OUTSIDE = -1
 
 
 def flood(landscape: NDArray[np.float32], seeds: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -31,19 +32,23 @@ def flood(landscape: NDArray[np.float32], seeds: NDArray[Any], mask: NDArray[np.
     >>> flood(np.float32([[[0, 1, 2, 9, 1, 0]]]), np.array([[[1, 0, 0, 0, 0, 2]]]), np.ones((1, 1, 6), bool))
     array([[[1, 1, 1, 2, 2, 2]]], dtype=int32)
     """
-    labels = np.where(mask, seeds, 0).astype(np.int32)
+    labels = np.where(mask, seeds, OUTSIDE).astype(np.int32, copy=False)
     inside = landscape[mask]
     if not inside.size:
-        return labels
+        return np.zeros_like(labels)
     low, high = float(inside.min()), float(inside.max())
+    del inside
     scale = (LEVELS - 1) / max(high - low, 1e-9)
-    level = np.clip((landscape - low) * scale, 0, LEVELS - 1).astype(np.int16)
-    _flood(level.ravel(), mask.ravel(), labels.reshape(-1), *landscape.shape)
+    level = np.empty(landscape.shape, np.int16)
+    for z, plane in enumerate(landscape):
+        level[z] = np.clip((plane - low) * scale, 0, LEVELS - 1)
+    _flood(level.reshape(-1), labels.reshape(-1), *landscape.shape)
+    np.maximum(labels, 0, out=labels)
     return labels
 
 
 @numba.njit(cache=True)
-def _flood(level, mask, labels, depth, height, width):  # type: ignore[no-untyped-def]
+def _flood(level, labels, depth, height, width):  # type: ignore[no-untyped-def]
     plane = height * width
     following = np.full(level.size, -1, np.int32)
     head = np.full(LEVELS, -1, np.int32)
@@ -57,6 +62,7 @@ def _flood(level, mask, labels, depth, height, width):  # type: ignore[no-untype
                 following[tail[at]] = i
             tail[at] = i
     offsets = (-plane, -width, -1, 1, width, plane)
+    sides = range(6) if depth > 1 else range(1, 5)
     now = 0
     while now < LEVELS:
         i = head[now]
@@ -66,7 +72,7 @@ def _flood(level, mask, labels, depth, height, width):  # type: ignore[no-untype
         head[now] = following[i]
         z, rest = i // plane, i % plane
         y, x = rest // width, rest % width
-        for k in range(6):
+        for k in sides:
             if (
                 (k == 0 and z == 0)
                 or (k == 1 and y == 0)
@@ -77,7 +83,7 @@ def _flood(level, mask, labels, depth, height, width):  # type: ignore[no-untype
             ):
                 continue
             j = i + offsets[k]
-            if labels[j] == 0 and mask[j]:
+            if labels[j] == 0:
                 labels[j] = labels[i]
                 at = max(level[j], now)
                 following[j] = -1

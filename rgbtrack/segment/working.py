@@ -72,7 +72,8 @@ def working_image(stack: Stack, t: int, channels: list[int], diameter_px: float)
     """
     shrink = max(1, int(diameter_px / LEAST_PX))
     diameter = diameter_px / shrink
-    light = np.stack([_area_mean(stack.pixels[t, c], shrink) for c in channels])
+    depth, *plane = stack.pixels.shape[2:]
+    light = np.empty((len(channels), depth, *(-(-n // shrink) for n in plane)), np.float32)
     units = np.empty_like(light)
     strength = np.zeros(light.shape[1:], np.float32)
     sigma = SMOOTHING * diameter
@@ -81,9 +82,11 @@ def working_image(stack: Stack, t: int, channels: list[int], diameter_px: float)
     floor = (0.5 * stack.step) ** 2
     for k, c in enumerate(channels):
         gain = float(stack.gain[c])
+        light[k] = _area_mean(stack.pixels[t, c], shrink)
         dark = _dark_variance(stack, t, c, shrink, light[k])
         haze = _haze(light[k], dark, averaged, diameter)
-        light[k] = blur(light[k] - haze, sigma, np.inf)
+        light[k] -= haze
+        light[k] = blur(light[k], sigma, np.inf)
         numbers = np.array([gain, averaged, floor, HAZE_ERROR**2, TEXTURE], np.float32)
         rows = [image.reshape(-1, light.shape[-1]) for image in (light[k], dark, haze, units[k], strength)]
         _over_rows(_stabilise, numbers, *rows)
