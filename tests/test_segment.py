@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numba
 import numpy as np
 import pytest
 
@@ -147,3 +148,14 @@ def test_a_projection_is_made_before_the_stack_is_corrected(corrected):
 
     plane = correct_stack(volume.scene.stack.project("max"))
     assert segment_cells(plane, params).shape == (1, 1, 96, 96)
+
+
+@pytest.mark.parametrize("preset", ["sample", "volume"])
+def test_cells_do_not_depend_on_the_number_of_threads(corrected, preset):
+    stack = corrected(preset, seed=2).stack
+    numba.set_num_threads(1)
+    alone = find_cells(stack)
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+    together = find_cells(stack)
+    np.testing.assert_array_equal(alone.labels, together.labels)
+    assert alone.cells.equals(together.cells)

@@ -77,7 +77,9 @@ def distance_to(edge: NDArray[np.bool_], spacing: float, most: float) -> Image:
     # the nearest edge of another plane: within reach there are few planes
     flat, n_rows = distance, edge.shape[0] * edge.shape[1]
     distance = np.empty_like(flat)
-    over_bands(lambda a, b: _nearest_plane(flat, np.float32(spacing), int(most / spacing), a, b, distance), n_rows)
+    over_bands(
+        lambda a, b: _nearest_plane(flat, np.float32(spacing), int(most / spacing), a, b, distance), n_rows
+    )
     return distance
 
 

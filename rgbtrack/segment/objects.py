@@ -129,7 +129,9 @@ def _rims(labels: Labels, n: int, strength: Image, width: int) -> tuple[Array, A
     for plane, light in zip(labels, strength, strict=True):
         grown = cv2.dilate(plane.astype(kind), disc).reshape(plane.shape)
         sums += sum_bands(
-            lambda a, b, sums, plane=plane, grown=grown, light=light: _rim_sums(plane, grown, light, a, b, sums),
+            lambda a, b, sums, plane=plane, grown=grown, light=light: _rim_sums(
+                plane, grown, light, a, b, sums
+            ),
             len(plane),
             BANDS,
             sums.shape,

@@ -25,7 +25,9 @@ def trim(labels: Labels, n: int, light: Image, share: float) -> Labels:
     flat, n_px = labels.reshape(-1), labels.size
     light = light.reshape(len(light), -1)
     own = np.zeros(n_px, np.float32)  # light in the region's own colour
-    sums = sum_bands(lambda a, b, sums: _project(flat, light, colour, a, b, own, sums), n_px, BANDS, (n + 1, 2))
+    sums = sum_bands(
+        lambda a, b, sums: _project(flat, light, colour, a, b, own, sums), n_px, BANDS, (n + 1, 2)
+    )
     mean = sums[:, 1] / np.maximum(sums[:, 0], 1)
     sums = sum_bands(lambda a, b, sums: _bright_sums(flat, own, mean, a, b, sums), n_px, BANDS, (n + 1, 2))
     level = share * sums[:, 1] / np.maximum(sums[:, 0], 1)

@@ -40,7 +40,10 @@ def region_sums(labels: NDArray[np.int32], n: int, strength: Image, units: Image
     """Sums over the pixels of each label, shape (n + 1, 11 + 2 c)."""
     shape = (n + 1, CHANNELS + 2 * len(units))
     return sum_bands(
-        lambda a, b, sums: _region_sums(labels, strength, units, light, a, b, sums), _rows(labels), BANDS, shape
+        lambda a, b, sums: _region_sums(labels, strength, units, light, a, b, sums),
+        _rows(labels),
+        BANDS,
+        shape,
     )
 
 

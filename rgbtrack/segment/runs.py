@@ -48,7 +48,10 @@ def find_runs(labels: NDArray[Any], reach: int, across: bool) -> Runs:
     depth, height, width = labels.shape
     rows = np.ascontiguousarray(labels).reshape(depth * height, width)
     first = np.zeros(len(rows) + 1, np.int64)
-    begin, end = np.empty(rows.size, np.int32), np.empty(rows.size, np.int32)  # what is not used costs nothing
+    begin, end = (
+        np.empty(rows.size, np.int32),
+        np.empty(rows.size, np.int32),
+    )  # what is not used costs nothing
     n = _write_runs(rows, first, begin, end)
     begin, end = begin[:n], end[:n]
     piece = np.arange(len(begin), dtype=np.int32)
