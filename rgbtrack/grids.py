@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def shrink_rows(plane: Any, factor: int, start: int, stop: int, small: Any) -> None:
     """Means over blocks of factor x factor pixels, for rows start to stop of the small image."""
     height, width = plane.shape
@@ -26,7 +26,7 @@ def shrink_rows(plane: Any, factor: int, start: int, stop: int, small: Any) -> N
             small[row, column] /= np.float32((last - first) * columns)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def pool(line: Any, factor: int, sums: Any) -> None:
     """Sums of so many neighbours each."""
     whole = line.shape[0] // factor
@@ -42,7 +42,7 @@ def pool(line: Any, factor: int, sums: Any) -> None:
         sums[whole] = total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _widen(blocks: Any, factor: int, line: Any) -> None:
     """Values at the centres of blocks of so many pixels to one for each pixel, linear between."""
     columns, width = blocks.shape[0], line.shape[0]
@@ -57,7 +57,7 @@ def _widen(blocks: Any, factor: int, line: Any) -> None:
     line[min(width, (columns - 1) * factor + first) :] = blocks[columns - 1]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def spread_rows(grid: Any, factor: int, start: int, stop: int, image: Any) -> None:
     """Rows start to stop of an image from the values of its blocks of factor x factor pixels, bilinear."""
     rows = grid.shape[0]

@@ -8,7 +8,7 @@ from numba import njit
 from rgbtrack.grids import pool, spread_rows
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def subtract_rows(raw: Any, grid: Any, factor: int, flat: Any, start: int, stop: int, pixels: Any) -> None:
     """``pixels = (raw - grid) / flat`` for rows start to stop; flat may be empty."""
     width, rows = raw.shape[1], max(factor, 8)
@@ -25,7 +25,7 @@ def subtract_rows(raw: Any, grid: Any, factor: int, flat: Any, start: int, stop:
                     pixels[y, x] /= flat[y, x]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def background_rows(
     small: Any,
     level: Any,
@@ -66,7 +66,7 @@ def background_rows(
             share[row, column] /= full
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def extremes(plane: Any) -> tuple[Any, Any, int]:
     """Least and largest value, and how often the largest occurs."""
     low = high = plane[0, 0]

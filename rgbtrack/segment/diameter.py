@@ -13,7 +13,7 @@ from rgbtrack.segment.noise import noise_units
 from rgbtrack.segment.objects import at_edge
 from rgbtrack.stack import Stack
 
-WINDOW_PX = 640
+WINDOW_PX = 512
 LEAST_ANSWER = 0.15
 
 
@@ -63,11 +63,11 @@ def estimate_diameter(stack: Stack, t: int, channels: list[int]) -> float:
 
 def _blobs(image: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     """Scale-normalised Laplacian of (y, x), positive in bright blobs; wide ones on a smaller copy."""
-    shrink = max(1, min(int(sigma / 4), min(image.shape) // 8))
+    shrink = max(1, min(int(sigma / 2), min(image.shape) // 8))
     size = (max(1, image.shape[1] // shrink), max(1, image.shape[0] // shrink))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA).reshape(size[::-1])
     smooth = blur(small[None], sigma / shrink)[0]
-    answer = -((sigma / shrink) ** 2) * cv2.Laplacian(smooth, cv2.CV_32F).reshape(size[::-1])
+    answer = cv2.Laplacian(smooth, cv2.CV_32F, scale=-((sigma / shrink) ** 2)).reshape(size[::-1])
     return np.asarray(cv2.resize(answer, image.shape[::-1]).reshape(image.shape), np.float32)
 
 

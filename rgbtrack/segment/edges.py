@@ -96,39 +96,38 @@ def _plane_edges(tensor, strength, gradient, step):  # type: ignore[no-untyped-d
         steps_x[x] = np.int8(vx > reach_x) - np.int8(vx < -reach_x)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _volume_edges(tensor, strength, spacing, gradient, step):  # type: ignore[no-untyped-def]
     """Root of the largest eigenvalue, and the step along its eigenvector, by power iteration."""
+    zero, one, slope = np.float32(0), np.float32(1), np.float32(0.414)
+    tiny = np.float32(1e-20)
     for x in range(len(strength)):
-        if strength[x] < 1:
-            gradient[x] = 0
-            step[:, x] = 0
-            continue
-        zz, yy, xx = tensor[ZZ, x], tensor[YY, x], tensor[XX, x]
-        zy, zx, yx = tensor[ZY, x], tensor[ZX, x], tensor[YX, x]
+        # of a trace of 1 the products neither grow nor vanish
+        trace = tensor[ZZ, x] + tensor[YY, x] + tensor[XX, x]
+        scale = one / max(trace, tiny)
+        zz, yy, xx = tensor[ZZ, x] * scale, tensor[YY, x] * scale, tensor[XX, x] * scale
+        zy, zx, yx = tensor[ZY, x] * scale, tensor[ZX, x] * scale, tensor[YX, x] * scale
         # from the longest row of the tensor
-        vz, vy, vx = zz, zy, zx
-        if yy >= zz and yy >= xx:
-            vz, vy, vx = zy, yy, yx
-        elif xx >= zz:
-            vz, vy, vx = zx, yx, xx
+        use_y = yy >= zz and yy >= xx
+        use_x = xx >= zz and not use_y
+        vz = zy if use_y else (zx if use_x else zz)
+        vy = yy if use_y else (yx if use_x else zy)
+        vx = yx if use_y else (xx if use_x else zx)
         for _ in range(3):
             wz = zz * vz + zy * vy + zx * vx
             wy = zy * vz + yy * vy + yx * vx
             wx = zx * vz + yx * vy + xx * vx
-            norm = np.sqrt(wz * wz + wy * wy + wx * wx)
-            if norm < 1e-20:
-                break
-            vz, vy, vx = wz / norm, wy / norm, wx / norm
-        wz = zz * vz + zy * vy + zx * vx
-        wy = zy * vz + yy * vy + yx * vx
-        wx = zx * vz + yx * vy + xx * vx
-        gradient[x] = np.sqrt(max(np.float32(0), wz * vz + wy * vy + wx * vx))
+            vz, vy, vx = wz, wy, wx
+        scale = one / max(np.sqrt(vz * vz + vy * vy + vx * vx), tiny)
+        vz, vy, vx = vz * scale, vy * scale, vx * scale
+        value = zz * vz * vz + yy * vy * vy + xx * vx * vx
+        value += (one + one) * (zy * vz * vy + zx * vz * vx + yx * vy * vx)
+        gradient[x] = np.sqrt(max(zero, value * trace)) if strength[x] >= 1 else zero
         vz /= spacing  # a step across planes is longer
-        least = np.float32(0.414) * max(abs(vz), abs(vy), abs(vx))
-        step[0, x] = 0 if abs(vz) <= least else (1 if vz > 0 else -1)
-        step[1, x] = 0 if abs(vy) <= least else (1 if vy > 0 else -1)
-        step[2, x] = 0 if abs(vx) <= least else (1 if vx > 0 else -1)
+        least = slope * max(abs(vz), abs(vy), abs(vx))
+        step[0, x] = np.int8(vz > least) - np.int8(vz < -least)
+        step[1, x] = np.int8(vy > least) - np.int8(vy < -least)
+        step[2, x] = np.int8(vx > least) - np.int8(vx < -least)
 
 
 @numba.njit(cache=True, nogil=True)

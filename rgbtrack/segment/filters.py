@@ -1,11 +1,13 @@
 """Filters of (z, y, x) images, the same for one plane and for many."""
 
 import cv2
+import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
 from rgbtrack.segment.runs import clear_runs, find_runs
+from rgbtrack.threads import over_bands
 
 Image = NDArray[np.float32]
 
@@ -14,8 +16,11 @@ def blur(image: Image, sigma: float, spacing: float = 1.0) -> Image:
     """Gaussian blur of (z, y, x); sigma and the spacing of the planes in pixels of the plane."""
     border = cv2.BORDER_REPLICATE if 1 in image.shape[1:] else cv2.BORDER_REFLECT_101
     blurred = np.empty(image.shape, np.float32)
-    for z, plane in enumerate(image):
-        blurred[z] = cv2.GaussianBlur(plane, (0, 0), sigma, borderType=border).reshape(plane.shape)
+
+    def work(z: int, _: int) -> None:
+        cv2.GaussianBlur(image[z], (0, 0), sigma, dst=blurred[z], borderType=border)
+
+    over_bands(work, len(image), len(image))
     if len(image) > 1 and sigma > 0.2 * spacing:
         blurred = ndi.gaussian_filter1d(blurred, sigma / spacing, axis=0, truncate=3)
     return blurred
@@ -27,13 +32,13 @@ def wide_mean(image: Image, sigma: float) -> Image:
     shrink = max(1, min(int(sigma / 2), min(height, width) // 4))
     small = (max(1, width // shrink), max(1, height // shrink))
     wide = np.empty_like(image)
-    for z, plane in enumerate(image):
-        blurred = blur(
-            cv2.resize(plane, small, interpolation=cv2.INTER_AREA).reshape(1, *small[::-1]), sigma / shrink
-        )
-        wide[z] = cv2.resize(blurred[0], (width, height), interpolation=cv2.INTER_LINEAR).reshape(
-            height, width
-        )
+
+    def work(z: int, _: int) -> None:
+        reduced = cv2.resize(image[z], small, interpolation=cv2.INTER_AREA).reshape(1, *small[::-1])
+        blurred = blur(reduced, sigma / shrink)[0]
+        cv2.resize(blurred, (width, height), dst=wide[z], interpolation=cv2.INTER_LINEAR)
+
+    over_bands(work, len(image), len(image))
     return wide
 
 
@@ -57,23 +62,38 @@ def keep_large(mask: NDArray[np.bool_], least: float) -> NDArray[np.bool_]:
 def distance_to(edge: NDArray[np.bool_], spacing: float, most: float) -> Image:
     """Distance of (z, y, x) to the nearest edge pixel, in pixels of the plane, no more than `most`."""
     distance = np.empty(edge.shape, np.float32)
-    for z, plane in enumerate(edge):
-        if plane.any():
-            free = (~plane).astype(np.uint8)
-            distance[z] = cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_5).reshape(plane.shape)
+
+    def work(z: int, _: int) -> None:
+        if edge[z].any():
+            free = (~edge[z]).astype(np.uint8)
+            cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_5, dst=distance[z])
+            np.minimum(distance[z], most, out=distance[z])
         else:
             distance[z] = most
-    np.minimum(distance, most, out=distance)
-    if len(edge) > 1:
-        # the nearest edge of another plane: within reach there are few planes
-        flat = distance.copy()
-        for step in range(1, int(most / spacing) + 1):
-            if step >= len(edge):
-                break
-            rise = (step * spacing) ** 2
-            for near, far in (
-                (slice(step, None), slice(None, -step)),
-                (slice(None, -step), slice(step, None)),
-            ):
-                np.minimum(distance[near], np.sqrt(flat[far] ** 2 + rise), out=distance[near])
+
+    over_bands(work, len(edge), len(edge))
+    if len(edge) == 1:
+        return distance
+    # the nearest edge of another plane: within reach there are few planes
+    flat, n_rows = distance, edge.shape[0] * edge.shape[1]
+    distance = np.empty_like(flat)
+    over_bands(
+        lambda a, b: _nearest_plane(flat, np.float32(spacing), int(most / spacing), a, b, distance), n_rows
+    )
     return distance
+
+
+@numba.njit(cache=True, nogil=True)
+def _nearest_plane(flat, spacing, steps, start, stop, distance):  # type: ignore[no-untyped-def]
+    depth, height, width = flat.shape
+    for row in range(start, stop):
+        z, y = row // height, row % height
+        line = distance[z, y]
+        for x in range(width):
+            line[x] = flat[z, y, x] ** 2
+        for near in range(max(0, z - steps), min(depth, z + steps + 1)):
+            other, rise = flat[near, y], ((near - z) * spacing) ** 2
+            for x in range(width):
+                line[x] = min(line[x], other[x] * other[x] + rise)
+        for x in range(width):
+            line[x] = np.sqrt(line[x])

@@ -13,11 +13,14 @@ def noise_units(stack: Stack, t: int = 0) -> Image:
     gain: Anscombe's transform less that of the background. Noise has a standard deviation of 1 at any
     intensity.
     """
-    pixels, variance = stack.pixels[t], stack.variance[t]
-    gain = np.asarray(stack.gain, np.float32)[:, None, None, None]
-    background = np.maximum(variance - gain * pixels, 0.05 * variance)
-    result: Image = 2 * pixels / (np.sqrt(variance) + np.sqrt(background))
-    return result
+    pixels, noise = stack.pixels[t], stack.noise
+    assert noise is not None  # noqa: S101 - of corrected stacks it is known
+    units = np.empty(pixels.shape, np.float32)
+    for c, z in np.ndindex(pixels.shape[:2]):
+        plane, variance = pixels[c, z], noise.sample(c, z, 1, t)
+        background = np.maximum(variance - np.float32(stack.gain[c]) * plane, 0.05 * variance)
+        units[c, z] = 2 * plane / (np.sqrt(variance) + np.sqrt(background))
+    return units
 
 
 def marker_strength(units: Image, stack: Stack) -> Image:

@@ -86,7 +86,7 @@ def object_features(
 
     def light_around(c: int, _: int) -> Array:
         wide = wide_mean(np.maximum(working.light[c], 0), 0.8 * working.diameter)
-        return image_sums(labels, n, wide) / size
+        return image_sums(labels, n, wide[None])[:, 0] / size
 
     for c, around in enumerate(over_bands(light_around, n_colours, n_colours)):
         lit = own_units[:, c] > 2
@@ -94,7 +94,7 @@ def object_features(
         ratio[lit] = np.maximum(ratio[lit], value)
     cut = np.zeros(n + 1)
     cut[at_edge(labels)] = 1
-    inside = image_sums(labels, n, gradient) / size
+    inside = image_sums(labels, n, gradient[None])[:, 0] / size
     features: Array = np.stack(
         [
             fill,

@@ -20,8 +20,7 @@ def trim(labels: Labels, n: int, light: Image, share: float) -> Labels:
     Light is looked at in the region's own colour, ``p = x . m / |m|`` with m its mean; the level is the mean
     of the pixels above the mean. A dim cell beside a bright one keeps its own level.
     """
-    colour = np.stack([image_sums(labels, n, image) for image in light], axis=1)  # (n + 1, c)
-    np.maximum(colour, 0, out=colour)
+    colour = np.maximum(image_sums(labels, n, light), 0)  # (n + 1, c)
     colour /= np.maximum(np.sqrt((colour**2).sum(1)), 1e-9)[:, None]
     flat, n_px = labels.reshape(-1), labels.size
     light = light.reshape(len(light), -1)

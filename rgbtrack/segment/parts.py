@@ -10,6 +10,7 @@ from rgbtrack.segment.outlines import Labels
 from rgbtrack.segment.seeds import find_peaks
 from rgbtrack.segment.watershed import flood
 from rgbtrack.segment.working import Working
+from rgbtrack.threads import over_bands
 
 LEAST_EDGE = 15.0
 """Units per diameter: an edge counts from here on."""
@@ -73,7 +74,19 @@ def find_parts(working: Working, min_snr: float, nuclei: Labels | None = None) -
         n = int(nuclei.max(initial=0))
         seeds = np.where(nuclei > 0, nuclei, np.where(seeds > 0, seeds + n, 0)).astype(np.int32)
         mask |= nuclei > 0
-    steep = gradient * (working.diameter / 10)
-    landscape = steep / (steep + 4) - np.minimum(smooth / working.diameter, 0.6)
+    landscape = _landscape(gradient, smooth, working.diameter)
     labels = flood(landscape, seeds, mask)
     return Parts(labels, int(seeds.max(initial=0)), gradient, distance)
+
+
+def _landscape(gradient: Image, smooth: Image, diameter: float) -> Image:
+    """High on edges, low far from them; plane by plane, to spare memory."""
+    landscape = np.empty_like(gradient)
+
+    def work(z: int, _: int) -> None:
+        steep = gradient[z] * (diameter / 10)
+        np.divide(steep, steep + 4, out=landscape[z])
+        landscape[z] -= np.minimum(smooth[z] / diameter, 0.6)
+
+    over_bands(work, len(gradient), len(gradient))
+    return landscape

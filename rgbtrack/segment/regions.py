@@ -53,11 +53,10 @@ def region_sizes(labels: NDArray[np.int32], n: int) -> Array:
     return sum_bands(lambda a, b, sums: _sizes(labels, a, b, sums), _rows(labels), BANDS, (n + 1,))
 
 
-def image_sums(labels: NDArray[np.int32], n: int, image: Image) -> Array:
-    """Sum of an image (z, y, x) over the pixels of each label, shape (n + 1,); of 0 none."""
-    return sum_bands(
-        lambda a, b, sums: _image_sums(labels, image, a, b, sums), _rows(labels), BANDS, (n + 1,)
-    )
+def image_sums(labels: NDArray[np.int32], n: int, images: Image) -> Array:
+    """Sum of each image (c, z, y, x) over the pixels of each label, shape (n + 1, c); of 0 none."""
+    shape = (n + 1, len(images))
+    return sum_bands(lambda a, b, sums: _image_sums(labels, images, a, b, sums), _rows(labels), BANDS, shape)
 
 
 def relabel(labels: NDArray[np.int32], table: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -205,7 +204,7 @@ def _sizes(labels, start, stop, sums):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _image_sums(labels, image, start, stop, sums):  # type: ignore[no-untyped-def]
+def _image_sums(labels, images, start, stop, sums):  # type: ignore[no-untyped-def]
     _, height, width = labels.shape
     for row in range(start, stop):
         z, y = row // height, row % height
@@ -213,7 +212,8 @@ def _image_sums(labels, image, start, stop, sums):  # type: ignore[no-untyped-de
         while x < width:
             first, x = x, _end_of_run(line, x)
             if line[first] > 0:
-                sums[line[first]] += _sum(image[z, y], first, x)
+                for c in range(len(images)):
+                    sums[line[first], c] += _sum(images[c, z, y], first, x)
 
 
 @numba.njit(cache=True, nogil=True)

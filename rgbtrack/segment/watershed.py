@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from rgbtrack.segment.framing import framed, inside, steps_of
 
 LEVELS = 512
+OUTSIDE = -1
 
 
 def flood(landscape: NDArray[np.float32], seeds: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -37,10 +38,13 @@ def flood(landscape: NDArray[np.float32], seeds: NDArray[Any], mask: NDArray[np.
     if not inner.size:
         return np.zeros(mask.shape, np.int32)
     low, high = float(inner.min()), float(inner.max())
+    del inner
     scale = (LEVELS - 1) / max(high - low, 1e-9)
-    level = np.clip((landscape - low) * scale, 0, LEVELS - 1).astype(np.int16)
-    labels = framed(np.where(mask, seeds, -1).astype(np.int32), -1)
-    _flood(framed(level, 0).ravel(), labels.reshape(-1), steps_of(labels))
+    labels = framed(np.where(mask, seeds, OUTSIDE).astype(np.int32, copy=False), OUTSIDE)
+    level = np.zeros(labels.shape, np.int16)
+    for into, plane in zip(inside(level), landscape, strict=True):
+        into[:] = np.clip((plane - low) * scale, 0, LEVELS - 1)
+    _flood(level.reshape(-1), labels.reshape(-1), steps_of(labels))
     return np.maximum(inside(labels), 0)
 
 

@@ -72,7 +72,8 @@ def working_image(stack: Stack, t: int, channels: list[int], diameter_px: float)
     """
     shrink = max(1, int(diameter_px / LEAST_PX))
     diameter = diameter_px / shrink
-    light = np.stack([_area_mean(stack.pixels[t, c], shrink) for c in channels])
+    depth, *plane = stack.pixels.shape[2:]
+    light = np.empty((len(channels), depth, *(-(-n // shrink) for n in plane)), np.float32)
     units = np.empty_like(light)
     strength = np.zeros(light.shape[1:], np.float32)
     sigma = SMOOTHING * diameter
@@ -81,9 +82,11 @@ def working_image(stack: Stack, t: int, channels: list[int], diameter_px: float)
     floor = (0.5 * stack.step) ** 2
     for k, c in enumerate(channels):
         gain = float(stack.gain[c])
+        _area_mean(stack.pixels[t, c], shrink, light[k])
         dark = _dark_variance(stack, t, c, shrink, light[k])
         haze = _haze(light[k], dark, averaged, diameter)
-        light[k] = blur(light[k] - haze, sigma, np.inf)
+        light[k] -= haze
+        light[k] = blur(light[k], sigma, np.inf)
         numbers = np.array([gain, averaged, floor, HAZE_ERROR**2, TEXTURE], np.float32)
         rows = [image.reshape(-1, light.shape[-1]) for image in (light[k], dark, haze, units[k], strength)]
         _over_rows(_stabilise, numbers, *rows)
@@ -110,9 +113,9 @@ def _dark_variance(stack: Stack, t: int, c: int, shrink: int, light: Image) -> I
     """Noise variance of the background of a pixel, mean over the squares, shape (z, y, x)."""
     noise = stack.noise
     assert noise is not None  # noqa: S101 - find_cells has asked
-    variance = _area_mean(noise.raw[t, c], shrink)
+    variance = _area_mean(noise.raw[t, c], shrink, np.empty_like(light))
     if noise.flat is not None:
-        flat = _area_mean(noise.flat[c][None], shrink) ** 2
+        flat = _area_mean(noise.flat[c][None], shrink, np.empty_like(light[:1])) ** 2
     else:
         flat = np.ones((1, 1, 1), np.float32)
     numbers = np.array([noise.gain[c], noise.intercept[c], noise.floor[c], stack.gain[c]], np.float32)
@@ -137,20 +140,23 @@ def _subtract_shot_noise(start, stop, numbers, variance, light, flat):  # type: 
             line[x] = max(line[x] - gain * bright[x], least * line[x])
 
 
-def _area_mean(planes: NDArray[Any], shrink: int) -> Image:
-    """Mean over squares of pixels of (z, y, x); the last ones are filled up with the edge."""
-    planes = np.ascontiguousarray(planes)
-    if shrink == 1:
-        return planes.astype(np.float32)
-    if planes.dtype not in (np.uint8, np.uint16, np.float32):
-        planes = planes.astype(np.float32)
-    height, width = (-(-n // shrink) for n in planes.shape[1:])
-    small = np.empty((len(planes), height, width), np.float32)
-    for z, plane in enumerate(planes):
-        below, right = height * shrink - plane.shape[0], width * shrink - plane.shape[1]
+def _area_mean(planes: NDArray[Any], shrink: int, small: Image) -> Image:
+    """Mean over squares of pixels of (z, y, x), in `small`; the last ones are filled up with the edge."""
+    height, width = small.shape[1:]
+    below, right = height * shrink - planes.shape[1], width * shrink - planes.shape[2]
+
+    def work(z: int, _: int) -> None:
+        if shrink == 1:
+            small[z] = planes[z]
+            return
+        plane = np.ascontiguousarray(planes[z])
+        if plane.dtype not in (np.uint8, np.uint16, np.float32):
+            plane = plane.astype(np.float32)
         if below or right:
             plane = cv2.copyMakeBorder(plane, 0, below, 0, right, cv2.BORDER_REPLICATE)
         small[z] = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA).reshape(height, width)
+
+    over_bands(work, len(planes), len(planes))
     return small
 
 

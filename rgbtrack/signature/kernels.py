@@ -239,7 +239,7 @@ def colour_rows(
     _, height, width = labels.shape
     m = channel.shape[0]
     columns = np.zeros((m + 1, width), np.float64)
-    local = np.empty(m, np.float64)
+    window, local = np.empty(m + 1, np.float64), np.empty(m, np.float64)
     masks = np.zeros((2, width), np.float32)
     at, plane = 0, -1
     for row in range(start, stop):
@@ -255,19 +255,20 @@ def colour_rows(
         for x in range(width):
             if not inside[x]:
                 continue
-            begin, end = max(0, x - 2), min(width, x + 3)
-            n = 0.0
-            for near in range(begin, end):
-                n += columns[m, near]
+            if 2 < x < width - 2 and inside[x - 1]:  # one column further
+                for j in range(m + 1):
+                    window[j] += columns[j, x + 2] - columns[j, x - 3]
+            else:
+                for j in range(m + 1):
+                    window[j] = 0
+                    for near in range(max(0, x - 2), min(width, x + 3)):
+                        window[j] += columns[j, near]
             bright = 0.0
             for j in range(m):
-                total = 0.0
-                for near in range(begin, end):
-                    total += columns[j, near]
-                local[j] = total if total > 0 else 0.0
+                local[j] = max(window[j], 0.0)
                 bright += local[j]
-            bright /= n
-            share = 1 / (n * max(bright, 1e-9))
+            share = 1 / max(bright, 1e-9 * window[m])
+            bright /= window[m]
             table = sums[cells[x]]
             table[0] += bright
             for j in range(m):
