@@ -157,3 +157,15 @@ def test_a_slope_survives_the_way_to_blocks_and_back(factor, shape):
     spread_rows(small, factor, 0, len(back), back)
     whole = tuple(slice(factor // 2, max(n // factor * factor - factor, 0)) for n in shape)
     np.testing.assert_allclose(back[whole], image[whole], atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", [">u2", ">f4", "<f8", "i4", "u8", "f2"])
+def test_the_type_of_the_pixels_changes_nothing(kind):
+    counts = camera(blobs((64, 64), 5))[None].repeat(2, 0)
+    expected = correct_stack(stack_of(counts.astype(np.float32))).pixels
+    np.testing.assert_allclose(correct_stack(stack_of(counts.astype(kind))).pixels, expected, atol=2)
+
+
+def test_complex_pixels_are_refused():
+    with pytest.raises(DataError, match=r"pixels are complex64: an image of real numbers"):
+        correct_stack(stack_of(np.ones((2, 8, 8), np.complex64)))

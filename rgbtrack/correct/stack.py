@@ -67,7 +67,7 @@ def correct_stack(
     >>> bool(abs(corrected.variance.mean() - 80) < 8), bool(abs(corrected.pixels.mean()) < 1)
     (True, True)
     """
-    raw = np.ascontiguousarray(stack.pixels)  # (t, c, z, y, x)
+    raw = _native(stack)  # (t, c, z, y, x)
     tops = _check_pixels(raw, stack)
     flat = _flat_planes(flat_field, raw, stack)  # (c, y, x)
     window_px = params.background_um / (stack.pixel_size_um or 1.0)
@@ -156,6 +156,14 @@ def _noise_of(planes: NDArray[Any], params: CorrectParams, step: float) -> Noise
             return NoiseModel(params.gain, intercept, floor)
         return NoiseModel(params.gain, intercept, noise.floor)
     return noise
+
+
+def _native(stack: Stack) -> NDArray[Any]:
+    """Pixels in a type that kernels know, whatever machine wrote them."""
+    kind = np.dtype(stack.pixels.dtype)
+    if kind.kind not in "buif":
+        raise DataError(f"{stack.source}: pixels are {kind}: an image of real numbers is needed")
+    return np.ascontiguousarray(stack.pixels, np.float32 if kind == np.float16 else kind.newbyteorder("="))
 
 
 def _check_pixels(raw: NDArray[Any], stack: Stack) -> list[tuple[float, int]]:
