@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from skimage.measure import euler_number
 
-from rgbtrack import Stack, correct_stack, read_stack, run, segment_cells
+from rgbtrack import RgbtrackWarning, Stack, correct_stack, read_stack, run, segment_cells
 from rgbtrack.evaluate import detection_scores, match_cells
 from rgbtrack.files import read_json, read_labels, read_table
+from rgbtrack.segment import find_cells
 
 REAL = Path(__file__).parents[2] / "shared" / "real"
 pytestmark = pytest.mark.skipif(
@@ -103,3 +104,10 @@ def test_touching_nuclei_of_one_channel(dimensions, z_step_um, least):
     assert found.shape == true.shape
     matched = len(match_cells(found, true))
     assert detection_scores(int(found.max()), len(np.unique(true)) - 1, matched)["f1"] > least
+
+
+def test_neurites_are_no_cells_of_a_known_diameter():
+    stack = read_stack(REAL / "readers" / "16b_3c_nueron-composite.tif")
+    corrected = correct_stack(stack.select({"red": 0, "green": 1, "blue": 2}))
+    with pytest.warns(RgbtrackWarning, match=r"objects look like cells, .* set diameter_um"):
+        find_cells(corrected)

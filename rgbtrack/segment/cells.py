@@ -1,12 +1,13 @@
 """Cells from a corrected stack."""
 
+import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rgbtrack.errors import DataError
+from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.segment.diameter import brightest_window, estimate_diameter, typical_diameter
 from rgbtrack.segment.joining import join_regions, seam_features, typical_size
 from rgbtrack.segment.methods import method_diameter, run_method
@@ -41,6 +42,7 @@ FEW = 8
 UNLIKELY = 0.1
 """Share of the objects that are cells, below which the diameter is doubted."""
 OTHER_STARTS = (1 / 3, 2)
+MANY = 50
 WINDOW = 20
 """Of the window in which the diameter is looked for, in diameters."""
 
@@ -215,9 +217,17 @@ def _find_diameter(stack: Stack, params: SegmentParams) -> float:
     diameter, n, n_objects = _settle_diameter(stack, t, channels, start, params)
     if n < max(FEW, UNLIKELY * n_objects):
         others = [_settle_diameter(stack, t, channels, start * by, params) for by in OTHER_STARTS]
-        for other, n_other, _ in others:
+        for other, n_other, n_objects_other in others:
             if n_other * other**2 > n * diameter**2:
-                diameter, n = other, n_other
+                diameter, n, n_objects = other, n_other, n_objects_other
+        if n_objects > MANY and n < UNLIKELY * n_objects:
+            warnings.warn(
+                f"{stack.source}: only {n} of {n_objects} objects look like cells, whatever their diameter: "
+                f"look at the outlines, and set diameter_um",
+                RgbtrackWarning,
+                stacklevel=3,
+            )
+    diameter = max(diameter, LEAST_DIAMETER)
     return diameter / NUCLEUS_SIZE if stain else diameter
 
 
