@@ -18,6 +18,7 @@ from .pipeline import read_experiment as read_experiment
 from .pipeline import run as run
 from .report import write_report as write_report
 from .segment import SegmentParams as SegmentParams
+from .segment import find_cells as find_cells
 from .segment import segment_cells as segment_cells
 from .signature import SignatureParams as SignatureParams
 from .signature import measure_signatures as measure_signatures
