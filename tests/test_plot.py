@@ -344,3 +344,13 @@ def test_users_style_is_left_as_it_was():
         assert mpl.rcParams["font.size"] == 33.0
         assert mpl.rcParams["svg.hashsalt"] == "theirs"
     assert figure.axes[0].xaxis.label.get_size() == 9
+
+
+@pytest.mark.parametrize("top", [4, 9, 4000])
+def test_log_axes_have_plain_numbers(top):
+    cells = pd.DataFrame({"image_id": "a", "frame": 0, "cell": range(90), "snr": np.linspace(3, top, 90)})
+    for figure in (snr_histogram(cells), snr_per_image(cells)):
+        figure.canvas.draw()
+        labels = [tick.get_text() for tick in figure.axes[0].get_xticklabels(which="both")]
+        assert any(labels)
+        assert all(text.replace(".", "").isdigit() for text in labels if text)

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
@@ -60,11 +61,10 @@ def snr_per_image(cells: pd.DataFrame, low: float = LOW_SNR) -> Figure:
         for rows, marker in ((weak, "D"), (~weak, "o")):
             axes.scatter(spread[0.5][rows], y[rows], c=paint[rows], marker=marker, s=26, zorder=3)
         axes.axvline(low, color=INK, linestyle="--", linewidth=0.8)
-        axes.set_xscale("log")
+        _log_axis(axes)
         axes.set_yticks(y, [wrap(name) for name in spread.index])
         axes.set_ylim(len(spread) - 0.5, -0.5)
         axes.grid(axis="x")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.set_xlabel(f"signal-to-noise ratio of the cells (dashed: {low:g}, diamonds: median below it)")
         if n > MAX_ROWS:
             axes.set_title(f"the {MAX_ROWS} images of {n} with the lowest median")
@@ -108,8 +108,7 @@ def brightness_histogram(cells: pd.DataFrame) -> Figure:
             edgecolor="white",
             linewidth=0.3,
         )
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        _log_axis(axes)
         axes.set(xlabel="brightness: sum of the markers (detector counts)", ylabel="cells")
         axes.legend()
     return figure
@@ -216,9 +215,7 @@ def snr_histogram(cells: pd.DataFrame, low: float = LOW_SNR) -> Figure:
             linewidth=0.3,
         )
         axes.axvline(low, color=INK, linestyle="--", linewidth=1.0)
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        _log_axis(axes)
         axes.set(xlabel="signal-to-noise ratio of the cell", ylabel="cells")
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
@@ -288,6 +285,14 @@ def rejected_counts(images: pd.DataFrame) -> Figure:
         axes.set_xlabel("objects set aside")
         axes.set_title(f"{kept:,} of {found:,} objects found were kept as cells ({_share(kept / found)})")
     return figure
+
+
+def _log_axis(axes: Axes) -> None:
+    """Make x logarithmic, with plain numbers at 1, 2 and 5, however few decades are shown."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _diameters(cells: pd.DataFrame) -> tuple[NDArray[np.float64], str]:
