@@ -77,6 +77,7 @@ def test_marcm_one_file_per_channel(run_on):
 def test_nuclei(run_on, name, least):
     settings = "[channels]\nmarkers = { red = 0, green = 1, blue = 2 }\n"
     results = run_on(settings, f"{REAL}/nuclei/{name}.png,n1,none,0,{name},")
+    assert "pixel size is not known" in " ".join(read_json(results / "run.json")["images"][name]["warnings"])
     found = read_labels(results / "labels" / f"{name}.tif")[0]
     true = read_labels(REAL / "nuclei" / f"{name}.labels.tif")[0]
     matched = len(match_cells(found, true))

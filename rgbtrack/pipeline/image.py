@@ -200,7 +200,7 @@ def _process(task: ImageTask) -> dict[str, Any]:
             table.insert(3, "time_h", table["frame"] * stack.frame_interval_h)
         write_table(task.cells_file, table)
         record |= {"measure_key": measure_key, "n_cells": len(table)}
-        _warn_of(record, table)
+        _warn_of(stack, table)
     record["seconds"] = round(time.perf_counter() - start, 3)
     write_json(task.record_file, record)
     return record
@@ -332,7 +332,14 @@ def _quality(frame: Stack, stack: Stack) -> dict[str, Any]:
     }
 
 
-def _warn_of(record: dict[str, Any], table: pd.DataFrame) -> None:
+def _warn_of(stack: Stack, table: pd.DataFrame) -> None:
+    if stack.pixel_size_um is None:
+        warnings.warn(
+            "its pixel size is not known: lengths and areas are in pixels, not um; give it in the sheet's "
+            "column pixel_size_um",
+            RgbtrackWarning,
+            stacklevel=2,
+        )
     if table.empty:
         warnings.warn("no cells were found", RgbtrackWarning, stacklevel=2)
 
