@@ -220,6 +220,7 @@ def info(
 ) -> None:
     """Show axes, channels, pixel size and type of an image, as read."""
     from rgbtrack.files import read_stack
+    from rgbtrack.stack import DetectorSettings
 
     stack = read_stack(images)
     t, c, z, y, x = stack.pixels.shape
@@ -232,7 +233,13 @@ def info(
     print(f"  axes            t {t}, c {c}, z {z}, y {y}, x {x}")
     print(f"  type            {stack.pixels.dtype}")
     for index, name in enumerate(stack.channels):
-        print(f"  channel {index}       {name}")
+        known = stack.detectors[index] if stack.detectors else DetectorSettings()
+        told = [
+            f"{what} {value:g}"
+            for what, value in (("gain", known.gain), ("offset", known.offset))
+            if value is not None
+        ]
+        print(f"  channel {index}       {name}" + (f" (detector: {', '.join(told)})" if told else ""))
     for name, (value, unit) in calibration.items():
         print(f"  {name:15} {'not recorded' if value is None else f'{value:g} {unit}'}")
 

@@ -17,6 +17,23 @@ NUCLEUS = "nucleus"
 BLOCK_ROWS = 64
 
 
+@dataclass(frozen=True)
+class DetectorSettings:
+    """What a file records of the detector of one channel; None where it does not.
+
+    Attributes
+    ----------
+    gain
+        As recorded. Counts per photo-electron for some writers, volts or a dial for others: believed only
+        where the noise of the image agrees.
+    offset
+        Counts without light.
+    """
+
+    gain: float | None = None
+    offset: float | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Detector:
     """Counts as read, and what the noise and the saturation of a corrected stack follow from.
@@ -137,6 +154,8 @@ class Stack:
         Rows detectors, columns markers: the share of each marker's signal in each detector; None for none.
     projection
         How `project` made one plane of a z-stack; None where it did not.
+    detectors
+        What the file records of each channel's detector; empty where it records nothing.
     """
 
     pixels: Any
@@ -151,6 +170,7 @@ class Stack:
     step: float = 0.0
     bleed_through: pd.DataFrame | None = None
     projection: Projection | None = None
+    detectors: tuple[DetectorSettings, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != len(AXES):
@@ -278,6 +298,7 @@ class Stack:
             z_step_um=None,
             step=1 / np.sqrt(n_planes) if method == "mean" and whole else self.step,
             projection=Projection(known, n_planes),
+            detectors=(),
         )
 
     def crop(self, window: tuple[slice, slice]) -> "Stack":
@@ -313,7 +334,8 @@ class Stack:
             return array.select(index) if isinstance(array, Detector) else array[:, index]
 
         gain = None if self.gain is None else self.gain[index]
-        return self._map(cut, channels=tuple(channels), gain=gain)
+        detectors = tuple(self.detectors[i] for i in index) if self.detectors else ()
+        return self._map(cut, channels=tuple(channels), gain=gain, detectors=detectors)
 
     def _map(self, cut: Callable[[Any], Any], **changes: Any) -> "Stack":
         """Cut pixels, variance and saturation alike."""

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from rgbtrack import CorrectParams, DataError, RgbtrackWarning, Stack, correct_stack
 from rgbtrack.correct import estimate_background, estimate_noise
 from rgbtrack.grids import shrink_rows, spread_rows
+from rgbtrack.stack import DetectorSettings
 
 
 def camera(photons, gain=2.0, offset=100.0, read=1.5, seed=0):
@@ -169,3 +170,26 @@ def test_the_type_of_the_pixels_changes_nothing(kind):
 def test_complex_pixels_are_refused():
     with pytest.raises(DataError, match=r"pixels are complex64: an image of real numbers"):
         correct_stack(stack_of(np.ones((2, 8, 8), np.complex64)))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "believed"),
+    [
+        pytest.param(DetectorSettings(2.0, 100.0), DetectorSettings(2.0, 100.0), id="true"),
+        pytest.param(DetectorSettings(2.4, None), DetectorSettings(2.4, None), id="gain only"),
+        pytest.param(DetectorSettings(700.0, 100.0), DetectorSettings(None, 100.0), id="a voltage"),
+        pytest.param(DetectorSettings(2.0, 4000.0), DetectorSettings(2.0, None), id="offset above the image"),
+        pytest.param(DetectorSettings(), None, id="nothing"),
+    ],
+)
+def test_what_a_file_records_of_its_detector_is_believed_where_the_image_agrees(recorded, believed):
+    photons = np.repeat([5.0, 50.0, 400.0], 100)[:, None] * np.ones(300)
+    stack = Stack(camera(photons)[None, None, None], ("red",), detectors=(recorded,))
+    corrected = correct_stack(stack)
+    assert corrected.detectors == (() if believed is None else (believed,))
+    if believed is not None and believed.gain is not None:
+        assert corrected.gain[0] == believed.gain
+    else:
+        assert corrected.gain[0] == pytest.approx(2, rel=0.2)
+    # settings come first
+    assert correct_stack(stack, CorrectParams(gain=3)).gain[0] == 3

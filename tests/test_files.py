@@ -18,6 +18,7 @@ from rgbtrack.files import (
     write_labels,
     write_table,
 )
+from rgbtrack.stack import DetectorSettings
 
 REAL = Path(__file__).parents[2] / "shared" / "real"
 CHANNELS = {"red": "mCherry", "green": "Venus", "blue": "Cerulean"}
@@ -53,6 +54,44 @@ def test_ome_tiff(tmp_path):
     assert (np.asarray(stack.pixels) == PIXELS.transpose(0, 2, 1, 3, 4)).all()
     assert stack.channels == ("a", "b", "c")
     assert (stack.pixel_size_um, stack.z_step_um, stack.frame_interval_h) == (0.5, 2.0, 0.5)
+
+
+def ome_with_detectors(path, settings, detector=""):
+    """An OME-TIFF of two channels, the second with these settings of its detector."""
+    xml = (
+        '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+        f'<Instrument ID="Instrument:0"><Detector ID="Detector:0" {detector}/></Instrument>'
+        '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" '
+        'SizeX="9" SizeY="8" SizeC="2" SizeZ="1" SizeT="1"><Channel ID="Channel:0:0" Name="a"/>'
+        f'<Channel ID="Channel:0:1" Name="b"><DetectorSettings ID="Detector:0" {settings}/></Channel>'
+        "<TiffData/></Pixels></Image></OME>"
+    )
+    pixels = np.zeros((2, 8, 9), np.uint16)
+    tifffile.imwrite(path, pixels, description=xml.encode(), metadata=None, photometric="minisblack")
+
+
+@pytest.mark.parametrize(
+    ("settings", "detector", "known"),
+    [
+        pytest.param('Gain="2.5" Offset="100"', "", DetectorSettings(2.5, 100), id="settings"),
+        pytest.param('Offset="90"', 'Gain="3" Offset="100"', DetectorSettings(3, 90), id="instrument"),
+        pytest.param('Gain="x" Offset="-5"', "", None, id="nonsense"),
+        pytest.param("", "", None, id="nothing"),
+    ],
+)
+def test_detectors_of_an_ome_tiff(tmp_path, settings, detector, known):
+    ome_with_detectors(tmp_path / "a.ome.tif", settings, detector)
+    stack = read_stack(tmp_path / "a.ome.tif")
+    assert stack.channels == ("a", "b")
+    assert stack.detectors == (() if known is None else (DetectorSettings(), known))
+    assert stack.select({"red": "b"}).detectors == (() if known is None else (known,))
+
+
+def test_detectors_of_one_file_per_channel(tmp_path):
+    ome_with_detectors(tmp_path / "f_1.ome.tif", 'Gain="2"')
+    tifffile.imwrite(tmp_path / "f_2.tif", np.zeros((8, 9), np.uint16))
+    stack = read_stack([tmp_path / "f_1.ome.tif", tmp_path / "f_2.tif"])
+    assert [known.gain for known in stack.detectors] == [None, 2, None]
 
 
 def truncated(path):

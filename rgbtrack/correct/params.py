@@ -20,11 +20,13 @@ class CorrectParams(Params):
     background_um: float = Field(
         80.0, gt=0, description="size of the window in which background is looked for, um; several cells wide"
     )
-    offset: float | None = Field(None, ge=0, description="camera offset, counts; None: within the background")
+    offset: float | None = Field(
+        None, ge=0, description="camera offset, counts; None: from the file, or within the background"
+    )
     gain: float | None = Field(
         None,
         gt=0,
-        description="detector counts per photo-electron, of one plane; None: estimated from the image",
+        description="detector counts per photo-electron, of one plane; None: from the file or the image",
     )
     read_noise: float | None = Field(
         None, ge=0, description="read noise of one plane, electrons; None: estimated from the image"

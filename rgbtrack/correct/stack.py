@@ -13,8 +13,11 @@ from rgbtrack.correct.noise import Image, NoiseModel, estimate_noise
 from rgbtrack.correct.params import CorrectParams
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.projection import Projection, detector_limit
-from rgbtrack.stack import Detector, Stack
+from rgbtrack.stack import Detector, DetectorSettings, Stack
 from rgbtrack.threads import over_bands
+
+GAIN_AGREES = 1.5
+"""A recorded gain is believed within this factor of the estimate."""
 
 
 def correct_stack(
@@ -27,7 +30,9 @@ def correct_stack(
     """Take off background, even out illumination and attach the noise of every pixel.
 
     The noise variance is ``gain * counts + intercept``; both are found from the image itself by its
-    mean-variance relation where the settings leave them open. Background is the local level of pixels that
+    mean-variance relation where neither the settings nor the file tell. What a file records is believed only
+    where the image agrees: a gain within half and half again of the estimate, an offset that is not above the
+    image; "gain" is volts or a dial to some writers. Background is the local level of pixels that
     hold nothing but noise, found by clipping in noise units. Illumination is divided out where a flat field
     is given. Bleed-through is attached, and undone cell by cell in `measure_signatures`, where it costs
     least noise.
@@ -52,7 +57,8 @@ def correct_stack(
     -------
     corrected
         Float32 pixels with `variance`, `gain` and `saturated`; the raw counts are kept, and variance and
-        saturation follow from them whenever they are asked for.
+        saturation follow from them whenever they are asked for. `detectors` holds what was believed of the
+        file's.
 
     Raises
     ------
@@ -75,14 +81,17 @@ def correct_stack(
     step = 1.0 if np.issubdtype(raw.dtype, np.integer) else stack.step
     if stack.projection is not None:
         params = _params_of(stack.projection, params, stack.source)
-    noise = over_bands(lambda c, _: _noise_of(raw[:, c], params, step), n_channels, n_channels)
+    recorded = stack.detectors or (DetectorSettings(),) * n_channels
+    found = over_bands(lambda c, _: _noise_of(raw[:, c], params, step, recorded[c]), n_channels, n_channels)
+    noise, believed = [model for model, _ in found], tuple(known for _, known in found)
     pixels = np.empty(raw.shape, np.float32)
     planes = list(np.ndindex(raw.shape[:3]))
 
     def background(i: int, _: int) -> tuple[Image, int]:
         if params.background:
             return background_grid(raw[planes[i]], noise[planes[i][1]], window_px)
-        return np.full((1, 1), params.offset or 0, np.float32), 1
+        offset = params.offset if params.offset is not None else believed[planes[i][1]].offset
+        return np.full((1, 1), offset or 0, np.float32), 1
 
     for place, (grid, factor) in zip(planes, over_bands(background, len(planes), len(planes)), strict=True):
         _subtract(raw[place], grid, factor, None if flat is None else flat[place[1]], pixels[place])
@@ -104,6 +113,7 @@ def correct_stack(
         gain=gain,
         saturated=detector if stack.projection is None else stack.saturated,
         step=step,
+        detectors=believed if any(known != DetectorSettings() for known in believed) else (),
         bleed_through=bleed_through if bleed_through is not None else stack.bleed_through,
     )
 
@@ -143,19 +153,36 @@ def _params_of(projection: Projection, params: CorrectParams, source: str) -> Co
     return params.model_copy(update={"gain": None})
 
 
-def _noise_of(planes: NDArray[Any], params: CorrectParams, step: float) -> NoiseModel:
-    """Noise model of one channel (t, z, y, x): from the settings where they tell, else from the image."""
+def _noise_of(
+    planes: NDArray[Any], params: CorrectParams, step: float, recorded: DetectorSettings
+) -> tuple[NoiseModel, DetectorSettings]:
+    """Noise model of one channel (t, z, y, x), and what was believed of its file.
+
+    From the settings where they tell, else from the file where the image agrees, else from the image.
+    """
     flat = planes.reshape(-1, *planes.shape[-2:])
     noise = estimate_noise(flat, step=step)
-    if params.gain is not None:
-        centre = float(np.median(flat))
-        intercept = max(noise.gain * centre + noise.intercept, noise.floor) - params.gain * centre
-        if params.offset is not None and params.read_noise is not None:
-            intercept = params.gain**2 * params.read_noise**2 - params.gain * params.offset
-            floor = max(params.gain**2 * params.read_noise**2, (step or 1.0) ** 2 / 12)
-            return NoiseModel(params.gain, intercept, floor)
-        return NoiseModel(params.gain, intercept, noise.floor)
-    return noise
+    centre = float(np.median(flat))
+    believed = _believe(recorded, noise, centre)
+    gain = params.gain if params.gain is not None else believed.gain
+    offset = params.offset if params.offset is not None else believed.offset
+    if gain is None:
+        return noise, believed
+    if offset is not None and params.read_noise is not None:
+        intercept = gain**2 * params.read_noise**2 - gain * offset
+        floor = max(gain**2 * params.read_noise**2, (step or 1.0) ** 2 / 12)
+        return NoiseModel(gain, intercept, floor), believed
+    intercept = max(noise.gain * centre + noise.intercept, noise.floor) - gain * centre
+    return NoiseModel(gain, intercept, noise.floor), believed
+
+
+def _believe(recorded: DetectorSettings, noise: NoiseModel, centre: float) -> DetectorSettings:
+    """What the image does not contradict of a recorded detector."""
+    gain, offset = recorded.gain, recorded.offset
+    return DetectorSettings(
+        gain if gain is not None and 1 / GAIN_AGREES < gain / noise.gain < GAIN_AGREES else None,
+        offset if offset is not None and offset <= centre else None,
+    )
 
 
 def _native(stack: Stack) -> NDArray[Any]:

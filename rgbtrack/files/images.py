@@ -11,7 +11,7 @@ import numpy as np
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.files.messages import short
 from rgbtrack.files.tiff import read_tiff
-from rgbtrack.stack import Stack
+from rgbtrack.stack import DetectorSettings, Stack
 
 TIFF_ENDINGS = (".tif", ".tiff", ".btf", ".tf8")
 
@@ -72,6 +72,18 @@ def read_stack(
         z_step_um=first_known(z_step_um, "z_step_um"),
         frame_interval_h=first_known(frame_interval_h, "frame_interval_h"),
         source="; ".join(p.name for p in paths),
+        detectors=_detectors_of(stacks),
+    )
+
+
+def _detectors_of(stacks: Sequence[Stack]) -> tuple[DetectorSettings, ...]:
+    """Detectors of the channels of several files; empty where none is recorded."""
+    if not any(stack.detectors for stack in stacks):
+        return ()
+    return tuple(
+        known
+        for stack in stacks
+        for known in (stack.detectors or (DetectorSettings(),) * len(stack.channels))
     )
 
 

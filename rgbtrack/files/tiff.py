@@ -32,7 +32,7 @@ def read_tiff(path: Path) -> Stack:
         if dtype.kind not in "uif" or dtype.itemsize > 8:
             raise DataError(f"{path}: pixels of type {dtype} are not read: 8, 16 or 32 bit or float are")
         _check_size(path, tiff, series)
-        names, calibration = read_metadata(tiff, series)
+        known = read_metadata(tiff, series)
     order = _axes(axes, shape, path)
     pixels = lazy(path, axes, shape, dtype)
     expand = tuple(i for i, name in enumerate("TCZYX") if name not in order)
@@ -40,6 +40,7 @@ def read_tiff(path: Path) -> Stack:
     for axis in expand:
         pixels = da.expand_dims(pixels, axis)
     n = pixels.shape[1]
+    names = known.names
     if len(names) != n:
         names = ["red", "green", "blue"] if "S" in axes and n == 3 and "C" not in axes else []
     if len(set(names)) < len(names):
@@ -52,10 +53,11 @@ def read_tiff(path: Path) -> Stack:
     return Stack(
         pixels,
         tuple(unique) or tuple(f"channel {i}" for i in range(n)),
-        pixel_size_um=calibration["pixel_size_um"],
-        z_step_um=calibration["z_step_um"],
-        frame_interval_h=calibration["frame_interval_h"],
+        pixel_size_um=known.pixel_size_um,
+        z_step_um=known.z_step_um,
+        frame_interval_h=known.frame_interval_h,
         source=path.name,
+        detectors=known.detectors if len(known.detectors) == n else (),
     )
 
 

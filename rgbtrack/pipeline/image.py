@@ -314,7 +314,12 @@ def _quality(frame: Stack, stack: Stack) -> dict[str, Any]:
     for c, name in enumerate(stack.channels):
         variance = [detector.sample(c, z, step) for z in range(planes)]
         # the variance of empty pixels: what no light would still leave
-        noise[name] = {"gain": float(frame.gain[c]), "read_variance": float(np.percentile(variance, 5))}
+        noise[name] = {
+            "gain": float(frame.gain[c]),
+            "gain_recorded": stack.detectors[c].gain if stack.detectors else None,
+            "gain_from_file": bool(frame.detectors and frame.detectors[c].gain is not None),
+            "read_variance": float(np.percentile(variance, 5)),
+        }
         raw = detector.raw[0, c]
         background[name] = float(np.median(raw[:, ::step] - frame.pixels[0, c, :, ::step]))
         full = limits.raw[0, c]
