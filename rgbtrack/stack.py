@@ -38,7 +38,7 @@ class DetectorSettings:
 class Detector:
     """Counts as read, and what the noise and the saturation of a corrected stack follow from.
 
-    ``variance = max(gain * raw + intercept, floor) / flat²``; a pixel is saturated at `limit`.
+    ``variance = max(gain * raw + intercept, floor) / (flat * fade)²``; a pixel is saturated at `limit`.
 
     Attributes
     ----------
@@ -48,6 +48,8 @@ class Detector:
         One per channel, shape (c,); `limit` is infinite where no pixel is saturated.
     flat
         Illumination, shape (c, y, x), mean 1; None where it was not evened out.
+    fade
+        Share of the light that is left, shape (t, c, z); None where fading was not undone.
     """
 
     raw: NDArray[Any]
@@ -56,10 +58,12 @@ class Detector:
     floor: NDArray[np.float32]
     limit: NDArray[np.float64]
     flat: NDArray[np.float32] | None = None
+    fade: NDArray[np.float32] | None = None
 
     def frame(self, t: int) -> "Detector":
         """One frame, axes kept."""
-        return replace(self, raw=self.raw[t : t + 1])
+        fade = None if self.fade is None else self.fade[t : t + 1]
+        return replace(self, raw=self.raw[t : t + 1], fade=fade)
 
     def select(self, index: list[int]) -> "Detector":
         """Some channels, in the order given."""
@@ -70,6 +74,7 @@ class Detector:
             self.floor[index],
             self.limit[index],
             None if self.flat is None else self.flat[index],
+            None if self.fade is None else self.fade[:, index],
         )
 
     def crop(self, window: tuple[slice, slice]) -> "Detector":
@@ -81,8 +86,11 @@ class Detector:
         """Noise variance in every step-th row of one plane."""
         flat = None if self.flat is None else self.flat[c : c + 1, ::step]
         part = self.raw[t : t + 1, c : c + 1, z : z + 1, ::step]
+        fade = None if self.fade is None else self.fade[t : t + 1, c : c + 1, z : z + 1]
         one = slice(c, c + 1)
-        few = Detector(part, self.gain[one], self.intercept[one], self.floor[one], self.limit[one], flat)
+        few = Detector(
+            part, self.gain[one], self.intercept[one], self.floor[one], self.limit[one], flat, fade
+        )
         return few.variance()[0, 0, 0]
 
     def variance(self) -> NDArray[np.float32]:
@@ -97,6 +105,8 @@ class Detector:
                 np.maximum(part, self.floor[c], out=part)
                 if self.flat is not None:
                     part /= self.flat[c, rows] ** 2
+                if self.fade is not None:
+                    part /= self.fade[t, c, z] ** 2
         return variance
 
     def saturated(self) -> NDArray[np.bool_]:
@@ -237,8 +247,12 @@ class Stack:
         if hasattr(self.pixels, "dask"):
             import dask
 
-            # at once: what both are made from is read once
-            cuts = dask.compute(*cuts, traverse=False)
+            # at once: what both are made from is read once; a single block as it is: dask would copy it
+            parts = [
+                part.to_delayed().item() if hasattr(part, "dask") and part.npartitions == 1 else part
+                for part in cuts
+            ]
+            cuts = dask.compute(*parts, traverse=False)
         return self._with(
             *(
                 array if array is None or isinstance(array, Detector) else np.ascontiguousarray(array)

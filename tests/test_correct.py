@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rgbtrack import CorrectParams, DataError, RgbtrackWarning, Stack, correct_stack
+from rgbtrack import (
+    CorrectParams,
+    DataError,
+    RgbtrackWarning,
+    SegmentParams,
+    Stack,
+    correct_stack,
+    find_cells,
+    simulate_scene,
+)
 from rgbtrack.correct import estimate_background, estimate_noise
 from rgbtrack.grids import shrink_rows, spread_rows
 from rgbtrack.stack import DetectorSettings
@@ -84,6 +93,40 @@ def test_flat_field_evens_out_illumination():
     assert ratio[0] == pytest.approx(ratio[1], rel=0.03)
 
 
+def test_the_pattern_of_a_dark_field_is_taken_off():
+    photons = blobs()
+    pattern = 40 * (np.arange(320) % 7 == 0) * np.ones((320, 1))
+    without = correct_stack(stack_of([camera(photons)]))
+    with_pattern = correct_stack(stack_of([camera(photons) + pattern]), dark_field=pattern + 100)
+    np.testing.assert_allclose(with_pattern.pixels, without.pixels, atol=3)
+
+
+def test_what_faded_is_restored_with_its_noise():
+    light = blobs(peak=2000, background=0)
+    fade = np.array([1.0, 0.6, 0.3]).reshape(1, 1, 3)
+    counts = np.stack([camera(light * f + 5, seed=i) for i, f in enumerate(fade[0, 0])])[None, None]
+    stack = Stack(counts, ("a",), pixel_size_um=0.65)
+    corrected = correct_stack(stack, CorrectParams(gain=2, offset=100, read_noise=1.5), fade=fade)
+    bright = light > 300
+    for plane, variance in zip(corrected.pixels[0, 0], corrected.variance[0, 0], strict=True):
+        rest = plane - 2 * light
+        assert abs(rest[bright].mean()) < 0.03 * 2 * light[bright].mean()
+        assert (rest / np.sqrt(variance))[bright].std() == pytest.approx(1, abs=0.1)
+    noise = corrected.noise
+    np.testing.assert_allclose(noise.frame(0).select([0]).variance(), corrected.variance)
+    np.testing.assert_allclose(noise.sample(0, 2, 1), corrected.variance[0, 0, 2])
+
+
+def test_cells_are_found_alike_whether_fading_is_undone_or_not():
+    scene = simulate_scene("depth_gradient", seed=3)
+    stack = scene.stack.select({"red": 0, "green": 1, "blue": 2})
+    z = np.arange(stack.pixels.shape[2]) * stack.z_step_um
+    fade = np.exp(-z / np.array([[20.0], [30.0], [40.0]]))[None][:, ::-1]
+    params = SegmentParams(diameter_um=14)
+    n = [len(find_cells(correct_stack(stack, fade=f), params).cells) for f in (None, fade)]
+    assert n[1] == pytest.approx(n[0], rel=0.1)
+
+
 def test_saturation_is_seen():
     counts = np.minimum(camera(blobs(peak=3000)), 4095).astype(np.uint16)
     corrected = correct_stack(stack_of([counts]))
@@ -116,6 +159,20 @@ def test_constant_image_warns(value):
         (
             lambda: correct_stack(stack_of([camera(blobs())]), flat_field=np.zeros((320, 320))),
             "must be positive",
+        ),
+        (
+            lambda: correct_stack(stack_of([camera(blobs())]), dark_field=np.ones((3, 3))),
+            r"dark field has shape \(3, 3\)",
+        ),
+        (
+            lambda: correct_stack(stack_of([camera(blobs())]), dark_field=np.full((320, 320), np.nan)),
+            "dark field holds pixels that are NaN",
+        ),
+        (lambda: correct_stack(stack_of([camera(blobs())]), fade=np.ones((1, 2, 1))), "fade has shape"),
+        (lambda: correct_stack(stack_of([camera(blobs())]), fade=np.zeros((1, 1, 1))), "positive share"),
+        (
+            lambda: correct_stack(stack_of([camera(blobs())]), shift_px=np.zeros((2, 3))),
+            r"shift_px has shape \(2, 3\)",
         ),
     ],
 )

@@ -9,8 +9,11 @@ from rgbtrack.grids import pool, spread_rows
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def subtract_rows(raw: Any, grid: Any, factor: int, flat: Any, start: int, stop: int, pixels: Any) -> None:
-    """``pixels = (raw - grid) / flat`` for rows start to stop; flat may be empty."""
+def subtract_rows(
+    raw: Any, grid: Any, factor: int, flat: Any, fade: float, start: int, stop: int, pixels: Any
+) -> None:
+    """``pixels = (raw - grid) / (flat * fade)`` for rows start to stop; flat may be empty."""
+    restore = np.float32(1 / fade)
     width, rows = raw.shape[1], max(factor, 8)
     background = np.empty((rows, width), np.float32)
     for begin in range(start, stop, rows):
@@ -19,7 +22,7 @@ def subtract_rows(raw: Any, grid: Any, factor: int, flat: Any, start: int, stop:
         for y in range(begin, end):
             line = background[y - begin]
             for x in range(width):
-                pixels[y, x] = np.float32(raw[y, x]) - line[x]
+                pixels[y, x] = (np.float32(raw[y, x]) - line[x]) * restore
             if flat.shape[0]:
                 for x in range(width):
                     pixels[y, x] /= flat[y, x]

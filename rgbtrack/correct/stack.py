@@ -26,6 +26,9 @@ def correct_stack(
     *,
     bleed_through: pd.DataFrame | None = None,
     flat_field: NDArray[Any] | None = None,
+    dark_field: NDArray[Any] | None = None,
+    shift_px: NDArray[Any] | None = None,
+    fade: NDArray[Any] | None = None,
 ) -> Stack:
     """Take off background, even out illumination and attach the noise of every pixel.
 
@@ -52,6 +55,14 @@ def correct_stack(
         Rows detectors, columns markers, by marker name.
     flat_field
         Relative illumination, shape (y, x) or (c, y, x); scaled to a mean of 1 here.
+    dark_field
+        Counts without light, shape (y, x) or (c, y, x): its pattern is taken off first, its mean is left to
+        the background.
+    shift_px
+        How far each channel lies from where it should, (z, y, x) px, shape (c, 3): it is moved back; see
+        `estimate_shift`.
+    fade
+        Share of the light that is left, in (0, ...), shape (t, c, z): divided out; see `estimate_fading`.
 
     Returns
     -------
@@ -63,7 +74,8 @@ def correct_stack(
     Raises
     ------
     DataError
-        If pixels are not finite, or the flat field has another shape or is not positive.
+        If pixels are not finite, a flat or dark field has another shape, a flat field or fade is not
+        positive, or a shift is not finite.
 
     Examples
     --------
@@ -76,6 +88,7 @@ def correct_stack(
     raw = _native(stack)  # (t, c, z, y, x)
     tops = _check_pixels(raw, stack)
     flat = _flat_planes(flat_field, raw, stack)  # (c, y, x)
+    left = _fade_planes(fade, raw, stack)  # (t, c, z)
     window_px = params.background_um / (stack.pixel_size_um or 1.0)
     n_channels = raw.shape[1]
     step = 1.0 if np.issubdtype(raw.dtype, np.integer) else stack.step
@@ -84,6 +97,11 @@ def correct_stack(
     recorded = stack.detectors or (DetectorSettings(),) * n_channels
     found = over_bands(lambda c, _: _noise_of(raw[:, c], params, step, recorded[c]), n_channels, n_channels)
     noise, believed = [model for model, _ in found], tuple(known for _, known in found)
+    full = raw
+    if dark_field is not None:
+        raw = _take_off_dark(raw, dark_field, stack)
+    if shift_px is not None:
+        raw, full, flat = _move_channels(raw, full, flat, shift_px, stack)
     pixels = np.empty(raw.shape, np.float32)
     planes = list(np.ndindex(raw.shape[:3]))
 
@@ -94,7 +112,8 @@ def correct_stack(
         return np.full((1, 1), offset or 0, np.float32), 1
 
     for place, (grid, factor) in zip(planes, over_bands(background, len(planes), len(planes)), strict=True):
-        _subtract(raw[place], grid, factor, None if flat is None else flat[place[1]], pixels[place])
+        light = None if flat is None else flat[place[1]]
+        _subtract(raw[place], grid, factor, light, 1.0 if left is None else left[place], pixels[place])
     gain, intercept, floor = (
         np.array([getattr(model, name) for model in noise]) for name in ("gain", "intercept", "floor")
     )
@@ -105,25 +124,59 @@ def correct_stack(
         floor.astype(np.float32),
         np.array([detector_limit(raw.dtype, *top) for top in tops]),
         flat,
+        left,
     )
     return replace(
         stack,
         pixels=pixels,
         variance=detector,
         gain=gain,
-        saturated=detector if stack.projection is None else stack.saturated,
+        saturated=replace(detector, raw=full) if stack.projection is None else stack.saturated,
         step=step,
         detectors=believed if any(known != DetectorSettings() for known in believed) else (),
         bleed_through=bleed_through if bleed_through is not None else stack.bleed_through,
     )
 
 
-def _subtract(raw: NDArray[Any], grid: Image, factor: int, flat: Image | None, pixels: Image) -> None:
-    """Take the background off one plane and even out its illumination."""
+def _subtract(
+    raw: NDArray[Any], grid: Image, factor: int, flat: Image | None, fade: float, pixels: Image
+) -> None:
+    """Take the background off one plane, even out its illumination, and restore what faded."""
     from rgbtrack.correct.kernels import subtract_rows
 
     light = np.empty((0, 0), np.float32) if flat is None else flat
-    over_bands(lambda start, stop: subtract_rows(raw, grid, factor, light, start, stop, pixels), raw.shape[0])
+
+    def work(start: int, stop: int) -> None:
+        subtract_rows(raw, grid, factor, light, fade, start, stop, pixels)
+
+    over_bands(work, raw.shape[0])
+
+
+def _take_off_dark(raw: NDArray[Any], dark_field: NDArray[Any], stack: Stack) -> Image:
+    """Counts without the pattern of the dark field; its mean stays."""
+    dark = _planes_of("dark field", dark_field, raw, stack)
+    return raw - (dark - dark.mean(axis=(1, 2), keepdims=True))[:, None]
+
+
+def _move_channels(
+    raw: NDArray[Any], full: NDArray[Any], flat: Image | None, shift_px: NDArray[Any], stack: Stack
+) -> tuple[NDArray[Any], NDArray[Any], Image | None]:
+    """Counts, counts by which saturation is told (whole pixels), and flat field, each channel moved back."""
+    shift = np.asarray(shift_px, float)
+    if shift.shape != (raw.shape[1], 3) or not np.isfinite(shift).all():
+        raise DataError(
+            f"{stack.source}: shift_px has shape {shift.shape}: give (z, y, x) in px, finite, for each of "
+            f"{raw.shape[1]} channels"
+        )
+    moved, told = np.empty(raw.shape, np.float32), np.empty_like(full)
+    light = None if flat is None else np.empty_like(flat)
+    for c, back in enumerate(-shift):
+        for t in range(len(raw)):
+            moved[t, c] = apply_shift(np.asarray(raw[t, c], np.float32), back)
+            told[t, c] = apply_shift(full[t, c], np.round(back))
+        if flat is not None and light is not None:
+            light[c] = apply_shift(flat[c][None], back * (0, 1, 1))[0]
+    return moved, told, light
 
 
 def _params_of(projection: Projection, params: CorrectParams, source: str) -> CorrectParams:
@@ -230,17 +283,38 @@ def _flat_planes(flat_field: NDArray[Any] | None, raw: NDArray[Any], stack: Stac
     """Flat field as (c, y, x) with a mean of 1 in each channel."""
     if flat_field is None:
         return None
-    flat = np.asarray(flat_field, np.float32)
-    if flat.ndim == 2:
-        flat = np.broadcast_to(flat, (raw.shape[1], *flat.shape))
-    if flat.shape != (raw.shape[1], *raw.shape[-2:]):
-        raise DataError(
-            f"flat field has shape {np.shape(flat_field)}, {stack.source} has {raw.shape[1]} channels of "
-            f"{raw.shape[-2]} x {raw.shape[-1]} px: give one plane, or one per channel, of that size"
-        )
-    if not np.isfinite(flat).all() or flat.min() <= 0:
+    flat = _planes_of("flat field", flat_field, raw, stack)
+    if flat.min() <= 0:
         raise DataError(
             f"flat field holds values from {flat.min()} to {flat.max()}: illumination must be positive "
             f"everywhere"
         )
     return flat / flat.mean(axis=(1, 2), keepdims=True)
+
+
+def _planes_of(what: str, field: NDArray[Any], raw: NDArray[Any], stack: Stack) -> Image:
+    """A field as (c, y, x), one plane standing for all channels."""
+    planes = np.asarray(field, np.float32)
+    if planes.ndim == 2:
+        planes = np.broadcast_to(planes, (raw.shape[1], *planes.shape))
+    if planes.shape != (raw.shape[1], *raw.shape[-2:]):
+        raise DataError(
+            f"{what} has shape {np.shape(field)}, {stack.source} has {raw.shape[1]} channels of "
+            f"{raw.shape[-2]} x {raw.shape[-1]} px: give one plane, or one per channel, of that size"
+        )
+    if not np.isfinite(planes).all():
+        raise DataError(f"{what} holds pixels that are NaN or infinite: export it without them")
+    return planes
+
+
+def _fade_planes(fade: NDArray[Any] | None, raw: NDArray[Any], stack: Stack) -> Image | None:
+    """Share of the light that is left, (t, c, z)."""
+    if fade is None:
+        return None
+    left = np.asarray(fade, np.float32)
+    if left.shape != raw.shape[:3] or not np.isfinite(left).all() or (left <= 0).any():
+        raise DataError(
+            f"{stack.source}: fade has shape {left.shape}: give a positive share for each of (t, c, z) = "
+            f"{raw.shape[:3]}"
+        )
+    return left

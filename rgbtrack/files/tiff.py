@@ -81,17 +81,18 @@ def lazy(path: Path, axes: str, shape: tuple[int, ...], dtype: np.dtype[Any]) ->
 def _read_part(tiff: tifffile.TiffFile, where: tuple[slice, ...]) -> NDArray[Any]:
     """Part of the first image of a file; the whole, and what is not packed, without detours."""
     series = tiff.series[0]
-    if all(part == slice(0, n) for part, n in zip(where, series.shape, strict=True)):
-        return np.asarray(series.asarray())
+    whole = all(part == slice(0, n) for part, n in zip(where, series.shape, strict=True))
     if series.dataoffset is not None:
-        stored = np.memmap(
-            tiff.filehandle.path,
-            tiff.byteorder + series.dtype.char,
-            mode="r",
-            offset=series.dataoffset,
-            shape=series.shape,
-        )
-        return np.array(stored[where], series.dtype)
+        file, kind = tiff.filehandle.path, np.dtype(tiff.byteorder + series.dtype.char)
+        if not whole:
+            stored = np.memmap(file, kind, mode="r", offset=series.dataoffset, shape=series.shape)
+            return np.array(stored[where], series.dtype)
+        array = np.fromfile(file, kind, count=series.size, offset=series.dataoffset)
+        if not kind.isnative:
+            array = array.byteswap(inplace=True).view(kind.newbyteorder("="))  # in place: no second copy
+        return array.reshape(series.shape)
+    if whole:
+        return np.asarray(series.asarray())
     array = zarr.open(series.aszarr(), mode="r")
     if not isinstance(array, zarr.Array):
         array = array["0"]

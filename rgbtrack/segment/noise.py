@@ -18,7 +18,8 @@ def noise_units(stack: Stack, t: int = 0) -> Image:
     units = np.empty(pixels.shape, np.float32)
     for c, z in np.ndindex(pixels.shape[:2]):
         plane, variance = pixels[c, z], noise.sample(c, z, 1, t)
-        background = np.maximum(variance - np.float32(stack.gain[c]) * plane, 0.05 * variance)
+        gain = np.float32(stack.gain[c] / (1.0 if noise.fade is None else noise.fade[t, c, z]))
+        background = np.maximum(variance - gain * plane, 0.05 * variance)
         units[c, z] = 2 * plane / (np.sqrt(variance) + np.sqrt(background))
     return units
 

@@ -114,14 +114,16 @@ def _dark_variance(stack: Stack, t: int, c: int, shrink: int, light: Image) -> I
     noise = stack.noise
     assert noise is not None  # noqa: S101 - find_cells has asked
     variance = _area_mean(noise.raw[t, c], shrink, np.empty_like(light))
+    fade = 1.0 if noise.fade is None else noise.fade[t, c][:, None, None]
     if noise.flat is not None:
         flat = _area_mean(noise.flat[c][None], shrink, np.empty_like(light[:1])) ** 2
     else:
         flat = np.ones((1, 1, 1), np.float32)
     numbers = np.array([noise.gain[c], noise.intercept[c], noise.floor[c], stack.gain[c]], np.float32)
-    rows = [image.reshape(-1, image.shape[-1]) for image in (variance, light, flat)]
+    seen = light if noise.fade is None else light * fade  # as the detector counts it
+    rows = [image.reshape(-1, image.shape[-1]) for image in (variance, seen, flat)]
     _over_rows(_subtract_shot_noise, numbers, *rows)
-    return variance
+    return variance if noise.fade is None else variance / fade**2
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

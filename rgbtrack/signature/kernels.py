@@ -167,6 +167,7 @@ def sum_rows(
     intercept: Any,
     floor: Any,
     flat: Any,
+    fade: Any,
     channel: Any,
     light: Any,
     factor: int,
@@ -208,6 +209,7 @@ def sum_rows(
                 variance = max(gain[c] * np.float32(counts[c, x]) + intercept[c], floor[c])
                 if flat.shape[0]:
                     variance /= flat[c, y, x] * flat[c, y, x]
+                variance /= fade[c, z] * fade[c, z]
                 total[j, COUNTS] += values[c, x]
                 total[j, VARIANCE] += variance
                 total[j, HAZE] += line[near + 2 * j] + part * (line[far + 2 * j] - line[near + 2 * j])

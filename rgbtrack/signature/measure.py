@@ -101,6 +101,7 @@ def _intensities(
     noise = noise.frame(t)
     rest = background_variance(pixels, noise, channel, gaps, members.n_px)
     flat = np.empty((0, 0, 0), np.float32) if noise.flat is None else noise.flat
+    fade = np.ones(noise.raw.shape[1:3], np.float32) if noise.fade is None else noise.fade[0]
     counts = np.ascontiguousarray(noise.raw[0])
     if counts.dtype not in (np.uint8, np.uint16):
         counts = counts.astype(np.float32)
@@ -117,6 +118,7 @@ def _intensities(
             noise.intercept,
             noise.floor,
             flat,
+            fade,
             index,
             light,
             factor,
