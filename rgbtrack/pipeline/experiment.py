@@ -124,7 +124,7 @@ class Experiment:
         return self.path.parent
 
     def read_bleed_through(self) -> pd.DataFrame | None:
-        """Bleed-through matrix by channel name, rows detectors, columns proteins; None for none."""
+        """Bleed-through matrix of a file by channel name, rows detectors, columns proteins; None for none."""
         return _matrix(self.folder, self.correct, self.channels)
 
     def sheet_columns(self) -> pd.DataFrame:
@@ -287,15 +287,21 @@ def _file_problems(path: Path, correct: CorrectParams, channels: ChannelsParams)
         _matrix(path.parent, correct, channels)
     except DataError as error:
         problems += [f"{path.name}: [correct] bleed_through: {line}" for line in str(error).splitlines()]
-    if correct.flat_field != "none" and not (path.parent / correct.flat_field).is_file():
-        problems.append(
-            f"{path.name}: [correct] flat_field: {path.parent / correct.flat_field}: no such file"
-        )
+    for key in ("flat_field", "dark_field"):
+        file = getattr(correct, key)
+        if file not in ("auto", "none") and not (path.parent / file).is_file():
+            problems.append(f"{path.name}: [correct] {key}: {path.parent / file}: no such file")
+    if isinstance(correct.attenuation_um, dict):
+        problems += [
+            f"{path.name}: [correct] attenuation_um names {marker!r}: {nearest(marker, list(channels.markers))}"
+            for marker in correct.attenuation_um
+            if marker not in channels.markers
+        ]
     return problems
 
 
 def _matrix(folder: Path, correct: CorrectParams, channels: ChannelsParams) -> pd.DataFrame | None:
-    if correct.bleed_through == "none":
+    if correct.bleed_through in ("auto", "none"):
         return None
     matrix = read_bleed_through(folder / correct.bleed_through, channels.markers)
     names = pd.Index([str(channel) for channel in channels.markers.values()])
