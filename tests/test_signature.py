@@ -5,10 +5,11 @@ import numba
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import nnls
 from skimage.measure import regionprops
 
 from rgbtrack import DataError, SignatureParams, SimulateParams, Stack, measure_signatures
-from rgbtrack.signature import unmix
+from rgbtrack.signature import unmix, unmix_cells, unmix_nonnegative
 from rgbtrack.tables import CELLS, markers_of
 
 NAMES = ("red", "green", "blue")
@@ -286,3 +287,55 @@ def test_large_ids_change_nothing_but_the_ids():
     other = measure_signatures(stack, np.where(labels > 0, labels + np.uint32(4_000_000_000), 0))
     assert (other["cell"] - one["cell"]).unique().tolist() == [4_000_000_000]
     pd.testing.assert_frame_equal(one.drop(columns="cell"), other.drop(columns="cell"))
+
+
+# ---- unmixing tables, and colours that are nowhere negative
+
+MIXING = np.array([[1, 0.05, 0.01], [0.03, 1, 0.2], [0, 0.05, 1]])
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_a_table_unmixed_afterwards_is_the_table_measured_with_the_matrix(nonnegative):
+    matrix = pd.DataFrame(MIXING, index=NAMES, columns=NAMES)
+    stack, labels = disc_stack([[60, 300, 0], [0, 5, 0], [80, 0, 90]], noise=20)
+    params = SignatureParams(nonnegative=nonnegative)
+    at_once = measure_signatures(replace(stack, bleed_through=matrix), labels, params)
+    turned = matrix.loc[list(NAMES[::-1]), ["green", "red", "blue"]]
+    later = unmix_cells(measure_signatures(stack, labels, params), turned, params)
+    pd.testing.assert_frame_equal(at_once, later)
+
+
+def test_the_errors_of_the_matrix_are_errors_of_the_colour():
+    matrix = pd.DataFrame(np.eye(3) + 0.2 * np.eye(3, k=1), index=NAMES, columns=NAMES)
+    cells = measure_signatures(*disc_stack([[60, 300, 0]]))
+    params = SignatureParams(bleed_error=0)
+    exact = unmix_cells(cells, matrix, params)
+    unsure = unmix_cells(cells, matrix, params, se=0.1 * (matrix - np.eye(3)))
+    assert unsure["red_se"][0] == pytest.approx(np.hypot(exact["red_se"][0], 0.1 * 0.2 * 300), rel=0.05)
+
+
+def test_what_cannot_be_unmixed_is_refused():
+    matrix = pd.DataFrame(np.eye(3) + 0.2 * np.eye(3, k=1), index=NAMES, columns=NAMES)
+    cells = measure_signatures(*disc_stack([[60, 300, 0]]))
+    with pytest.raises(DataError, match="unmixed already"):
+        unmix_cells(unmix_cells(cells, matrix), matrix)
+    with pytest.raises(DataError, match="give one row and one column for each marker"):
+        unmix_cells(cells, matrix.rename(columns={"red": "rouge"}))
+    with pytest.raises(DataError, match="lacks column red_raw"):
+        unmix_cells(cells.drop(columns="red_raw"), matrix)
+
+
+@pytest.mark.parametrize("m", [2, 3, 7])
+def test_nonnegative_colours_are_those_of_scipy(m):
+    rng = np.random.default_rng(m)
+    mixing = np.eye(m) + 0.3 * rng.random((m, m))
+    raw, variance = rng.normal(0.5, 2, (60, m)), rng.uniform(0.5, 3, (60, m))
+    found, covariance = unmix_nonnegative(raw, variance, mixing)
+    for row, one, unsure in zip(found, raw, variance, strict=True):
+        assert row == pytest.approx(
+            nnls(mixing / np.sqrt(unsure)[:, None], one / np.sqrt(unsure))[0], abs=1e-9
+        )
+    plain, its_covariance = unmix(raw, variance, mixing)
+    inside = (plain >= 0).all(axis=1)
+    assert found[inside] == pytest.approx(plain[inside])
+    assert covariance == pytest.approx(its_covariance)

@@ -1,12 +1,15 @@
 """Signature: the colour of each cell, and how sure it is."""
 
-from rgbtrack.signature.colour import colour_columns, unmix
+from rgbtrack.signature.colour import colour_columns, unmix, unmix_nonnegative
 from rgbtrack.signature.measure import measure_signatures
 from rgbtrack.signature.params import SignatureParams
+from rgbtrack.signature.unmixing import unmix_cells
 
 __all__ = [
     "SignatureParams",
     "colour_columns",
     "measure_signatures",
     "unmix",
+    "unmix_cells",
+    "unmix_nonnegative",
 ]

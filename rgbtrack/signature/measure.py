@@ -7,12 +7,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
-from rgbtrack.signature.colour import Array, colour_columns, unmix
+from rgbtrack.signature.colour import Array, colour_columns
 from rgbtrack.signature.doublets import find_doublets
 from rgbtrack.signature.members import Labels, Members, find_members
 from rgbtrack.signature.params import SignatureParams
 from rgbtrack.signature.shape import shape_columns
 from rgbtrack.signature.surroundings import HAZE_ERROR, background_variance, find_gaps, light_grid
+from rgbtrack.signature.unmixing import solve_colours
 from rgbtrack.stack import NUCLEUS, Stack
 
 
@@ -64,9 +65,7 @@ def _measure_frame(stack: Stack, labels: Labels, t: int, params: SignatureParams
     small = members.n_core < params.min_core_px  # by label
     raw, variance = _intensities(stack, members, small, t, params)
     mixing = _mixing(stack, markers)
-    signature, _ = unmix(raw, variance, mixing)
-    leak = params.bleed_error * (mixing - np.diag(np.diag(mixing)))
-    signature, covariance = unmix(raw, variance + np.maximum(signature, 0) ** 2 @ (leak**2).T, mixing)
+    signature, covariance = solve_colours(raw, variance, mixing, np.zeros_like(mixing), params)
 
     table: dict[str, Any] = {"frame": np.full(len(n_px), t), "cell": members.cells}
     table |= shape_columns(members, pixel_um, z_um)

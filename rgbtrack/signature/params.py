@@ -40,6 +40,11 @@ class SignatureParams(Params):
         description="how far bleed-through may be off, share of each coefficient: detector gains drift "
         "by some 10 %",
     )
+    nonnegative: bool = Field(
+        False,
+        description="no colour below 0 after unmixing; off by default: what noise puts below 0 tells how "
+        "large noise is, and averages are right only with it",
+    )
     doublet_distance: float = Field(
         0.25, gt=0, description="distance between the colour fractions of two halves that makes a doublet"
     )
