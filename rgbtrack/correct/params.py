@@ -15,13 +15,13 @@ class CorrectParams(Params):
 
     bleed_through: str = Field(
         "none",
-        description="CSV file of the bleed-through matrix (rows detectors, columns proteins; 'rgbtrack controls' "
-        "makes one), 'auto' to estimate it from the cells, or 'none'",
+        description="CSV file of the bleed-through matrix (rows detectors, columns proteins; made by "
+        "'rgbtrack controls'), 'auto' to estimate it from the cells, or 'none'",
     )
     flat_field: str = Field(
         "auto",
-        description="image of even illumination, one plane per marker or one for all; 'auto' to estimate it from "
-        "the images of a batch, or 'none'",
+        description="image of even illumination, one plane per marker or one for all; 'auto' to estimate it "
+        "from the images of a batch, or 'none'",
     )
     dark_field: str = Field(
         "none",
@@ -48,8 +48,8 @@ class CorrectParams(Params):
     )
     attenuation_um: Literal["auto", "none"] | dict[str, float] = Field(
         "auto",
-        description="depth at which light has faded to 1/e, um, by marker ({ red = 110.0, blue = 60.0 }), 'auto' to "
-        "estimate it from the z-stacks of a batch, or 'none'",
+        description="depth at which light has faded to 1/e, um, by marker ({ red = 110.0, blue = 60.0 }), 'auto' "
+        "to estimate it from the z-stacks of a batch, or 'none'",
     )
     bleaching: Literal["auto", "none"] = Field(
         "auto", description="restore what bleached over the frames of a time series"
@@ -68,6 +68,7 @@ class CorrectParams(Params):
         ]
         if wrong:
             raise ValueError(
-                f"attenuation_um is {', '.join(wrong)}: the depth at which light has faded to 1/e is more than 0 um"
+                f"attenuation_um is {', '.join(wrong)}: the depth at which light has faded to 1/e is more "
+                "than 0 um"
             )
         return given

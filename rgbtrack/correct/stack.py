@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rgbtrack.correct.background import background_grid
 from rgbtrack.correct.noise import Image, NoiseModel, estimate_noise
 from rgbtrack.correct.params import CorrectParams
+from rgbtrack.correct.registration import apply_shift
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.projection import Projection, detector_limit
 from rgbtrack.stack import Detector, DetectorSettings, Stack
@@ -113,7 +114,7 @@ def correct_stack(
 
     for place, (grid, factor) in zip(planes, over_bands(background, len(planes), len(planes)), strict=True):
         light = None if flat is None else flat[place[1]]
-        _subtract(raw[place], grid, factor, light, 1.0 if left is None else left[place], pixels[place])
+        _subtract(raw[place], grid, factor, light, 1.0 if left is None else float(left[place]), pixels[place])
     gain, intercept, floor = (
         np.array([getattr(model, name) for model in noise]) for name in ("gain", "intercept", "floor")
     )
@@ -122,7 +123,7 @@ def correct_stack(
         gain.astype(np.float32),
         intercept.astype(np.float32),
         floor.astype(np.float32),
-        np.array([detector_limit(raw.dtype, *top) for top in tops]),
+        np.array([detector_limit(full.dtype, *top) for top in tops]),
         flat,
         left,
     )

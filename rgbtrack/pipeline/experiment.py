@@ -293,7 +293,8 @@ def _file_problems(path: Path, correct: CorrectParams, channels: ChannelsParams)
             problems.append(f"{path.name}: [correct] {key}: {path.parent / file}: no such file")
     if isinstance(correct.attenuation_um, dict):
         problems += [
-            f"{path.name}: [correct] attenuation_um names {marker!r}: {nearest(marker, list(channels.markers))}"
+            f"{path.name}: [correct] attenuation_um names {marker!r}, no marker: "
+            f"{nearest(marker, list(channels.markers))}"
             for marker in correct.attenuation_um
             if marker not in channels.markers
         ]
