@@ -1,0 +1,6 @@
+"""Bleed-through: the share of each protein's light in the detectors of the others, from controls or blind."""
+
+from rgbtrack.unmix.controls import bleed_through_from_controls
+from rgbtrack.unmix.result import BleedThrough
+
+__all__ = ["BleedThrough", "bleed_through_from_controls"]
