@@ -1,0 +1,176 @@
+"""The rate at which light fades, from pairs of cells that look alike once it is undone.
+
+Cells of one clone read the same up to their own brightness and noise. If light fades as ``exp(-rate * z)``
+they lie along a line in log-intensity, and only the right rates make them fall together. No clone is named:
+each cell is scored by the density of all others around it, ``log sum_j N(u_i + r z_i - u_j - r z_j; V_ij)``,
+a kernel estimate whose width is what is known of cells of one clone: noise, a spread of each channel of its
+own, and a wide spread of brightness shared by all channels. Differences between channels are therefore found
+free of brightness, and the common rate from brightness as far as it tells. Rates maximise the sum (the least
+entropy of the cells' colours); cells without any alike weigh nothing.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class Width(NamedTuple):
+    """Spread within a clone: ln sd of each channel, and of the brightness shared by all channels."""
+
+    colour: float
+    brightness: float
+
+
+WIDTHS = (Width(0.45, 0.8), Width(0.25, 0.55), Width(0.14, 0.4))
+"""From a wide kernel, which sees the trend, to that of a typical clone."""
+ALONE = 0.5
+"""Weight of a cell's own density, which no rate can raise: who has none alike drops out."""
+_LONGEST = 2.0  # change of r z in one step
+
+
+@dataclass(frozen=True)
+class LogCells:
+    """Cells in log-intensity.
+
+    Attributes
+    ----------
+    u, variance
+        Log-intensities and their variances, shape (n, c).
+    seen
+        Channels in which the cell is above noise, shape (n, c); cells are compared with those seen in the
+        same channels.
+    z
+        Depth or time, shape (n,).
+    cluster
+        Cells whose errors hang together, shape (n,), from 0.
+    """
+
+    u: Floats
+    variance: Floats
+    seen: NDArray[np.bool_]
+    z: Floats
+    cluster: Ints
+
+    def groups(self) -> list[tuple[Ints, Ints]]:
+        """Cells seen in the same channels, and these channels."""
+        code = self.seen @ (1 << np.arange(self.seen.shape[1]))
+        return [
+            (np.flatnonzero(code == k), np.flatnonzero(self.seen[code == k][0]))
+            for k in np.unique(code[code > 0])
+            if (code == k).sum() > 1
+        ]
+
+
+def fit_rates(cells: LogCells, start: Floats) -> tuple[Floats, Floats]:
+    """Find the rates that make cells look alike.
+
+    Parameters
+    ----------
+    cells
+        Cells in log-intensity.
+    start
+        Rates to start from, shape (c,).
+
+    Returns
+    -------
+    rate, covariance
+        Shapes (c,) and (c, c). The covariance is the sandwich of the pairwise score, summed by cluster; it
+        is infinite where the cells tell nothing.
+    """
+    rate = start.astype(float)
+    scale = max(float(np.std(cells.z)), 1e-9)
+    for width in WIDTHS:
+        for _ in range(8):
+            step = _step(cells, rate, width)
+            rate = rate + step
+            if np.abs(step).max() * scale < 1e-3:
+                break
+    width = WIDTHS[-1]
+    for _ in range(3):
+        slope = _curve(cells, rate, width, 0.02 / scale)
+        if np.linalg.eigvalsh(slope).max() >= 0:
+            break
+        step = -np.linalg.solve(slope, _scores(cells, rate, width).sum(0) / 2)
+        if np.abs(step).max() * scale > 0.3:
+            break
+        rate = rate + step
+    return rate, _covariance(cells, rate, width, 0.02 / scale)
+
+
+def _covariance(cells: LogCells, rate: Floats, width: Width, by: float) -> Floats:
+    slope = _curve(cells, rate, width, by)
+    unknown = np.full(slope.shape, np.nan)
+    np.fill_diagonal(unknown, np.inf)
+    if np.linalg.eigvalsh(slope).max() >= -1e-9:
+        return unknown
+    n = int(cells.cluster.max()) + 1
+    if n < 3:
+        return unknown
+    sums = np.zeros((n, len(rate)))
+    np.add.at(sums, cells.cluster, _scores(cells, rate, width))
+    inverse = np.linalg.inv(slope)
+    return np.asarray(inverse @ (sums.T @ sums * n / (n - 1)) @ inverse)
+
+
+def _pairs(cells: LogCells, rate: Floats, width: Width, rows: Ints, on: Ints) -> tuple[Floats, ...]:
+    """Weights (n, n), differences in z (n, n), precision times difference (n, n, c), diagonal W, total."""
+    v = rate[on] * cells.z[rows][:, None] + cells.u[np.ix_(rows, on)]  # (n, c)
+    d = cells.variance[np.ix_(rows, on)]
+    apart = v[:, None] - v[None]  # (n, n, c)
+    w = 1 / (d[:, None] + d[None] + 2 * width.colour**2)
+    total = w.sum(-1) + 1 / (2 * width.brightness**2)
+    shared = (w * apart).sum(-1) / total
+    pull = w * (apart - shared[..., None])
+    log_k = -0.5 * ((apart * pull).sum(-1) - np.log(w).sum(-1) + np.log(total))
+    log_k -= log_k.max()
+    k = np.exp(log_k)
+    n = len(rows)
+    k[np.arange(n), np.arange(n)] *= ALONE
+    weight = k / k.sum(1, keepdims=True)
+    z = cells.z[rows]
+    return weight, z[:, None] - z[None], pull, w, total
+
+
+def _step(cells: LogCells, rate: Floats, width: Width) -> Floats:
+    """One step of expectation and maximisation: weighted least squares over the pairs."""
+    c = len(rate)
+    normal, right = np.zeros((c, c)), np.zeros(c)
+    for rows, on in cells.groups():
+        weight, dz, pull, w, total = _pairs(cells, rate, width, rows, on)
+        heavy = weight * dz**2
+        part = -np.einsum("ij,ija,ijb->ab", heavy / total, w, w, optimize=True)
+        part[np.arange(len(on)), np.arange(len(on))] += np.einsum("ij,ija->a", heavy, w)
+        normal[np.ix_(on, on)] += part
+        right[on] -= np.einsum("ij,ija->a", weight * dz, pull)
+    ridge = np.trace(normal) / c * 1e-6 + 1e-12
+    step = np.linalg.solve(normal + ridge * np.eye(c), right)
+    # pairs share what they tell: a step goes about half the way
+    longest = _LONGEST / max(float(np.std(cells.z)), 1e-9)
+    return np.asarray(np.clip(1.7 * step, -longest, longest))
+
+
+def _scores(cells: LogCells, rate: Floats, width: Width) -> Floats:
+    """What each cell adds to the slope of the objective through all of its pairs, (n, c); counted twice."""
+    scores = np.zeros(cells.u.shape)
+    for rows, on in cells.groups():
+        weight, dz, pull, _, _ = _pairs(cells, rate, width, rows, on)
+        both = (weight + weight.T) * dz
+        scores[np.ix_(rows, on)] -= np.einsum("ij,ija->ia", both, pull)
+    return scores
+
+
+def _curve(cells: LogCells, rate: Floats, width: Width, by: float) -> Floats:
+    """Second derivative of the objective, (c, c), from slopes on both sides; channels never seen are steep."""
+    c = len(rate)
+    curve = np.empty((c, c))
+    for j in range(c):
+        move = np.zeros(c)
+        move[j] = by
+        up, down = (_scores(cells, rate + side * move, width).sum(0) / 2 for side in (1, -1))
+        curve[j] = (up - down) / (2 * by)
+    return (curve + curve.T) / 2
