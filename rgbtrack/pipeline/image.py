@@ -7,12 +7,13 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 import rgbtrack
 from rgbtrack.correct import CorrectParams, correct_stack
@@ -58,6 +59,9 @@ class ImageTask:
     labels: Path | None = None
     bleed_through: pd.DataFrame | None = None
     flat_field: Path | None = None
+    dark_field: Path | None = None
+    batch: str = ""
+    shift_px: NDArray[np.float64] | None = None
     overwrite: bool = False
     measure: bool = True
 
@@ -178,7 +182,8 @@ def _process(task: ImageTask) -> dict[str, Any]:
         else:
             labels.append(known[t])
         if task.measure:
-            cells.append(measure_signatures(frame, labels[-1][None], task.signature).assign(frame=t))
+            seen = replace(frame, bleed_through=None)  # undone for all images together: see `correct_colours`
+            cells.append(measure_signatures(seen, labels[-1][None], task.signature).assign(frame=t))
     all_labels = np.stack(labels)
     if not segmented:
         # the old record vouches for the old labels: it goes before they do
@@ -218,13 +223,21 @@ def _add_certainty(cells: pd.DataFrame, file: Path) -> pd.DataFrame:
 
 def _corrected_frames(task: ImageTask, stack: Stack) -> Iterator[tuple[int, Stack]]:
     """Each frame, corrected; only one is in memory at a time."""
-    flat = None
-    if task.flat_field is not None:
-        flat = np.squeeze(read_stack(task.flat_field).frame(0).pixels)
+    flat, dark = (
+        None if path is None else np.squeeze(read_stack(path).frame(0).pixels)
+        for path in (task.flat_field, task.dark_field)
+    )
     for t in range(stack.n_frames):
         yield (
             t,
-            correct_stack(stack.frame(t), task.correct, bleed_through=task.bleed_through, flat_field=flat),
+            correct_stack(
+                stack.frame(t),
+                task.correct,
+                bleed_through=task.bleed_through,
+                flat_field=flat,
+                dark_field=dark,
+                shift_px=task.shift_px,
+            ),
         )
 
 
@@ -237,26 +250,27 @@ def _hash_beside(paths: list[Path]) -> Future[dict[str, str]]:
 
 
 def _input_files(task: ImageTask) -> list[Path]:
-    return [*task.paths, *(path for path in (task.labels, task.flat_field) if path is not None)]
+    others = (task.labels, task.flat_field, task.dark_field)
+    return [*task.paths, *(path for path in others if path is not None)]
 
 
 def _keys(task: ImageTask, inputs: dict[str, str]) -> tuple[str, str]:
     """Names of what the labels, and the signatures, were made from: contents, settings, version."""
-    # bleed-through acts on signatures only: another matrix leaves the labels as they are
-    correct = task.correct.model_dump(exclude={"bleed_through"})
+    # what acts on the cells of all images together comes after: it leaves labels and measures as they are
+    correct = task.correct.model_dump(exclude={"bleed_through", "attenuation_um", "bleaching", "chromatic_shift"})
     base = {
         "version": rgbtrack.__version__,
         "inputs": list(inputs.values()),
         "channels": list(task.channels.items()),
         "calibration": [task.pixel_size_um, task.z_step_um, task.frame_interval_h],
         "correct": correct,
+        "shift_px": None if task.shift_px is None else task.shift_px.tolist(),
     }
     segment = base | {
         "segment": task.segment.model_dump() | {"model": _model_key(task.segment.model)},
         "labels": task.labels is not None,
     }
-    matrix = None if task.bleed_through is None else task.bleed_through.to_numpy().tolist()
-    measure = segment | {"signature": task.signature.model_dump(), "bleed_through": matrix}
+    measure = segment | {"signature": task.signature.model_dump()}
     return content_key(segment), content_key(measure)
 
 

@@ -5,7 +5,7 @@ import platform
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -104,6 +104,7 @@ def run(
     if {"segment", "measure"} & set(steps):
         if any(task.labels is None and not task.labels_file.exists() for task in tasks):
             check_method(experiment.segment)
+        tasks = _with_shifts(tasks, results, workers, say)
         records = _run_images(tasks, workers, say)
         _forget_others(results, set(records))
     else:
@@ -131,7 +132,7 @@ def image_tasks(
 ) -> list[ImageTask]:
     """One task per row of the sample sheet."""
     matrix = experiment.read_bleed_through()
-    flat = experiment.correct.flat_field
+    flat, dark = experiment.correct.flat_field, experiment.correct.dark_field
     channels: dict[str, str | int] = dict(experiment.channels.markers)
     if experiment.channels.nucleus is not None:
         channels["nucleus"] = experiment.channels.nucleus
@@ -153,12 +154,26 @@ def image_tasks(
             frame_interval_h=_number(row.get("frame_interval_h")),
             labels=experiment.labels[i],
             bleed_through=matrix,
-            flat_field=None if flat == "none" else experiment.folder / flat,
+            flat_field=None if flat in ("auto", "none") else experiment.folder / flat,
+            dark_field=None if dark == "none" else experiment.folder / dark,
+            batch="" if pd.isna(row.get("batch")) else str(row.get("batch")),
             overwrite=overwrite,
             measure=measure,
         )
         for i, (_, row) in enumerate(experiment.samples.iterrows())
     ]
+
+
+def _with_shifts(
+    tasks: list[ImageTask], results: Path, workers: int | None, say: Progress
+) -> list[ImageTask]:
+    """Tasks that know how far the channels of their batch lie beside each other."""
+    if not tasks or tasks[0].correct.chromatic_shift == "none":
+        return tasks
+    found = find_shifts(
+        tasks, results, workers or available_workers(), lambda done, total: say("channels", done, total)
+    )
+    return [replace(task, shift_px=found[task.batch][0]) for task in tasks]
 
 
 def _run_images(tasks: list[ImageTask], workers: int | None, say: Progress) -> dict[str, dict[str, Any]]:

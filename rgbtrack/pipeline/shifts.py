@@ -98,7 +98,8 @@ def _judge(
     markers = [name for name in task.channels if name != NUCLEUS]
     if found is None:
         return None, [Finding("chromatic shift", batch, reason="no image could be read")]
-    shift = Shift(np.array(found["zyx_px"], float), np.array(found["se"], float))
+    se = np.array(found["se"], float)
+    shift = Shift(np.array(found["zyx_px"], float), np.where(np.isnan(se), np.inf, se))  # JSON has no infinity
     evident = shift.evident(LEAST_PX)
     findings = []
     for c, name in enumerate(markers):

@@ -101,3 +101,49 @@ def unmix_cells(
     variance = cells[[f"{name}_se" for name in markers]].to_numpy(float) ** 2
     signature, covariance = solve_colours(raw, variance, mixing, unsure, params)
     return cells.assign(**colour_columns(markers, signature, covariance))
+
+
+def restore_light(cells: pd.DataFrame, left: Array) -> pd.DataFrame:
+    """Restore what faded: each cell's colour divided by the share of light that is left, errors with it.
+
+    Parameters
+    ----------
+    cells
+        From `measure_signatures`, or any table with markers and their errors.
+    left
+        Share of the light that is left, (n cells, m markers), markers in the order of the table.
+
+    Returns
+    -------
+    restored
+        A new table: markers, `<marker>_raw`, errors, covariances, fractions, brightness and SNR.
+
+    Raises
+    ------
+    DataError
+        If `left` has another shape, or is not positive.
+
+    Examples
+    --------
+    >>> cells = pd.DataFrame({"red": [60.0], "red_se": [3.0], "green": [9.0], "green_se": [1.0]})
+    >>> restore_light(cells, np.array([[0.5, 1.0]]))[["red", "red_se", "green"]].iloc[0].tolist()
+    [120.0, 6.0, 9.0]
+    """
+    markers = markers_of(cells)
+    left = np.asarray(left, float)
+    if left.shape != (len(cells), len(markers)) or not (left > 0).all():
+        raise DataError(
+            f"left has shape {left.shape}: give a positive share for each of {len(cells)} cells and "
+            f"{len(markers)} markers ({', '.join(markers)})"
+        )
+    signature = cells[list(markers)].to_numpy(float) / left
+    covariance = np.zeros((len(cells), len(markers), len(markers)))
+    for i, a in enumerate(markers):
+        covariance[:, i, i] = cells[f"{a}_se"].to_numpy(float) ** 2
+        for j, b in enumerate(markers[:i]):
+            name = f"cov_{b}_{a}"
+            if name in cells.columns:
+                covariance[:, i, j] = covariance[:, j, i] = cells[name].to_numpy(float)
+    covariance /= left[:, :, None] * left[:, None, :]
+    raw = {f"{name}_raw": cells[f"{name}_raw"] / left[:, j] for j, name in enumerate(markers) if f"{name}_raw" in cells}
+    return cells.assign(**colour_columns(markers, signature, covariance), **raw)

@@ -1,0 +1,229 @@
+"""From cells as measured to cells whose colours can be compared: over depth, field, frames and detectors."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from rgbtrack.correct import (
+    Fading,
+    estimate_attenuation,
+    estimate_bleaching,
+    estimate_falloff,
+    given_attenuation,
+    pool_fadings,
+)
+from rgbtrack.errors import DataError
+from rgbtrack.pipeline.experiment import Experiment
+from rgbtrack.pipeline.findings import Finding
+from rgbtrack.signature import restore_light, unmix_cells
+from rgbtrack.tables import markers_of
+from rgbtrack.unmix import bleed_through_blind
+
+SAMPLE = 24
+"""Images of a batch that a rate is estimated from."""
+LEAST_FRAMES = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Corrected:
+    """Cells with corrected colours, and what that took.
+
+    Attributes
+    ----------
+    cells
+        The table, all columns kept.
+    matrix
+        Bleed-through undone: rows detectors, columns proteins, by marker; None for none.
+    findings
+        What each correction found.
+    """
+
+    cells: pd.DataFrame
+    matrix: pd.DataFrame | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+
+def correct_colours(cells: pd.DataFrame, experiment: Experiment, records: Mapping[str, Any]) -> Corrected:
+    """Undo, in the order in which light met them backwards: the detector's field, depth, bleed-through, bleaching.
+
+    Parameters
+    ----------
+    cells
+        Cells of all images, measured without a bleed-through matrix, with the sheet's columns.
+    experiment
+        What is to be undone, and the matrix where a file gives it.
+    records
+        What the images are: shapes and pixel sizes, by image id.
+    """
+    found: list[Finding] = []
+    with threadpool_limits(1):
+        cells, told = _even_out_field(cells, experiment, records)
+        found += told
+        cells, told = _restore_depth(cells, experiment, records)
+        found += told
+        cells, matrix, told = _undo_bleed_through(cells, experiment)
+        found += told
+        cells, told = _restore_bleached(cells, experiment, records)
+        found += told
+    return Corrected(cells, matrix, found)
+
+
+def _batch_of(cells: pd.DataFrame) -> pd.Series:
+    if "batch" in cells.columns:
+        return cells["batch"].astype("string").fillna("")
+    return pd.Series("", index=cells.index, dtype="string")
+
+
+def _even_out_field(
+    cells: pd.DataFrame, experiment: Experiment, records: Mapping[str, Any]
+) -> tuple[pd.DataFrame, list[Finding]]:
+    if experiment.correct.flat_field != "auto" or cells.empty:
+        return cells, []
+    corner = np.zeros(len(cells))  # 0 in the centre of the field, 1 in its corners
+    for image_id, rows in cells.groupby("image_id", sort=False).indices.items():
+        record = records[str(image_id)]
+        size = np.array(record["shape"][3:]) * (record.get("pixel_size_um") or 1.0)
+        place = cells[["y_um", "x_um"]].to_numpy(float)[rows] / size * 2 - 1
+        corner[rows] = (place**2).mean(axis=1)
+    rates, found = _rates_by_batch(
+        cells.assign(corner=corner), experiment, estimate_falloff, "illumination", lambda image: True
+    )
+    # the mean over the field keeps its light
+    return _restore(cells, rates, corner - 1 / 3), found
+
+
+def _restore_depth(
+    cells: pd.DataFrame, experiment: Experiment, records: Mapping[str, Any]
+) -> tuple[pd.DataFrame, list[Finding]]:
+    asked = experiment.correct.attenuation_um
+
+    def deep(image_id: str) -> bool:
+        record = records[image_id]
+        return record["shape"][2] > 1 and not record.get("n_planes_projected")
+
+    rows = cells["image_id"].map(lambda name: deep(str(name))).to_numpy(bool)
+    if asked == "none" or not rows.any():
+        return cells, []
+    markers = markers_of(cells)
+    if isinstance(asked, dict):
+        given = given_attenuation({name: asked.get(name, np.inf) for name in markers})
+        rates = {batch: given.rate for batch in _batch_of(cells).unique()}
+        found = _findings("attenuation", "", given)
+    else:
+        rates, found = _rates_by_batch(cells, experiment, estimate_attenuation, "attenuation", deep)
+    depth = np.where(rows, cells["z_um"].to_numpy(float), 0.0)
+    return _restore(cells, rates, depth), found
+
+
+def _rates_by_batch(
+    cells: pd.DataFrame,
+    experiment: Experiment,
+    estimate: Callable[[pd.DataFrame], Fading],
+    name: str,
+    wanted: Callable[[str], bool],
+) -> tuple[dict[str, Any], list[Finding]]:
+    """Rate of each marker by batch, from the first frames of some of its images."""
+    rates, found = {}, []
+    first = cells[cells["frame"] == 0]
+    for batch, rows in first.groupby(_batch_of(first), sort=True):
+        images = [image for image, _ in rows.groupby("image_id", sort=True) if wanted(str(image))]
+        chosen = [images[i] for i in np.unique(np.linspace(0, len(images) - 1, SAMPLE).astype(int))] if images else []
+        parts = [estimate(rows[rows["image_id"] == image]) for image in chosen]
+        if not parts:
+            continue
+        whole = pool_fadings(parts)
+        rates[str(batch)] = whole.rate
+        found += _findings(name, str(batch), whole)
+    return rates, found
+
+
+def _restore(cells: pd.DataFrame, rates: Mapping[str, Any], position: Any) -> pd.DataFrame:
+    """Divide out ``exp(-rate * position)``; batches without a rate stay as they are."""
+    none = np.zeros(len(markers_of(cells)))
+    by_cell = np.stack([rates.get(str(batch), none) for batch in _batch_of(cells)]) if len(cells) else none[None][:0]
+    if not by_cell.any():
+        return cells
+    return restore_light(cells, np.exp(-by_cell * np.asarray(position)[:, None]))
+
+
+def _undo_bleed_through(
+    cells: pd.DataFrame, experiment: Experiment
+) -> tuple[pd.DataFrame, pd.DataFrame | None, list[Finding]]:
+    markers = list(markers_of(cells))
+    asked = experiment.correct.bleed_through
+    if asked == "none":
+        return cells, None, []
+    if asked != "auto":
+        matrix = experiment.read_bleed_through()
+        assert matrix is not None  # noqa: S101 - read_experiment has read it
+        named = list(experiment.channels.markers)
+        matrix = matrix.set_axis(named, axis=0).set_axis(named, axis=1)
+        found = [
+            Finding("bleed-through", "", f"{p} into {d}", float(matrix.loc[d, p]), applied=True, reason=f"from {asked}")
+            for p in named
+            for d in named
+            if p != d
+        ]
+        return unmix_cells(cells, matrix.loc[markers, markers], experiment.signature), matrix, found
+    try:
+        blind = bleed_through_blind(cells)
+    except DataError as error:
+        return cells, None, [Finding("bleed-through", reason=f"not undone: {error}")]
+    found = [
+        Finding(
+            "bleed-through",
+            "",
+            f"{p} into {d}",
+            float(blind.matrix.loc[d, p]),
+            float(blind.se.loc[d, p]),
+            "share",
+            blind.needed and (d, p) not in blind.reasons,
+            blind.reasons.get((d, p), "estimated from the cells" if blind.needed else "none is seen"),
+        )
+        for p in markers
+        for d in markers
+        if p != d
+    ]
+    if not blind.needed:
+        return cells, None, found
+    return unmix_cells(cells, blind.matrix, experiment.signature, se=blind.se), blind.matrix, found
+
+
+def _restore_bleached(
+    cells: pd.DataFrame, experiment: Experiment, records: Mapping[str, Any]
+) -> tuple[pd.DataFrame, list[Finding]]:
+    if experiment.correct.bleaching == "none":
+        return cells, []
+    left = np.ones((len(cells), len(markers_of(cells))))
+    found = []
+    for image_id, rows in cells.groupby("image_id", sort=False).indices.items():
+        if (records[str(image_id)].get("n_frames") or 1) < LEAST_FRAMES:
+            continue
+        part = cells.iloc[rows]
+        bleaching = estimate_bleaching(part)
+        found += _findings("bleaching", str(image_id), bleaching)
+        left[rows] = np.exp(-bleaching.rate * part["frame"].to_numpy(float)[:, None])
+    return (restore_light(cells, left) if (left != 1).any() else cells), found
+
+
+def _findings(name: str, where: str, fading: Fading) -> list[Finding]:
+    unit = {"um": "1/um", "frame": "1/frame", "corner": "ln, centre to corner"}[fading.unit]
+    return [
+        Finding(
+            name,
+            where,
+            channel,
+            float(estimate),
+            float(se),
+            unit,
+            bool(evident),
+            fading.reason,
+        )
+        for channel, estimate, se, evident in zip(
+            fading.channels, fading.estimate, fading.se, fading.evident, strict=True
+        )
+    ]
