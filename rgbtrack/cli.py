@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rgbtrack.errors import RgbtrackError, RgbtrackWarning
+from rgbtrack.errors import ParamError, RgbtrackError, RgbtrackWarning
 
 if TYPE_CHECKING:
     from rgbtrack.pipeline.run import Step
@@ -242,6 +242,42 @@ def info(
         print(f"  channel {index}       {name}" + (f" (detector: {', '.join(told)})" if told else ""))
     for name, (value, unit) in calibration.items():
         print(f"  {name:15} {'not recorded' if value is None else f'{value:g} {unit}'}")
+
+
+@app.command()
+def controls(
+    sheet: Annotated[
+        Path, typer.Argument(help="CSV with columns image and protein, one row per image", show_default=False)
+    ],
+    experiment: Annotated[
+        Path | None, typer.Option("--experiment", "-e", help="experiment.toml, for channels and settings")
+    ] = None,
+    markers: Annotated[
+        list[str] | None,
+        typer.Option("--markers", "-m", help="marker=channel, once for each marker, instead of --experiment"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="CSV to write; default: bleed_through.csv beside the sheet"),
+    ] = None,
+) -> None:
+    """Make the bleed-through matrix from images of single-colour controls."""
+    from rgbtrack.pipeline import make_bleed_through
+
+    found, path = make_bleed_through(sheet, out, experiment=experiment, markers=_channels(markers))
+    for line in found.reason.split("; "):
+        print(line)
+    print(f'{path}: [correct] bleed_through = "{path.name}"; look at {path.with_suffix(".png")}')
+
+
+def _channels(pairs: list[str] | None) -> dict[str, str | int] | None:
+    """Marker to channel from ``marker=channel`` words."""
+    if not pairs:
+        return None
+    words = [pair.partition("=") for pair in pairs]
+    if any(not marker or not channel for marker, _, channel in words):
+        raise ParamError(f"--markers is {' '.join(pairs)}: give marker=channel, as red=mCherry")
+    return {marker: int(channel) if channel.isdigit() else channel for marker, _, channel in words}
 
 
 @app.command()

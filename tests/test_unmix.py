@@ -3,11 +3,12 @@ import pandas as pd
 import pytest
 
 from rgbtrack import DataError
-from rgbtrack.unmix import bleed_through_from_controls
+from rgbtrack.unmix import bleed_through_blind, bleed_through_from_controls
 
 NAMES = ("red", "green", "blue")
 TRUE = np.array([[1, 0.05, 0.01], [0.03, 1, 0.2], [0, 0.05, 1]])
 OFF = ~np.eye(3, dtype=bool)
+LEAKS = OFF & (TRUE > 0.04)  # nearer to 0 an estimate is cut off at 0
 
 
 def detect(light, rng, *, offset=0.0, read=8.0):
@@ -49,8 +50,7 @@ def test_controls_give_the_matrix_and_its_errors(how):
         found = bleed_through_from_controls(controls(seed, **how), NAMES)
         if how.get("bright", 800) > 500:
             assert np.abs(found.matrix.to_numpy() - TRUE).max() < 0.012
-        known = OFF & (TRUE > 0.04)  # nearer to 0 the estimate is cut off at 0
-        pulls.append(((found.matrix - TRUE) / found.se).to_numpy()[known])
+        pulls.append(((found.matrix - TRUE) / found.se).to_numpy()[LEAKS])
     pulls = np.concatenate(pulls)
     assert 0.88 < np.sqrt(np.mean(pulls**2)) < 1.12
     assert abs(pulls.mean()) < 0.3
@@ -97,7 +97,7 @@ def test_a_matrix_that_is_not_needed_is_the_identity():
     found = bleed_through_from_controls(controls(5, true=np.eye(3)), NAMES)
     assert not found.needed
     assert found.matrix.to_numpy() == pytest.approx(np.eye(3), abs=0.01)
-    assert "none need be undone" in found.reason
+    assert "none is undone" in found.reason
     assert bleed_through_from_controls(controls(5), NAMES).needed
 
 
@@ -156,3 +156,112 @@ def test_two_proteins_that_look_alike_are_refused():
     alike = np.array([[1, 0, 0], [0, 1, 0.99], [0, 0.99, 1]])
     with pytest.raises(DataError, match="controls of green and blue look the same"):
         bleed_through_from_controls(controls(9, true=alike), NAMES)
+
+
+# ---- blind
+
+CLONES = np.array(
+    [
+        [1, 0, 0],
+        [0.4, 0, 0],
+        [0, 1.2, 0],
+        [0, 0, 1],
+        [0, 0, 0.5],
+        [1, 0.5, 0],
+        [0.3, 0.9, 0],
+        [0.8, 0, 0.8],
+        [0, 0.6, 1],
+        [0.6, 0.4, 1],
+    ]
+)
+
+
+def mixed(seed, *, clones=CLONES, n=1200, true=TRUE, images=3, drift=0.0, bright=2000.0):
+    """Cells of clones of many colours, in images whose gains drift."""
+    rng = np.random.default_rng(seed)
+    tables = []
+    for i in range(images):
+        clone = rng.integers(0, len(clones), n // images)
+        size = (len(clone), 3)
+        expression = clones[clone] * np.exp(rng.normal(0, 0.4, (len(clone), 1)) + rng.normal(0, 0.12, size))
+        gains = np.exp(rng.normal(0, drift, 3))
+        cells = detect(bright * expression @ true.T * gains, rng)
+        tables.append(cells.assign(image_id=f"i{i}", **{name: cells[f"{name}_raw"] for name in NAMES}))
+    return pd.concat(tables, ignore_index=True)
+
+
+@pytest.mark.parametrize("true", [TRUE, np.eye(3)], ids=["leaks", "none"])
+def test_clones_that_lack_a_marker_give_the_matrix(true):
+    for seed in range(5):
+        found = bleed_through_blind(mixed(seed, true=true))
+        assert not found.reasons
+        assert np.abs(found.matrix - true).to_numpy().max() < 0.01
+        pulls = (found.matrix - true).to_numpy()[OFF] / found.se.to_numpy()[OFF]
+        assert np.abs(pulls).max() < 4
+        assert found.needed == bool(true[OFF].any())
+
+
+def test_gains_that_drift_move_the_matrix_no_further_than_they_must():
+    off = []
+    for seed in range(6):
+        found = bleed_through_blind(mixed(seed, images=8, n=2400, drift=0.1))
+        off.append((found.matrix - TRUE).to_numpy()[LEAKS] / found.se.to_numpy()[LEAKS])
+        assert abs(found.matrix.loc["green", "blue"] - 0.2) < 0.03
+    assert np.sqrt(np.mean(np.square(off))) < 2
+
+
+def test_what_the_cells_cannot_tell_is_said_and_left_alone():
+    lacking = CLONES[CLONES[:, 1] > 0]  # every clone carries green
+    found = bleed_through_blind(mixed(0, clones=lacking))
+    assert {detector for detector, _ in found.reasons} == {"green"}
+    assert found.matrix.loc["green", ["red", "blue"]].to_list() == [0, 0]
+    assert found.se.loc["green", ["red", "blue"]].isna().all()
+    assert "blue into green not known: " in found.reason
+    assert found.matrix.loc["red", "green"] == pytest.approx(0.05, abs=0.02)
+
+
+def test_a_clone_of_two_proteins_is_not_taken_for_a_leak():
+    two = np.array([[1, 0, 0], [0.5, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0.35, 1], [0.6, 0.35, 1]])
+    for seed in range(5):
+        found = bleed_through_blind(mixed(seed, clones=two))
+        leak = found.matrix.loc["green", "blue"]
+        assert ("green", "blue") in found.reasons or abs(leak - 0.2) < 0.03
+
+
+def test_few_cells_tell_nothing():
+    found = bleed_through_blind(mixed(0, n=24))
+    assert len(found.reasons) == 6
+    assert not found.needed
+    pd.testing.assert_frame_equal(found.matrix, pd.DataFrame(np.eye(3), NAMES, NAMES), check_names=False)
+    assert "24 cells stand out of the noise, 30 are needed" in found.reason
+
+
+def test_cells_of_one_bright_colour_everywhere_are_refused():
+    rng = np.random.default_rng(0)
+    structure = rng.lognormal(0, 0.4, (600, 3)) * [
+        1,
+        0.6,
+        0.8,
+    ]  # every cell has all of them, as ordinary stains
+    cells = detect(1500 * structure, rng)
+    found = bleed_through_blind(cells.assign(**{name: cells[f"{name}_raw"] for name in NAMES}))
+    assert np.abs(found.matrix - np.eye(3)).to_numpy().max() < 0.03
+
+
+def test_the_order_of_cells_and_markers_changes_nothing():
+    cells = mixed(1)
+    one = bleed_through_blind(cells)
+    shuffled = bleed_through_blind(cells.sample(frac=1, random_state=0))
+    assert shuffled.matrix.to_numpy() == pytest.approx(one.matrix.to_numpy(), abs=1e-4)
+    turned = bleed_through_blind(cells[cells.columns[::-1]])
+    assert list(turned.matrix.columns) == list(NAMES[::-1])
+    assert turned.matrix.loc[list(NAMES), list(NAMES)].to_numpy() == pytest.approx(
+        one.matrix.to_numpy(), abs=1e-4
+    )
+
+
+def test_a_table_without_errors_is_refused():
+    with pytest.raises(DataError, match="2 or more are needed for any to leak"):
+        bleed_through_blind(mixed(0)[["red", "green", "blue"]])
+    with pytest.raises(DataError, match="lacks column green_raw"):
+        bleed_through_blind(mixed(0).drop(columns="green_raw"))

@@ -1,6 +1,7 @@
 """From experiment.toml to a results folder: the stages, wired."""
 
 from rgbtrack.pipeline.check import Problems, check_experiment
+from rgbtrack.pipeline.controls import make_bleed_through
 from rgbtrack.pipeline.experiment import Experiment, read_experiment
 from rgbtrack.pipeline.init import init_experiment
 from rgbtrack.pipeline.run import Outcome, run
@@ -11,6 +12,7 @@ __all__ = [
     "Problems",
     "check_experiment",
     "init_experiment",
+    "make_bleed_through",
     "read_experiment",
     "run",
 ]

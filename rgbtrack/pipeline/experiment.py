@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -307,3 +307,33 @@ def _matrix(folder: Path, correct: CorrectParams, channels: ChannelsParams) -> p
     matrix = read_bleed_through(folder / correct.bleed_through, channels.markers)
     names = pd.Index([str(channel) for channel in channels.markers.values()])
     return matrix.set_axis(names, axis=0).set_axis(names, axis=1)
+
+
+def read_sections(path: str | Path, names: Sequence[str]) -> dict[str, Any]:
+    """Read some sections of experiment.toml only: neither sample sheet nor images need be there yet.
+
+    Parameters
+    ----------
+    path
+        experiment.toml, or the folder that holds it.
+    names
+        Sections wanted; see `SECTIONS`.
+
+    Raises
+    ------
+    ParamError
+        All that is wrong with these sections, at once.
+    """
+    path = Path(path)
+    path = path / "experiment.toml" if path.is_dir() else path
+    content = _read_toml(path)
+    sections: dict[str, Any] = {}
+    problems: list[str] = []
+    for name in names:
+        try:
+            sections[name] = _validate(path.name, name, SECTIONS[name], content.get(name, {}))
+        except ParamError as error:
+            problems += error.problems
+    if problems:
+        raise ParamError(*problems)
+    return sections

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from rgbtrack.plot.bleed_through import bleed_through_lines
     from rgbtrack.plot.colours import clone_colours
     from rgbtrack.plot.fractions import cell_numbers, fraction_dots, stacked_fractions
     from rgbtrack.plot.maps import clone_map, paint_clones
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "bleed_through": ["bleed_through_lines"],
         "colours": ["clone_colours"],
         "fractions": ["cell_numbers", "fraction_dots", "stacked_fractions"],
         "maps": ["clone_map", "paint_clones"],
@@ -42,6 +44,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
 )
 
 __all__ = [
+    "bleed_through_lines",
     "brightness_histogram",
     "cell_numbers",
     "cell_sizes",

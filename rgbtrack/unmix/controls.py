@@ -69,7 +69,7 @@ def bleed_through_from_controls(tables: Mapping[str, pd.DataFrame], markers: Seq
     ]
     if problems:
         raise DataError("\n".join(problems))
-    usable = {name: _usable(tables[name], name, markers) for name in markers}
+    usable = {name: _control_cells(tables[name], name, markers) for name in markers}
     response = np.array([_response(usable[name], markers) for name in markers]).T  # (detectors, proteins)
     strangers = _mislabelled(response, markers)
     problems = list(strangers.values())
@@ -116,12 +116,16 @@ def bleed_through_from_controls(tables: Mapping[str, pd.DataFrame], markers: Seq
     )
 
 
-def _usable(cells: pd.DataFrame, name: str, markers: tuple[str, ...]) -> pd.DataFrame:
-    """Cells of a control that are whole and within the detector's range."""
+def _control_cells(cells: pd.DataFrame, name: str, markers: tuple[str, ...]) -> pd.DataFrame:
     try:
         CELLS.check(cells, need=[f"{marker}_{end}" for marker in markers for end in ("raw", "se")])
     except DataError as error:
         raise DataError(f"control of {name}: {error}") from error
+    return usable_cells(cells, markers)
+
+
+def usable_cells(cells: pd.DataFrame, markers: tuple[str, ...]) -> pd.DataFrame:
+    """Cells that are measured, single and within the detectors' range."""
     bad = np.zeros(len(cells), bool)
     for flag in FLAGS:
         if flag in cells.columns:

@@ -42,10 +42,11 @@ class BleedThrough:
             for d, detector in enumerate(order)
             if d != p and (detector, protein) not in self.reasons
         ]
-        lines += [
-            f"{protein} into {detector} is not known: {why}"
-            for (detector, protein), why in self.reasons.items()
-        ]
+        for why in dict.fromkeys(self.reasons.values()):
+            pairs = [
+                f"{protein} into {detector}" for (detector, protein), w in self.reasons.items() if w == why
+            ]
+            lines.append(f"{', '.join(pairs)} not known: {why}")
         if not self.needed:
-            lines.insert(0, "no bleed-through is seen: none need be undone")
+            lines.insert(0, "no bleed-through is seen, none is undone")
         return "; ".join(lines)
