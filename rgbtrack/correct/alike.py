@@ -112,7 +112,7 @@ def _covariance(cells: LogCells, rate: Floats, width: Width, by: float) -> Float
     if n < 3:
         return unknown
     sums = np.zeros((n, len(rate)))
-    np.add.at(sums, cells.cluster, _scores(cells, rate, width))
+    np.add.at(sums, cells.cluster, _scores(cells, rate, width, within=0.5))
     inverse = np.linalg.inv(slope)
     return np.asarray(inverse @ (sums.T @ sums * n / (n - 1)) @ inverse)
 
@@ -154,12 +154,17 @@ def _step(cells: LogCells, rate: Floats, width: Width) -> Floats:
     return np.asarray(np.clip(1.7 * step, -longest, longest))
 
 
-def _scores(cells: LogCells, rate: Floats, width: Width) -> Floats:
-    """What each cell adds to the slope of the objective through all of its pairs, (n, c); counted twice."""
+def _scores(cells: LogCells, rate: Floats, width: Width, within: float = 1.0) -> Floats:
+    """What each cell adds to the slope of the objective through all of its pairs, (n, c).
+
+    Each pair counts with both of its cells; `within` weighs pairs of one cluster, which would be in its sum
+    twice.
+    """
     scores = np.zeros(cells.u.shape)
     for rows, on in cells.groups():
         weight, dz, pull, _, _ = _pairs(cells, rate, width, rows, on)
-        both = (weight + weight.T) * dz
+        own = cells.cluster[rows]
+        both = (weight + weight.T) * dz * np.where(own[:, None] == own, within, 1.0)
         scores[np.ix_(rows, on)] -= np.einsum("ij,ija->ia", both, pull)
     return scores
 

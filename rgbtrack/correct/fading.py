@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.spatial import cKDTree
 
 from rgbtrack.correct.alike import Floats, Ints, LogCells, fit_rates
 from rgbtrack.errors import DataError, ParamError
@@ -123,7 +125,7 @@ def estimate_bleaching(cells: pd.DataFrame) -> Fading:
     Parameters
     ----------
     cells
-        ``frame`` and for each marker ``<marker>``, ``<marker>_se``; ``track``, or ``y_um, x_um``, where known.
+        ``frame`` and for each marker ``<marker>``, ``<marker>_se``; ``y_um, x_um`` where known.
 
     Returns
     -------
@@ -236,10 +238,10 @@ def _estimate(
     for flag in ("saturated", "doublet"):
         if flag in cells.columns:
             use &= ~cells[flag].fillna(value=False).to_numpy(bool)
-    rows = np.flatnonzero(use)
-    if len(rows) > MAX_CELLS:
-        rows = np.sort(np.random.default_rng(0).choice(rows, MAX_CELLS, replace=False))
-    x, se, z = x[rows], se[rows], z[rows]
+    cluster = _clusters(cells[use], position)
+    rows = _draw(cluster if position == "frame" else np.arange(use.sum()))
+    cluster = np.unique(cluster[rows], return_inverse=True)[1]
+    x, se, z = x[use][rows], se[use][rows], z[use][rows]
     span = float(np.ptp(z)) if len(z) else 0.0
     marked = (x > SEEN * se).any(1)
     if len(np.unique(z)) < 3 or not span > 0:
@@ -248,7 +250,6 @@ def _estimate(
         return _nothing(
             channels, unit, len(rows), span, f"{marked.sum()} cells above noise, {MIN_CELLS} are needed"
         )
-    cluster = _clusters(cells.iloc[rows])
     middle = z - np.median(z[marked])
     rate = np.zeros(len(channels))
     for _ in range(3):
@@ -258,6 +259,15 @@ def _estimate(
         if not np.isfinite(covariance).all():
             return _nothing(channels, unit, len(rows), span, "too few cells alike at different depths")
     return _judge(channels, unit, rate, covariance, len(rows), span)
+
+
+def _draw(unit: Ints) -> Ints:
+    """Rows of whole units, drawn until there are `MAX_CELLS` of them, in their order."""
+    if len(unit) <= MAX_CELLS:
+        return np.arange(len(unit))
+    order = np.random.default_rng(0).permutation(unit.max() + 1)
+    size = np.bincount(unit)[order]
+    return np.flatnonzero(np.isin(unit, order[np.cumsum(size) <= MAX_CELLS]))
 
 
 def _log_cells(x: Floats, se: Floats, z: Floats, rate: Floats, cluster: Ints) -> LogCells:
@@ -270,18 +280,35 @@ def _log_cells(x: Floats, se: Floats, z: Floats, rate: Floats, cluster: Ints) ->
     return LogCells(np.log(safe), np.where(seen, (se / safe) ** 2, 1.0), seen, z, cluster)
 
 
-def _clusters(cells: pd.DataFrame) -> Ints:
-    """Tracks where there are any, else blocks of the field, else each cell alone."""
-    if "track" in cells.columns and cells["track"].notna().all():
-        return np.asarray(pd.factorize(cells["track"])[0], np.int64)
+def _clusters(cells: pd.DataFrame, position: str) -> Ints:
+    """Cells that err together: those of a track, or of a block of the field; else each cell alone."""
     if not {"y_um", "x_um"} <= set(cells.columns):
         return np.arange(len(cells))
+    if position == "frame":
+        return _followed(cells)
     code = np.zeros(len(cells), np.int64)
     for name in ("y_um", "x_um"):
         place = cells[name].to_numpy(float)
         ranks = np.argsort(np.argsort(place, kind="stable"), kind="stable")
         code = code * _BLOCKS + ranks * _BLOCKS // len(place)
     return np.asarray(np.unique(code, return_inverse=True)[1], np.int64)
+
+
+def _followed(cells: pd.DataFrame) -> Ints:
+    """Give cells that are each other's nearest in frames that follow each other one number.
+
+    Good enough to know which errors hang together: a cell that is lost starts anew.
+    """
+    place = cells[["y_um", "x_um"]].to_numpy(float)
+    frame = cells["frame"].to_numpy()
+    number = np.arange(len(cells))
+    frames = [np.flatnonzero(frame == t) for t in np.unique(frame)]
+    for before, after in pairwise(frames):
+        there = cKDTree(place[after]).query(place[before])[1]
+        back = cKDTree(place[before]).query(place[after])[1]
+        mutual = there[back] == np.arange(len(after))
+        number[after[mutual]] = number[before[back[mutual]]]
+    return np.asarray(np.unique(number, return_inverse=True)[1], np.int64)
 
 
 def _judge(
