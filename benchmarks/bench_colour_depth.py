@@ -1,4 +1,4 @@
-"""Depth attenuation and bleaching against planted truth: rates, their errors, and what fading costs in clones.
+"""Depth attenuation and bleaching against planted truth: rates, their errors, and the clones they cost.
 
     python benchmarks/bench_colour_depth.py [shallow] [deep] [bleaching] [none] [--seeds 3] [--own]
 

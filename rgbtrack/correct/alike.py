@@ -108,13 +108,13 @@ def _covariance(cells: LogCells, rate: Floats, width: Width, by: float) -> Float
     np.fill_diagonal(unknown, np.inf)
     if np.linalg.eigvalsh(slope).max() >= -1e-9:
         return unknown
-    n = int(cells.cluster.max()) + 1
-    if n < 3:
+    n, spent = int(cells.cluster.max()) + 1, len(rate) + 1
+    if n <= 2 * spent:
         return unknown
     sums = np.zeros((n, len(rate)))
     np.add.at(sums, cells.cluster, _scores(cells, rate, width, within=0.5))
     inverse = np.linalg.inv(slope)
-    return np.asarray(inverse @ (sums.T @ sums * n / (n - 1)) @ inverse)
+    return np.asarray(inverse @ (sums.T @ sums * n / (n - spent)) @ inverse)
 
 
 def _pairs(cells: LogCells, rate: Floats, width: Width, rows: Ints, on: Ints) -> tuple[Floats, ...]:
@@ -170,7 +170,7 @@ def _scores(cells: LogCells, rate: Floats, width: Width, within: float = 1.0) ->
 
 
 def _curve(cells: LogCells, rate: Floats, width: Width, by: float) -> Floats:
-    """Second derivative of the objective, (c, c), from slopes on both sides; channels never seen are steep."""
+    """Second derivative of the objective, (c, c), from its slopes on both sides."""
     c = len(rate)
     curve = np.empty((c, c))
     for j in range(c):

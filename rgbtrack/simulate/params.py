@@ -88,11 +88,9 @@ class SimulateParams(Params):
             problems.append(f"founders must give {n} values each, one per marker")
         if self.gains is not None and len(self.gains) != n:
             problems.append(f"gains are {self.gains}: give {n}, one per marker")
-        if self.marker_bleaching is not None:
-            if len(self.marker_bleaching) != n or not all(0 <= b < 1 for b in self.marker_bleaching):
-                problems.append(
-                    f"marker_bleaching is {self.marker_bleaching}: give {n} shares from 0 to below 1"
-                )
+        lost = self.marker_bleaching
+        if lost is not None and (len(lost) != n or not all(0 <= share < 1 for share in lost)):
+            problems.append(f"marker_bleaching is {lost}: give {n} shares from 0 to below 1")
         if self.shares is not None and len(self.shares) != self.number_of_clones:
             problems.append(
                 f"shares are {len(self.shares)} numbers for {self.number_of_clones} clones: give one each"
