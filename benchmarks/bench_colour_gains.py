@@ -23,7 +23,9 @@ MARKERS = {"red": "mCherry", "green": "Venus", "blue": "Cerulean"}
 SIZE_PX = {"sparse": 448, "typical": 304}  # 100 to 200 cells an image
 
 
-def measure_scene(params: SimulateParams, founders: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, list[int]]:
+def measure_scene(
+    params: SimulateParams, founders: pd.DataFrame, seed: int
+) -> tuple[pd.DataFrame, list[int]]:
     """Cells of one image with the true masks, and the true clone of each (0: unmarked)."""
     scene = simulate_scene(params, seed=seed, founders=founders)
     names = list(MARKERS)

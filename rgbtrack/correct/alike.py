@@ -108,13 +108,13 @@ def _covariance(cells: LogCells, rate: Floats, width: Width, by: float) -> Float
     np.fill_diagonal(unknown, np.inf)
     if np.linalg.eigvalsh(slope).max() >= -1e-9:
         return unknown
-    n = int(cells.cluster.max()) + 1
-    if n < 3:
+    n, spent = int(cells.cluster.max()) + 1, len(rate) + 1
+    if n <= 2 * spent:
         return unknown
     sums = np.zeros((n, len(rate)))
-    np.add.at(sums, cells.cluster, _scores(cells, rate, width))
+    np.add.at(sums, cells.cluster, _scores(cells, rate, width, within=0.5))
     inverse = np.linalg.inv(slope)
-    return np.asarray(inverse @ (sums.T @ sums * n / (n - 1)) @ inverse)
+    return np.asarray(inverse @ (sums.T @ sums * n / (n - spent)) @ inverse)
 
 
 def _pairs(cells: LogCells, rate: Floats, width: Width, rows: Ints, on: Ints) -> tuple[Floats, ...]:
@@ -154,18 +154,23 @@ def _step(cells: LogCells, rate: Floats, width: Width) -> Floats:
     return np.asarray(np.clip(1.7 * step, -longest, longest))
 
 
-def _scores(cells: LogCells, rate: Floats, width: Width) -> Floats:
-    """What each cell adds to the slope of the objective through all of its pairs, (n, c); counted twice."""
+def _scores(cells: LogCells, rate: Floats, width: Width, within: float = 1.0) -> Floats:
+    """What each cell adds to the slope of the objective through all of its pairs, (n, c).
+
+    Each pair counts with both of its cells; `within` weighs pairs of one cluster, which would be in its sum
+    twice.
+    """
     scores = np.zeros(cells.u.shape)
     for rows, on in cells.groups():
         weight, dz, pull, _, _ = _pairs(cells, rate, width, rows, on)
-        both = (weight + weight.T) * dz
+        own = cells.cluster[rows]
+        both = (weight + weight.T) * dz * np.where(own[:, None] == own, within, 1.0)
         scores[np.ix_(rows, on)] -= np.einsum("ij,ija->ia", both, pull)
     return scores
 
 
 def _curve(cells: LogCells, rate: Floats, width: Width, by: float) -> Floats:
-    """Second derivative of the objective, (c, c), from slopes on both sides; channels never seen are steep."""
+    """Second derivative of the objective, (c, c), from its slopes on both sides."""
     c = len(rate)
     curve = np.empty((c, c))
     for j in range(c):

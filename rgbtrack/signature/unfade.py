@@ -15,8 +15,8 @@ def unfade_cells(
     """Bring colours and their covariance back to full light.
 
     With ``f`` the light left and A the bleed-through, detectors that faded are undone by
-    ``x' = A^-1 diag(1/f) A x``, which is what unmixing the brightened detectors would have given; markers that
-    bleached by ``x' = x / f``. The covariance follows as ``B S B'``.
+    ``x' = B x, B = A^-1 diag(1/f) A``, which is what unmixing the brightened detectors would have given;
+    markers that bleached by ``B = diag(1/f)``. The covariance follows as ``B S B'``.
 
     Parameters
     ----------

@@ -44,6 +44,9 @@ def photons_of(
 ) -> NDArray[np.float32]:
     """Expected photons in each detector, shape (m, z, y, x), from expression of the same shape."""
     m, depth = expression.shape[:2]
+    if params.marker_bleaching is not None:
+        left = (1 - np.array(params.marker_bleaching, np.float32)) ** frame
+        expression = expression * left[:, None, None, None]
     light = np.einsum("dm,mzyx->dzyx", matrix, expression) * params.photons
     light *= (1 - params.bleaching) ** frame
     sigma = FWHM_UM / 2.355 / params.pixel_size_um

@@ -65,6 +65,9 @@ class SimulateParams(Params):
         description="depth at which the last marker has faded to 1/e; the first fades at twice that depth",
     )
     bleaching: float = Field(0.0, ge=0, lt=1, description="share of light lost from frame to frame")
+    marker_bleaching: tuple[float, ...] | None = Field(
+        None, description="share of its light that each marker loses from frame to frame, on top of that"
+    )
     gains: tuple[float, ...] | None = Field(
         None, description="detector gains of this session, one per marker"
     )
@@ -85,6 +88,9 @@ class SimulateParams(Params):
             problems.append(f"founders must give {n} values each, one per marker")
         if self.gains is not None and len(self.gains) != n:
             problems.append(f"gains are {self.gains}: give {n}, one per marker")
+        lost = self.marker_bleaching
+        if lost is not None and (len(lost) != n or not all(0 <= share < 1 for share in lost)):
+            problems.append(f"marker_bleaching is {lost}: give {n} shares from 0 to below 1")
         if self.shares is not None and len(self.shares) != self.number_of_clones:
             problems.append(
                 f"shares are {len(self.shares)} numbers for {self.number_of_clones} clones: give one each"
