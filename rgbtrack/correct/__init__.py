@@ -1,6 +1,14 @@
 """Correction: from detector counts to background-free counts whose noise is known."""
 
 from rgbtrack.correct.background import estimate_background
+from rgbtrack.correct.fading import (
+    Fading,
+    estimate_attenuation,
+    estimate_bleaching,
+    given_attenuation,
+    pool_fadings,
+)
+from rgbtrack.correct.falloff import estimate_falloff
 from rgbtrack.correct.noise import NoiseModel, estimate_noise
 from rgbtrack.correct.params import CorrectParams
 from rgbtrack.correct.registration import (
@@ -15,14 +23,20 @@ from rgbtrack.correct.stack import correct_stack
 
 __all__ = [
     "CorrectParams",
+    "Fading",
     "NoiseModel",
     "Shift",
     "apply_shift",
     "correct_stack",
+    "estimate_attenuation",
     "estimate_background",
+    "estimate_bleaching",
     "estimate_drift",
+    "estimate_falloff",
     "estimate_noise",
     "estimate_shift",
+    "given_attenuation",
     "noise_sd",
+    "pool_fadings",
     "pool_shifts",
 ]

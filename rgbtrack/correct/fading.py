@@ -14,7 +14,7 @@ from rgbtrack.errors import DataError, ParamError
 from rgbtrack.tables import CELLS, markers_of
 
 MIN_CELLS = 30
-MAX_CELLS = 700
+MAX_CELLS = 400
 """Pairs grow with the square: of more cells so many are drawn, always the same."""
 SURE = 3.0
 """Standard errors from zero at which a rate, or a difference of rates, counts as fading."""
@@ -333,7 +333,7 @@ def _judge(
     elif not sure[common]:
         reason = "channels fade differently; how much all fade together is not known and left"
     else:
-        where = "over the depth of the stack" if unit == "um" else "over the series"
+        where = {"um": "over the depth of the stack", "frame": "over the series"}.get(unit, "in the corners")
         left = np.exp(-rate * span)
         listed = ", ".join(f"{name} {100 * part:.0f} %" for name, part in zip(channels, left, strict=True))
         reason = f"light left {where}: {listed}"

@@ -48,8 +48,8 @@ class CorrectParams(Params):
     )
     attenuation_um: Literal["auto", "none"] | dict[str, float] = Field(
         "auto",
-        description="depth at which light has faded to 1/e, um, by marker ({ red = 110.0, blue = 60.0 }), 'auto' "
-        "to estimate it from the z-stacks of a batch, or 'none'",
+        description="depth at which light has faded to 1/e, um, by marker ({ red = 110.0, blue = 60.0 }), "
+        "'auto' to estimate it from the z-stacks of a batch, or 'none'",
     )
     bleaching: Literal["auto", "none"] = Field(
         "auto", description="restore what bleached over the frames of a time series"

@@ -51,8 +51,8 @@ def apply_shift(planes: NDArray[Any], zyx_px: Array) -> NDArray[Any]:
     """Move planes (z, y, x) by so many pixels; what comes from outside is the edge, repeated.
 
     Whole pixels are moved as they are, parts of a pixel by Lanczos' kernel in the plane and a cubic one
-    across planes. Their weights add up to 1: the mean over a cell of moved counts is that of the counts where they
-    were, and so is its variance where that is worked out from the moved counts, pixel by pixel.
+    across planes. Their weights add up to 1: the mean over a cell of moved counts is that of the counts
+    where they were, and so is its variance where that is worked out from the moved counts, pixel by pixel.
     """
     dz, dy, dx = (float(d) for d in zyx_px)
     moved = planes

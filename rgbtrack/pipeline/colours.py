@@ -23,7 +23,7 @@ from rgbtrack.signature import restore_light, unmix_cells
 from rgbtrack.tables import markers_of
 from rgbtrack.unmix import bleed_through_blind
 
-SAMPLE = 24
+SAMPLE = 12
 """Images of a batch that a rate is estimated from."""
 LEAST_FRAMES = 3
 
@@ -48,7 +48,7 @@ class Corrected:
 
 
 def correct_colours(cells: pd.DataFrame, experiment: Experiment, records: Mapping[str, Any]) -> Corrected:
-    """Undo, in the order in which light met them backwards: the detector's field, depth, bleed-through, bleaching.
+    """Undo what light met on its way, backwards: field, depth, bleed-through, bleaching.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def _restore_depth(
     markers = markers_of(cells)
     if isinstance(asked, dict):
         given = given_attenuation({name: asked.get(name, np.inf) for name in markers})
-        rates = {batch: given.rate for batch in _batch_of(cells).unique()}
+        rates = dict.fromkeys(_batch_of(cells).unique(), given.rate)
         found = _findings("attenuation", "", given)
     else:
         rates, found = _rates_by_batch(cells, experiment, estimate_attenuation, "attenuation", deep)
@@ -131,7 +131,11 @@ def _rates_by_batch(
     first = cells[cells["frame"] == 0]
     for batch, rows in first.groupby(_batch_of(first), sort=True):
         images = [image for image, _ in rows.groupby("image_id", sort=True) if wanted(str(image))]
-        chosen = [images[i] for i in np.unique(np.linspace(0, len(images) - 1, SAMPLE).astype(int))] if images else []
+        chosen = (
+            [images[i] for i in np.unique(np.linspace(0, len(images) - 1, SAMPLE).astype(int))]
+            if images
+            else []
+        )
         parts = [estimate(rows[rows["image_id"] == image]) for image in chosen]
         if not parts:
             continue
@@ -144,7 +148,11 @@ def _rates_by_batch(
 def _restore(cells: pd.DataFrame, rates: Mapping[str, Any], position: Any) -> pd.DataFrame:
     """Divide out ``exp(-rate * position)``; batches without a rate stay as they are."""
     none = np.zeros(len(markers_of(cells)))
-    by_cell = np.stack([rates.get(str(batch), none) for batch in _batch_of(cells)]) if len(cells) else none[None][:0]
+    by_cell = (
+        np.stack([rates.get(str(batch), none) for batch in _batch_of(cells)])
+        if len(cells)
+        else none[None][:0]
+    )
     if not by_cell.any():
         return cells
     return restore_light(cells, np.exp(-by_cell * np.asarray(position)[:, None]))
@@ -163,7 +171,14 @@ def _undo_bleed_through(
         named = list(experiment.channels.markers)
         matrix = matrix.set_axis(named, axis=0).set_axis(named, axis=1)
         found = [
-            Finding("bleed-through", "", f"{p} into {d}", float(matrix.loc[d, p]), applied=True, reason=f"from {asked}")
+            Finding(
+                "bleed-through",
+                "",
+                f"{p} into {d}",
+                _element(matrix, d, p),
+                applied=True,
+                reason=f"from {asked}",
+            )
             for p in named
             for d in named
             if p != d
@@ -178,8 +193,8 @@ def _undo_bleed_through(
             "bleed-through",
             "",
             f"{p} into {d}",
-            float(blind.matrix.loc[d, p]),
-            float(blind.se.loc[d, p]),
+            _element(blind.matrix, d, p),
+            _element(blind.se, d, p),
             "share",
             blind.needed and (d, p) not in blind.reasons,
             blind.reasons.get((d, p), "estimated from the cells" if blind.needed else "none is seen"),
@@ -191,6 +206,10 @@ def _undo_bleed_through(
     if not blind.needed:
         return cells, None, found
     return unmix_cells(cells, blind.matrix, experiment.signature, se=blind.se), blind.matrix, found
+
+
+def _element(matrix: pd.DataFrame, detector: str, protein: str) -> float:
+    return float(matrix[protein].to_dict()[detector])
 
 
 def _restore_bleached(

@@ -7,7 +7,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from rgbtrack.files import (
     write_table,
 )
 from rgbtrack.pipeline.closeup import write_closeup
+from rgbtrack.pipeline.drift import follow_stage, see_from_above
 from rgbtrack.pipeline.masks import refuse_mask_volume
 from rgbtrack.pipeline.thumbnail import write_thumbnail
 from rgbtrack.segment import Segmentation, SegmentParams, find_cells
@@ -158,7 +159,7 @@ def _process(task: ImageTask) -> dict[str, Any]:
         return old
     start = time.perf_counter()
     record = (dict(old) if segmented else _new_record({})) | {"paths": [str(path) for path in task.paths]}
-    labels, cells, sure, corrected_first = [], [], [], None
+    labels, cells, sure, lights, corrected_first = [], [], [], [], None
     ready = task.labels_file if segmented else task.labels
     segment = task.segment
     stack = task.read()
@@ -181,6 +182,8 @@ def _process(task: ImageTask) -> dict[str, Any]:
             sure.append(found.cells.assign(frame=t))
         else:
             labels.append(known[t])
+        if stack.n_frames > 1 and task.correct.drift == "auto":
+            lights.append(see_from_above(frame))
         if task.measure:
             seen = replace(frame, bleed_through=None)  # undone for all images together: see `correct_colours`
             cells.append(measure_signatures(seen, labels[-1][None], task.signature).assign(frame=t))
@@ -203,6 +206,10 @@ def _process(task: ImageTask) -> dict[str, Any]:
         table.insert(0, "image_id", task.image_id)
         if stack.n_frames > 1 and stack.frame_interval_h is not None:
             table.insert(3, "time_h", table["frame"] * stack.frame_interval_h)
+        if lights:
+            path_um, moves = follow_stage(lights, task.image_id, stack)
+            table["drift_y_um"], table["drift_x_um"] = path_um[table["frame"]].T
+            record["drift"] = [asdict(move) for move in moves]
         write_table(task.cells_file, table)
         record |= {"measure_key": measure_key, "n_cells": len(table)}
         _warn_of(stack, table)
@@ -257,7 +264,9 @@ def _input_files(task: ImageTask) -> list[Path]:
 def _keys(task: ImageTask, inputs: dict[str, str]) -> tuple[str, str]:
     """Names of what the labels, and the signatures, were made from: contents, settings, version."""
     # what acts on the cells of all images together comes after: it leaves labels and measures as they are
-    correct = task.correct.model_dump(exclude={"bleed_through", "attenuation_um", "bleaching", "chromatic_shift"})
+    correct = task.correct.model_dump(
+        exclude={"bleed_through", "attenuation_um", "bleaching", "chromatic_shift"}
+    )
     base = {
         "version": rgbtrack.__version__,
         "inputs": list(inputs.values()),

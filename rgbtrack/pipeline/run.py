@@ -5,7 +5,7 @@ import platform
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,9 +18,12 @@ from rgbtrack.clones import assign_clones, describe_clones, fit_clones
 from rgbtrack.dynamics import clone_sizes
 from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
 from rgbtrack.files import read_json, read_table, sha256, write_json, write_table
+from rgbtrack.pipeline.colours import correct_colours
 from rgbtrack.pipeline.experiment import Experiment, read_experiment
+from rgbtrack.pipeline.findings import Finding, findings_table
 from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, forget_image, process_image, read_part
 from rgbtrack.pipeline.pool import available_workers, map_tasks
+from rgbtrack.pipeline.shifts import find_shifts, known_shifts
 from rgbtrack.report import write_report
 from rgbtrack.segment import check_method
 from rgbtrack.signature import colour_columns
@@ -111,7 +114,7 @@ def run(
         records = _records(tasks)
     if "clones" in steps:
         say("clones", 0, 1)
-        _call_clones(experiment, results, records, overwrite)
+        _call_clones(experiment, results, records, tasks, overwrite)
         say("clones", 1, 1)
     if "dynamics" in steps:
         _count_clones(experiment, results, records, overwrite)
@@ -225,16 +228,22 @@ def _gather_cells(experiment: Experiment, results: Path, records: dict[str, dict
 
 
 def _call_clones(
-    experiment: Experiment, results: Path, records: dict[str, dict[str, Any]], overwrite: bool
+    experiment: Experiment,
+    results: Path,
+    records: dict[str, dict[str, Any]],
+    tasks: list[ImageTask],
+    overwrite: bool,
 ) -> None:
-    """Write cells.parquet, clones.csv and bleed_through.csv, unless they are up to date."""
-    written = [results / "cells.parquet", results / "clones.csv"]
+    """Write cells.parquet, clones.csv and what corrections found, unless they are up to date."""
+    names = ("cells.parquet", "clones.csv", "corrections.csv", "bleed_through.csv")
+    written = [results / name for name in names]
     matrix = experiment.read_bleed_through()
-    if matrix is not None:
-        written.append(results / "bleed_through.csv")
     key = content_key(
         [
             rgbtrack.__version__,
+            experiment.correct.model_dump(),
+            None if matrix is None else matrix.to_json(),
+            experiment.signature.model_dump(),
             experiment.clones.model_dump(),
             {name: records[name]["measure_key"] for name in _done(records)},
             experiment.sheet_columns().to_json(),
@@ -243,17 +252,53 @@ def _call_clones(
     with _step(results, "clones", key, lambda _: written, overwrite) as told:
         if told is None:
             return
-        cells = _gather_cells(experiment, results, records)
+        corrected = correct_colours(_gather_cells(experiment, results, records), experiment, records)
+        cells = corrected.cells
         with threadpool_limits(1):
             model = fit_clones(cells, experiment.clones)
             cells = assign_clones(cells, experiment.clones, model=model)
             clones = describe_clones(cells, model)
-        told["gains"] = model.gains_table()
+        shifts = known_shifts(tasks, results) if experiment.correct.chromatic_shift == "auto" else {}
+        found = [
+            *(finding for _, of_batch in shifts.values() for finding in of_batch),
+            *corrected.findings,
+            *_drifts(records),
+            *_gains(model.gains_table()),
+        ]
+        told |= {"gains": model.gains_table(), "corrections": [asdict(finding) for finding in found]}
         write_table(written[0], cells)
         write_table(written[1], clones)
-        (results / "bleed_through.csv").unlink(missing_ok=True)
-        if matrix is not None:
-            write_table(written[2], matrix.reset_index(names="detector"))
+        write_table(written[2], findings_table(found))
+        written[3].unlink(missing_ok=True)
+        if corrected.matrix is not None:
+            write_table(written[3], _by_channel(corrected.matrix, experiment))
+
+
+def _by_channel(matrix: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
+    """A matrix by marker as the table that `read_bleed_through` reads, by channel name."""
+    names = {marker: str(channel) for marker, channel in experiment.channels.markers.items()}
+    return matrix.rename(index=names, columns=names).reset_index(names="detector")
+
+
+def _drifts(records: dict[str, dict[str, Any]]) -> list[Finding]:
+    return [Finding(**found) for name in _done(records) for found in records[name].get("drift") or []]
+
+
+def _gains(gains: dict[str, dict[str, float]]) -> list[Finding]:
+    return [
+        Finding(
+            "gain",
+            group,
+            marker,
+            value,
+            unit="share of the mean",
+            applied=True,
+            reason="from the clones that images share, blind to treatment; undone where clones are called",
+        )
+        for group, values in gains.items()
+        for marker, value in values.items()
+        if group
+    ]
 
 
 def _count_clones(
@@ -282,9 +327,7 @@ def _step(
     note = results / PARTS / f"{name}.step"
     if not overwrite and note.exists():
         old = read_json(note)
-        if old["key"] == key and old["written"] == [
-            sha256(p) if p.exists() else None for p in written(results)
-        ]:
+        if old["key"] == key and old["written"] == _checksums(written(results)):
             yield None
             return
     note.unlink(missing_ok=True)
@@ -293,7 +336,11 @@ def _step(
         warnings.simplefilter("always", RgbtrackWarning)
         yield told
     told["warnings"] = [str(item.message) for item in caught if issubclass(item.category, RgbtrackWarning)]
-    write_json(note, {"key": key, "written": [sha256(path) for path in written(results)], "told": told})
+    write_json(note, {"key": key, "written": _checksums(written(results)), "told": told})
+
+
+def _checksums(paths: list[Path]) -> list[str | None]:
+    return [sha256(path) if path.exists() else None for path in paths]
 
 
 def _write_run_json(
@@ -326,6 +373,7 @@ def _write_run_json(
         "images": records,
         "counts": counts,
         "gains": told[0].get("gains", {}),
+        "corrections": told[0].get("corrections", []),
         "warnings": [text for step in told for text in step.get("warnings", [])],
     }
     write_json(results / "run.json", description)

@@ -26,7 +26,9 @@ LEAST_PX = 0.15
 Shifts = dict[str, tuple[NDArray[np.float64] | None, list[Finding]]]
 
 
-def find_shifts(tasks: Sequence[ImageTask], out: Path, workers: int, say: Callable[[int, int], None]) -> Shifts:
+def find_shifts(
+    tasks: Sequence[ImageTask], out: Path, workers: int, say: Callable[[int, int], None]
+) -> Shifts:
     """Shift of every channel (c, 3) by batch, None where there is nothing to undo, and what was found.
 
     A few images of each batch are looked at, evenly spaced in the sheet. What a former run found in the same
@@ -36,11 +38,14 @@ def find_shifts(tasks: Sequence[ImageTask], out: Path, workers: int, say: Callab
     for task in tasks:
         batches.setdefault(task.batch, []).append(task)
     chosen = [task for batch in batches.values() for task in _spaced(batch)]
-    note = out / PARTS / "shifts.json"
+    note = out / PARTS / "shifts.step"
     key = content_key(
         [
             rgbtrack.__version__,
-            [(t.batch, list(t.channels.items()), t.correct.model_dump(), _checksums(t.paths)) for t in chosen],
+            [
+                (t.batch, list(t.channels.items()), t.correct.model_dump(), _checksums(t.paths))
+                for t in chosen
+            ],
         ]
     )
     known = read_json(note) if note.exists() else {}
@@ -56,11 +61,21 @@ def find_shifts(tasks: Sequence[ImageTask], out: Path, workers: int, say: Callab
             seen = [found[i] for i, task in enumerate(chosen) if task.batch == batch]
             shifts = [shift for shift in seen if shift is not None]
             if shifts:
-                whole = pool_shifts(shifts)
-                pooled[batch] = {"zyx_px": whole.zyx_px.tolist(), "se": whole.se.tolist(), "n": len(shifts)}
-        known = {"key": key, "batches": pooled}
-        write_json(note, known)
-    return {batch: _judge(batch, tasks_[0], known["batches"].get(batch)) for batch, tasks_ in batches.items()}
+                one = pool_shifts(shifts)
+                pooled[batch] = {"zyx_px": one.zyx_px, "se": one.se}
+        whole = all(shift is not None for shift in found.values())  # else they are looked at again
+        write_json(note, {"key": key if whole else None, "batches": pooled})
+    return known_shifts(tasks, out)
+
+
+def known_shifts(tasks: Sequence[ImageTask], out: Path) -> Shifts:
+    """What `find_shifts` found before, by batch; empty where it was not asked."""
+    note = out / PARTS / "shifts.step"
+    if not note.exists():
+        return {}
+    known = read_json(note)["batches"]
+    first = {task.batch: task for task in reversed(tasks)}
+    return {batch: _judge(batch, task, known.get(batch)) for batch, task in sorted(first.items())}
 
 
 def _spaced(tasks: list[ImageTask]) -> list[ImageTask]:
@@ -85,9 +100,7 @@ def _look(task: ImageTask) -> Shift | None:
             corrected = correct_stack(stack.crop((window[0], window[1])).frame(0), task.correct)
             planes = corrected.pixels.shape[2]
             first = (planes - min(planes, WINDOW_PLANES)) // 2
-            return estimate_shift(
-                corrected.pixels[0, :, first : first + WINDOW_PLANES], noise_sd(corrected)
-            )
+            return estimate_shift(corrected.pixels[0, :, first : first + WINDOW_PLANES], noise_sd(corrected))
     except (RgbtrackError, OSError, MemoryError):
         return None
 
@@ -99,13 +112,15 @@ def _judge(
     if found is None:
         return None, [Finding("chromatic shift", batch, reason="no image could be read")]
     se = np.array(found["se"], float)
-    shift = Shift(np.array(found["zyx_px"], float), np.where(np.isnan(se), np.inf, se))  # JSON has no infinity
+    shift = Shift(
+        np.array(found["zyx_px"], float), np.where(np.isnan(se), np.inf, se)
+    )  # JSON has no infinity
     evident = shift.evident(LEAST_PX)
     findings = []
     for c, name in enumerate(markers):
         for axis, value, se in zip("zyx", shift.zyx_px[c], shift.se[c], strict=True):
-            if axis == "z" and not np.isfinite(se):
-                continue
+            if axis == "z" and not np.isfinite(shift.se[:, 0]).sum() > 1:
+                continue  # one plane
             reference = bool((shift.se[c] == 0).all())
             findings.append(
                 Finding(

@@ -145,5 +145,9 @@ def restore_light(cells: pd.DataFrame, left: Array) -> pd.DataFrame:
             if name in cells.columns:
                 covariance[:, i, j] = covariance[:, j, i] = cells[name].to_numpy(float)
     covariance /= left[:, :, None] * left[:, None, :]
-    raw = {f"{name}_raw": cells[f"{name}_raw"] / left[:, j] for j, name in enumerate(markers) if f"{name}_raw" in cells}
+    raw = {
+        f"{name}_raw": cells[f"{name}_raw"] / left[:, j]
+        for j, name in enumerate(markers)
+        if f"{name}_raw" in cells
+    }
     return cells.assign(**colour_columns(markers, signature, covariance), **raw)
