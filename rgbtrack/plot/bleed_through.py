@@ -30,8 +30,7 @@ def bleed_through_lines(controls: Mapping[str, pd.DataFrame], found: BleedThroug
     -------
     figure
         One column per protein, one row per detector. Points are cells, the line has the slope of the matrix
-        element: good controls lie along it. The vertical axis reaches to 1.6 times the line, so that the
-        steepness tells how much leaks only through its numbers.
+        element: good controls lie along it. Vertical axes differ: the slope is the number above.
 
     Raises
     ------
@@ -76,10 +75,10 @@ def _panel(axes: Axes, cells: pd.DataFrame, protein: str, detector: str, slope: 
     axes.plot(ends, offset + slope * ends, color=OKABE_ITO[1], linewidth=1.2)
     rest = float(np.nanquantile(np.abs(other - offset - slope * own), 0.95)) if len(own) else 1.0
     reach = max(slope * ends[1], 2 * rest, 1.0)
-    axes.set_ylim(offset - 0.35 * reach, offset + 1.6 * reach)
+    axes.set_ylim(offset - max(0.2 * reach, 1.5 * rest), offset + 1.6 * reach)
     axes.set_xlim(-0.03 * ends[1], 1.03 * ends[1])
     axes.axhline(offset, color=INK, linewidth=0.5)
-    axes.set_title(f"{slope:.3f} ± {se:.3f}", fontsize=9, weight="normal")
+    axes.set_title(f"{slope:.3f} ± {se:.4f}", fontsize=9, weight="normal")
     axes.set_xlabel(f"{protein} detector (counts)")
     axes.set_ylabel(f"{detector} detector")
     axes.xaxis.set_major_locator(MaxNLocator(3))
