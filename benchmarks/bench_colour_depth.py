@@ -17,7 +17,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from rgbtrack.clones import assign_clones
 from rgbtrack.correct import correct_stack
-from rgbtrack.correct.fading import Fading, estimate_attenuation, estimate_bleaching, fade
+from rgbtrack.correct.faded_cells import estimate_attenuation, estimate_bleaching
+from rgbtrack.correct.fading import Fading, fade
 from rgbtrack.segment import segment_cells
 from rgbtrack.signature import measure_signatures
 from rgbtrack.signature.unfade import unfade_cells

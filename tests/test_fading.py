@@ -5,14 +5,8 @@ import pandas as pd
 import pytest
 
 from rgbtrack import DataError, ParamError, correct_stack, measure_signatures, simulate_scene
-from rgbtrack.correct.fading import (
-    MAX_CELLS,
-    estimate_attenuation,
-    estimate_bleaching,
-    fade,
-    given_attenuation,
-    pool_fadings,
-)
+from rgbtrack.correct.faded_cells import MAX_CELLS, estimate_attenuation, estimate_bleaching
+from rgbtrack.correct.fading import fade, given_attenuation, judge_rates, pool_fadings
 from rgbtrack.plot import plot_fading
 from rgbtrack.signature import unmix
 from rgbtrack.signature.unfade import unfade_cells
@@ -137,6 +131,29 @@ def test_images_that_disagree_widen_the_error():
     same = [estimate_attenuation(planted(RATES, seed=seed)) for seed in range(2)]
     apart = [same[0], estimate_attenuation(planted(4 * RATES, seed=1))]
     assert (pool_fadings(apart).se > 2 * pool_fadings(same).se).all()
+
+
+def test_a_channel_without_light_is_left_alone(faded):
+    dark = faded.assign(green_raw=0.1, green_se=5.0)
+    found = estimate_attenuation(dark)
+    assert np.isnan(found.estimate[1])
+    assert list(found.evident) == [True, False, True]
+    assert found.estimate[2] - found.estimate[0] == pytest.approx(RATES[2] - RATES[0], abs=0.004)
+    pooled = pool_fadings([found, estimate_attenuation(faded)])
+    assert np.isfinite(pooled.estimate).all()
+    assert np.isnan(pool_fadings([found, found]).estimate[1])
+
+
+def test_colours_that_fade_apart_are_undone_though_the_common_rate_is_not_known():
+    """Differences known to .001, what all share to .02: the sum of both is in every single rate."""
+    covariance = 0.02**2 * np.ones((3, 3)) + 0.001**2 * np.eye(3)
+    found = judge_rates(tuple(NAMES), "um", np.array([-0.003, 0.003, 0.009]), covariance, 100, 50.0)
+    assert "how much all fade together is not known" in found.reason
+    assert found.rate == pytest.approx([0, 0.006, 0.012], abs=1e-4)
+    assert list(found.evident) == [False, True, True]
+    known = judge_rates(tuple(NAMES), "um", np.array([0.017, 0.023, 0.029]), covariance / 100, 100, 50.0)
+    assert known.rate == pytest.approx(known.estimate, rel=0.01)
+    assert "light left over the depth of the stack: red 43 %" in known.reason
 
 
 # ---- undoing it

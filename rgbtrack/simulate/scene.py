@@ -53,6 +53,7 @@ def simulate_scene(
     n_clones: int | None = None,
     seed: int = 0,
     founders: pd.DataFrame | None = None,
+    noise_seed: int | None = None,
 ) -> Scene:
     """Simulate an image of RGB-marked cells.
 
@@ -66,6 +67,8 @@ def simulate_scene(
         The same seed gives the same scene.
     founders
         Founders to use, from `simulate_founders`: for several images of one experiment.
+    noise_seed
+        Of the detector's noise alone: the same cells in the same light, seen once more.
 
     Returns
     -------
@@ -87,6 +90,7 @@ def simulate_scene(
     if n_clones is not None:
         params = params.model_copy(update={"n_clones": n_clones})
     rng = np.random.default_rng(seed)
+    noise = rng if noise_seed is None else np.random.default_rng((seed, noise_seed))
     if founders is None:
         founders = simulate_founders(params, rng)
     centres = place_cells(params, rng)
@@ -105,9 +109,9 @@ def simulate_scene(
             centres = np.clip(moved, 0, limit)
         mask, depth = draw_labels(centres, bodies, params)
         image = _paint(mask, depth, expression, bodies, params, rng)
-        channels = detect(photons_of(image, matrix.to_numpy(), frame, params, rng), params, rng)
+        channels = detect(photons_of(image, matrix.to_numpy(), frame, params, rng), params, noise)
         if params.nucleus:
-            channels = np.concatenate([channels, detect(_nuclei(mask, depth, params), params, rng)[None]])
+            channels = np.concatenate([channels, detect(_nuclei(mask, depth, params), params, noise)[None]])
         pixels.append(channels)
         labels.append(mask)
         tables.append(_truth(frame, mask, clone, centres, expression, params))
