@@ -1,13 +1,8 @@
 """Correction: from detector counts to background-free counts whose noise is known."""
 
 from rgbtrack.correct.background import estimate_background
-from rgbtrack.correct.fading import (
-    Fading,
-    estimate_attenuation,
-    estimate_bleaching,
-    given_attenuation,
-    pool_fadings,
-)
+from rgbtrack.correct.faded_cells import estimate_attenuation, estimate_bleaching
+from rgbtrack.correct.fading import Fading, given_attenuation, pool_fadings
 from rgbtrack.correct.falloff import estimate_falloff
 from rgbtrack.correct.noise import NoiseModel, estimate_noise
 from rgbtrack.correct.params import CorrectParams

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pandas as pd
 
-from rgbtrack.correct.fading import Fading, estimate_attenuation
+from rgbtrack.correct.faded_cells import estimate_attenuation
+from rgbtrack.correct.fading import Fading
 
 
 def estimate_falloff(cells: pd.DataFrame) -> Fading:
