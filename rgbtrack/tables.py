@@ -6,7 +6,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
 
@@ -95,6 +97,23 @@ def markers_of(table: pd.DataFrame) -> tuple[str, ...]:
     return tuple(str(name) for name in table.columns if f"{name}_se" in table.columns)
 
 
+def errors_of(table: pd.DataFrame, markers: Sequence[str]) -> NDArray[np.float64]:
+    """All that is unsure of each marker, noise and systematic, shape (n, m), counts."""
+    parts = [
+        [
+            table[name].to_numpy(float, na_value=np.nan)
+            for name in (f"{m}_se", f"{m}_systematic")
+            if name in table
+        ]
+        for m in markers
+    ]
+    return (
+        np.column_stack([np.sqrt(sum(np.square(part))) for part in parts])
+        if parts
+        else np.empty((len(table), 0))
+    )
+
+
 SAMPLES = Table(
     "sample sheet",
     ("image_id",),
@@ -168,7 +187,30 @@ CELLS = Table(
             False,
         ),
         Column(MARKER, "float", "counts", "corrected, unmixed intensity: mean over the cell's core pixels"),
-        Column(f"{MARKER}_se", "float", "counts", "its standard error"),
+        Column(
+            f"{MARKER}_se", "float", "counts", "its standard error: noise, which another exposure would show"
+        ),
+        Column(
+            f"{MARKER}_systematic",
+            "float",
+            "counts",
+            "standard error that another exposure would repeat: of background, haze and bleed-through",
+            False,
+        ),
+        Column(
+            f"{MARKER}_limit",
+            "float",
+            "counts",
+            "limit of detection: a marker of this intensity is detected in 95 % of cells like this one",
+            False,
+        ),
+        Column(
+            f"{MARKER}_detected",
+            "bool",
+            "",
+            "above what 95 % of cells like this one read without the marker",
+            False,
+        ),
         Column(f"cov_{MARKER}_{MARKER}", "float", "counts²", "covariance of two markers' errors", False),
         Column(f"{MARKER}_raw", "float", "counts", "background-free intensity before unmixing", False),
         Column(f"{MARKER}_fraction", "float", "", "share of the marker in the cell's colour"),

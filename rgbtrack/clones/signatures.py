@@ -9,7 +9,7 @@ from scipy.special import log_ndtr
 
 from rgbtrack.clones.ray import Floats
 from rgbtrack.errors import DataError
-from rgbtrack.tables import markers_of
+from rgbtrack.tables import errors_of, markers_of
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,12 @@ def read_signatures(table: pd.DataFrame, markers: tuple[str, ...] | None = None)
     floor = 1e-3 * np.median(np.abs(x), axis=0) if len(x) else np.ones(len(markers))
     floor = np.where(floor > 0, floor, 1e-3 * max(float(floor.max()), 1e-9))
     se = np.maximum(se, floor)
+    rest = np.square(errors_of(table[measured], markers)) - np.square(
+        np.column_stack([_numbers(table[measured], f"{marker}_se") for marker in markers])
+    )
     s = np.zeros((len(x), len(markers), len(markers)))
     for a, first in enumerate(markers):
-        s[:, a, a] = se[:, a] ** 2
+        s[:, a, a] = se[:, a] ** 2 + rest[:, a]
         for b, second in enumerate(markers[:a]):
             name = next(
                 (n for n in (f"cov_{first}_{second}", f"cov_{second}_{first}") if n in table.columns), None

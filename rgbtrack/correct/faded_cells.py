@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 from rgbtrack.correct.alike import Floats, Ints, LogCells, fit_rates
 from rgbtrack.correct.fading import Fading, judge_rates, no_rates
 from rgbtrack.errors import DataError
-from rgbtrack.tables import CELLS, markers_of
+from rgbtrack.tables import CELLS, errors_of, markers_of
 
 MIN_CELLS = 30
 MAX_CELLS = 400
@@ -106,7 +106,7 @@ def _estimate(
     if n_images > 1:
         raise DataError(f"the table holds {n_images} images: estimate each on its own, then pool_fadings")
     x = cells[columns].to_numpy(float, na_value=np.nan)
-    se = cells[errors].to_numpy(float, na_value=np.nan)
+    se = errors_of(cells, channels)
     z = cells[position].to_numpy(float, na_value=np.nan)
     use = np.isfinite(x).all(1) & np.isfinite(se).all(1) & (se > 0).all(1) & np.isfinite(z)
     for flag in ("saturated", "doublet"):

@@ -61,9 +61,14 @@ def estimate_noise(planes: NDArray[Any], *, step: float = 1.0) -> NoiseModel:
     chosen = _sample(planes)
     if min(chosen.shape[1:]) < 3:
         return NoiseModel(1e-3, 0.0, _variance_floor(chosen, step))
-    mean = np.concatenate([cv2.blur(plane, (5, 5))[1:-1, 1:-1].ravel() for plane in chosen])
-    rest = np.concatenate([cv2.filter2D(plane, -1, kernel)[1:-1, 1:-1].ravel() for plane in chosen])
     floor = _variance_floor(chosen, step)
+    # where the detector is full there is no noise
+    top = float(chosen.max())
+    below = np.concatenate([cv2.dilate(plane, np.ones((5, 5)))[1:-1, 1:-1].ravel() < top for plane in chosen])
+    if below.sum() < 100:
+        below[:] = True
+    mean = np.concatenate([cv2.blur(plane, (5, 5))[1:-1, 1:-1].ravel() for plane in chosen])[below]
+    rest = np.concatenate([cv2.filter2D(plane, -1, kernel)[1:-1, 1:-1].ravel() for plane in chosen])[below]
     # bins even in rank and, above, even in the square root of the mean: few bright pixels still count
     root = np.sqrt(mean - mean.min())
     fine = (root * (LEVELS / max(float(root.max()), 1e-12))).astype(np.uint16)

@@ -19,7 +19,7 @@ from rgbtrack.correct import (
 from rgbtrack.errors import DataError
 from rgbtrack.pipeline.experiment import Experiment
 from rgbtrack.pipeline.findings import Finding
-from rgbtrack.signature import restore_light, unmix_cells
+from rgbtrack.signature import unfade_cells, unmix_cells
 from rgbtrack.tables import markers_of
 from rgbtrack.unmix import bleed_through_blind
 
@@ -155,7 +155,7 @@ def _restore(cells: pd.DataFrame, rates: Mapping[str, Any], position: Any) -> pd
     )
     if not by_cell.any():
         return cells
-    return restore_light(cells, np.exp(-by_cell * np.asarray(position)[:, None]))
+    return unfade_cells(cells, np.exp(-by_cell * np.asarray(position)[:, None]))
 
 
 def _undo_bleed_through(
@@ -226,7 +226,7 @@ def _restore_bleached(
         bleaching = estimate_bleaching(part)
         found += _findings("bleaching", str(image_id), bleaching)
         left[rows] = np.exp(-bleaching.rate * part["frame"].to_numpy(float)[:, None])
-    return (restore_light(cells, left) if (left != 1).any() else cells), found
+    return (unfade_cells(cells, left) if (left != 1).any() else cells), found
 
 
 def _findings(name: str, where: str, fading: Fading) -> list[Finding]:

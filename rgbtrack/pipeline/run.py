@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
@@ -26,7 +25,7 @@ from rgbtrack.pipeline.pool import available_workers, map_tasks
 from rgbtrack.pipeline.shifts import find_shifts, known_shifts
 from rgbtrack.report import write_report
 from rgbtrack.segment import check_method
-from rgbtrack.signature import colour_columns
+from rgbtrack.signature import no_colours
 
 Step = Literal["segment", "measure", "clones", "dynamics", "report"]
 STEPS: tuple[Step, ...] = ("segment", "measure", "clones", "dynamics", "report")
@@ -217,7 +216,7 @@ def _gather_cells(experiment: Experiment, results: Path, records: dict[str, dict
     parts = [read_part(results, name) for name in done]
     if not parts:
         markers = tuple(experiment.channels.markers)
-        none = colour_columns(markers, np.zeros((0, len(markers))), np.zeros((0, len(markers), len(markers))))
+        none = no_colours(markers)
         parts = [pd.DataFrame({"image_id": [], "frame": [], "cell": [], **none})]
     # empty tables have no types to speak of: they would turn numbers into objects
     cells = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)

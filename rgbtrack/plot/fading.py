@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rgbtrack.correct.fading import Fading, fade
 from rgbtrack.plot.colours import OKABE_ITO
 from rgbtrack.plot.style import INK, new_figure, say_nothing_to_draw, style, wrap
-from rgbtrack.tables import CELLS
+from rgbtrack.tables import CELLS, errors_of
 
 MAX_DOTS = 1500
 N_BINS = 8
@@ -54,7 +54,7 @@ def plot_fading(cells: pd.DataFrame, fading: Fading) -> Figure:
         panels = np.atleast_1d(figure.subplots(1, n))
         for c, (axes, column) in enumerate(zip(panels, columns, strict=True)):
             bright = cells[column].to_numpy(float, na_value=np.nan)
-            se = cells[f"{fading.channels[c]}_se"].to_numpy(float, na_value=np.nan)
+            se = errors_of(cells, [fading.channels[c]])[:, 0]
             seen = np.isfinite(at) & np.isfinite(bright) & (bright > 4 * se)
             _panel(axes, at[seen], bright[seen], fading, c)
         panels[0].set_ylabel("brightness of the cell (detector counts)")

@@ -3,13 +3,15 @@
 from rgbtrack.signature.colour import colour_columns, unmix, unmix_nonnegative
 from rgbtrack.signature.measure import measure_signatures
 from rgbtrack.signature.params import SignatureParams
-from rgbtrack.signature.unmixing import restore_light, unmix_cells
+from rgbtrack.signature.unfade import unfade_cells
+from rgbtrack.signature.unmixing import no_colours, unmix_cells
 
 __all__ = [
     "SignatureParams",
     "colour_columns",
     "measure_signatures",
-    "restore_light",
+    "no_colours",
+    "unfade_cells",
     "unmix",
     "unmix_cells",
     "unmix_nonnegative",

@@ -76,17 +76,32 @@ def unmix_nonnegative(raw: Array, variance: Array, mixing: Array) -> tuple[Array
     return signature, covariance
 
 
-def colour_columns(markers: tuple[str, ...], signature: Array, covariance: Array) -> dict[str, Array]:
-    """Columns of `tables.CELLS` that tell a colour: intensity, error, fractions, brightness, SNR."""
+def colour_columns(
+    markers: tuple[str, ...], signature: Array, covariance: Array, systematic: Array
+) -> dict[str, Array]:
+    """Columns of `tables.CELLS` that tell a colour: intensity, errors, fractions, brightness, SNR.
+
+    Parameters
+    ----------
+    markers
+        Names, m of them.
+    signature
+        Intensities, shape (n, m).
+    covariance
+        Of their noise, shape (n, m, m).
+    systematic
+        Variances of what another exposure would repeat, shape (n, m).
+    """
     columns = {}
     for j, name in enumerate(markers):
         columns[name] = signature[:, j]
         columns[f"{name}_se"] = np.sqrt(covariance[:, j, j])
+        columns[f"{name}_systematic"] = np.sqrt(systematic[:, j])
     for (i, a), (j, b) in combinations(enumerate(markers), 2):
         columns[f"cov_{a}_{b}"] = covariance[:, i, j]
     brightness = signature.sum(1)
     columns["brightness"] = brightness
-    columns["snr"] = brightness / np.sqrt(covariance.sum((1, 2)))
+    columns["snr"] = brightness / np.sqrt(covariance.sum((1, 2)) + systematic.sum(1))
     positive = np.maximum(signature, 0)
     total = positive.sum(1)
     with np.errstate(invalid="ignore", divide="ignore"):

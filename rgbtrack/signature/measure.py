@@ -7,13 +7,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
-from rgbtrack.signature.colour import Array, colour_columns
+from rgbtrack.signature.colour import Array
 from rgbtrack.signature.doublets import find_doublets
 from rgbtrack.signature.members import Labels, Members, find_members
 from rgbtrack.signature.params import SignatureParams
 from rgbtrack.signature.shape import shape_columns
 from rgbtrack.signature.surroundings import HAZE_ERROR, background_variance, find_gaps, light_grid
-from rgbtrack.signature.unmixing import solve_colours
+from rgbtrack.signature.unmixing import Readings, solve_colours
 from rgbtrack.stack import NUCLEUS, Stack
 
 
@@ -24,11 +24,12 @@ def measure_signatures(
 ) -> pd.DataFrame:
     """Measure each cell's colour signature.
 
-    The intensity in a detector is the mean over the cell's core pixels; its variance is the sum of the
-    pixels' noise variances over their number squared, plus that of the background at the size of a cell,
-    plus that of the bleed-through, whose coefficients are known to a share `SignatureParams.bleed_error`.
-    With a bleed-through matrix A the markers are the weighted least squares solution ``x = S A' W r``,
-    ``S = (A' W A)^-1``, W the inverse variances: S is the covariance of the colour.
+    The intensity in a detector is the mean over the cell's core pixels. Its noise, which another exposure
+    would show as scatter, is the sum of the pixels' noise variances over their number squared. What another
+    exposure would repeat is kept apart, as systematic: what is left of the background at the size of a cell,
+    of haze and of light that spills in, and bleed-through, whose coefficients are known to a share
+    `SignatureParams.bleed_error`. With a bleed-through matrix A the markers are the weighted least squares
+    solution ``x = S A' W r``, ``S = (A' W A)^-1``, W the inverse of all variances together.
 
     Parameters
     ----------
@@ -63,31 +64,31 @@ def _measure_frame(stack: Stack, labels: Labels, t: int, params: SignatureParams
     members = find_members(labels, params)
     n_px = members.n_px
     small = members.n_core < params.min_core_px  # by label
-    raw, variance = _intensities(stack, members, small, t, params)
+    readings = _readings(stack, members, small, t, params)
+    full = _full_share(stack, members, t)
+    # a full pixel may have been twice what it reads
+    readings = readings._replace(systematic=readings.systematic + (full * readings.raw) ** 2)
     mixing = _mixing(stack, markers)
-    signature, covariance = solve_colours(raw, variance, mixing, np.zeros_like(mixing), params)
 
     table: dict[str, Any] = {"frame": np.full(len(n_px), t), "cell": members.cells}
     table |= shape_columns(members, pixel_um, z_um)
-    table |= colour_columns(markers, signature, covariance)
-    for j, name in enumerate(markers):
-        table[f"{name}_raw"] = raw[:, j]
+    table |= solve_colours(markers, readings, mixing, np.zeros_like(mixing), params)
     if NUCLEUS in stack.channels:
         stain = np.asarray(stack.pixels[t, stack.channels.index(NUCLEUS)])
         total = members.total((), lambda a, b, sums: kernels.stain_rows(members.labels, stain, a, b, sums))
         table["nucleus_intensity"] = total[members.rows] / n_px
     table["touches_border"] = _at_border(members)
-    table["saturated"] = _saturated(stack, members, t, params)
+    table["saturated"] = (full > params.saturated_share).any(axis=1)
     table["small"] = small[members.rows]
     channel = np.array([stack.channels.index(name) for name in markers])
     table["doublet"] = find_doublets(members, _frame_pixels(stack, t), channel, params)
     return pd.DataFrame(table)
 
 
-def _intensities(
+def _readings(
     stack: Stack, members: Members, small: NDArray[np.bool_], t: int, params: SignatureParams
-) -> tuple[Array, Array]:
-    """Mean of each marker's detector over the core of each cell, haze taken off, and its variance: (n, m)."""
+) -> Readings:
+    """Mean of each marker's detector over the core of each cell, haze taken off, and how unsure it is."""
     from rgbtrack.signature import kernels
 
     channel = [stack.channels.index(name) for name in stack.markers]
@@ -130,26 +131,27 @@ def _intensities(
     n_used = np.where(small, members.shapes[:, kernels.N], members.n_core)[members.rows][:, None]
     haze = sums[..., kernels.HAZE] / n_used
     raw = sums[..., kernels.COUNTS] / n_used - haze
-    variance = sums[..., kernels.VARIANCE] / n_used**2 + rest
-    variance += (HAZE_ERROR * haze) ** 2 + (params.spill * sums[..., kernels.NEAR] / n_used) ** 2
-    return raw, variance
+    variance = sums[..., kernels.VARIANCE] / n_used**2
+    systematic = rest + (HAZE_ERROR * haze) ** 2 + (params.spill * sums[..., kernels.NEAR] / n_used) ** 2
+    shot = noise.gain[channel] * np.maximum(raw, 0) / n_used
+    return Readings(raw, variance, systematic, np.maximum(variance - shot, 0.05 * variance))
 
 
 def _frame_pixels(stack: Stack, t: int) -> NDArray[np.float32]:
     return np.ascontiguousarray(stack.pixels[t], np.float32)
 
 
-def _saturated(stack: Stack, members: Members, t: int, params: SignatureParams) -> NDArray[np.bool_]:
-    """Cells of which some marker has more than a share of pixels at the detector's limit."""
-    flagged = np.zeros(len(members.rows), bool)
+def _full_share(stack: Stack, members: Members, t: int) -> Array:
+    """Share of each cell's pixels that are at the detector's limit, for each marker, (n, m)."""
+    share = np.zeros((len(members.rows), len(stack.markers)))
     limits = stack.limits
-    for c, name in enumerate(stack.channels):
-        if limits is None or name not in stack.markers or np.isinf(limits.limit[c]):
+    for j, name in enumerate(stack.markers):
+        c = stack.channels.index(name)
+        if limits is None or np.isinf(limits.limit[c]):
             continue
         full = members.labels[limits.raw[t, c] >= limits.limit[c]]
-        share = np.bincount(full, minlength=len(members.shapes))[members.rows] / members.n_px
-        flagged |= share > params.saturated_share
-    return flagged
+        share[:, j] = np.bincount(full, minlength=len(members.shapes))[members.rows] / members.n_px
+    return share
 
 
 def _at_border(members: Members) -> NDArray[np.bool_]:

@@ -31,8 +31,8 @@ def unfade_cells(
     Returns
     -------
     cells
-        A copy with intensities, errors, covariances, fractions, brightness and SNR anew. ``<marker>_raw``
-        stays as it was measured.
+        A copy with intensities, errors, covariances, limits, fractions, brightness and SNR anew;
+        ``<marker>_raw`` too where it is the detectors that faded.
 
     Raises
     ------
@@ -57,8 +57,30 @@ def unfade_cells(
         matrix = np.einsum("ij,nj,jk->nik", np.linalg.inv(mixing), 1 / light, mixing)
     x = np.einsum("nij,nj->ni", matrix, x)
     s = matrix @ _covariance(cells, markers) @ matrix.transpose(0, 2, 1)
-    new = {name: column for name, column in colour_columns(markers, x, s).items() if name in cells.columns}
-    return cells.assign(**new)
+    new = {
+        f"{name}_raw": cells[f"{name}_raw"] / light[:, j]
+        for j, name in enumerate(markers)
+        if _follows(cells, name, bleed_through)
+    }
+    own = np.einsum("nii->ni", matrix)
+    for j, name in enumerate(markers):
+        if f"{name}_limit" in cells.columns:
+            new[f"{name}_limit"] = cells[f"{name}_limit"] * own[:, j]
+    rest = np.zeros(x.shape)
+    for j, name in enumerate(markers):
+        if f"{name}_systematic" in cells.columns:
+            rest += (matrix[:, :, j] * cells[[f"{name}_systematic"]].to_numpy(float)) ** 2
+    known = {
+        name: column for name, column in colour_columns(markers, x, s, rest).items() if name in cells.columns
+    }
+    return cells.assign(**new, **known)
+
+
+def _follows(cells: pd.DataFrame, name: str, bleed_through: pd.DataFrame | None) -> bool:
+    """Whether the counts before unmixing faded too: where detectors did, or nothing was unmixed."""
+    if f"{name}_raw" not in cells.columns:
+        return False
+    return bleed_through is not None or bool(np.allclose(cells[f"{name}_raw"], cells[name], equal_nan=True))
 
 
 def _covariance(cells: pd.DataFrame, markers: tuple[str, ...]) -> Array:

@@ -1,5 +1,7 @@
 """From what the detectors read to colours, with the error that the matrix itself brings."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
@@ -8,33 +10,86 @@ from rgbtrack.signature.colour import Array, colour_columns, unmix, unmix_nonneg
 from rgbtrack.signature.params import SignatureParams
 from rgbtrack.tables import CELLS, markers_of
 
+DETECTED, QUANTIFIED = 1.645, 3.29
+"""Standard errors at no signal above which one in twenty empty cells reads (Currie's critical level), and at
+which nineteen of twenty marked ones do (his detection limit)."""
+
+
+class Readings(NamedTuple):
+    """What the detectors say of each cell, all of shape (n, m).
+
+    Attributes
+    ----------
+    raw
+        Background-free counts.
+    variance
+        Of their noise: what another exposure would scatter by, counts².
+    systematic
+        Of what another exposure would repeat, counts²: haze, background, light that spills in.
+    dark
+        Noise that would be left without the cell's own light, counts².
+    """
+
+    raw: Array
+    variance: Array
+    systematic: Array
+    dark: Array
+
 
 def solve_colours(
-    raw: Array, variance: Array, mixing: Array, mixing_se: Array, params: SignatureParams
-) -> tuple[Array, Array]:
-    """Colours and their covariance from detectors, what is not known of the matrix counted in.
+    markers: tuple[str, ...],
+    readings: Readings,
+    mixing: Array,
+    mixing_se: Array,
+    params: SignatureParams,
+) -> dict[str, Array]:
+    """Columns of `tables.CELLS` that tell colours, what is not known of the matrix counted in.
 
-    The matrix is off by `SignatureParams.bleed_error` of each coefficient, and by its own standard error:
-    the variance of a detector grows by the square of that times the marker that leaks.
+    Weights are all that is unsure of a detector, the matrix among it: it is off by
+    `SignatureParams.bleed_error` of each coefficient, and by its own standard error, so that the variance of
+    a detector grows by the square of that times the marker that leaks. Noise and the rest are then carried
+    through the same solution, apart.
 
     Parameters
     ----------
-    raw, variance
-        Background-free intensity in each detector and its variance, shape (n, m).
+    markers
+        Names, m of them.
+    readings
+        What the detectors say.
     mixing, mixing_se
         Detectors by markers, and the standard error of each element, shape (m, m).
     params
         How sure the matrix is, and whether colours below 0 are allowed.
 
-    Returns
-    -------
-    signature, covariance
-        Shapes (n, m) and (n, m, m).
+    Notes
+    -----
+    Currie, Analytical Chemistry 40 (1968) 586, for the limit of detection.
     """
-    signature, _ = unmix(raw, variance, mixing)
+    raw, variance, systematic, dark = readings
+    signature, _ = unmix(raw, variance + systematic, mixing)
     leak = np.hypot(params.bleed_error * (mixing - np.diag(np.diag(mixing))), mixing_se)
-    total = variance + np.maximum(signature, 0) ** 2 @ (leak**2).T
-    return unmix_nonnegative(raw, total, mixing) if params.nonnegative else unmix(raw, total, mixing)
+    total = variance + systematic + np.maximum(signature, 0) ** 2 @ (leak**2).T
+    signature, whole = (unmix_nonnegative if params.nonnegative else unmix)(raw, total, mixing)
+    solution = np.einsum("nmk,dk,nd->nmd", whole, mixing, 1 / total)  # (n, markers, detectors)
+    noise = np.einsum("nad,nd,nbd->nab", solution, variance, solution)
+    rest = np.maximum(np.einsum("naa->na", whole - noise), 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        own = np.where(raw > 0, np.clip(signature * np.diag(mixing) / raw, 0, 1), 0)
+    # without the marker its own detector has less noise, the others as much
+    empty = np.einsum("naa->na", noise) - np.einsum("naa->na", solution) ** 2 * own * (variance - dark)
+    limit = QUANTIFIED * np.sqrt(np.maximum(empty, 0) + rest)
+    columns = colour_columns(markers, signature, noise, rest)
+    for j, name in enumerate(markers):
+        columns[f"{name}_raw"] = raw[:, j]
+        columns[f"{name}_limit"] = limit[:, j]
+        columns[f"{name}_detected"] = signature[:, j] > limit[:, j] * (DETECTED / QUANTIFIED)
+    return columns
+
+
+def no_colours(markers: tuple[str, ...]) -> dict[str, Array]:
+    """The columns of `solve_colours`, of no cells."""
+    none, one = np.zeros((0, len(markers))), np.eye(len(markers))
+    return solve_colours(markers, Readings(none, none, none, none), one, 0 * one, SignatureParams())
 
 
 def unmix_cells(
@@ -98,56 +153,16 @@ def unmix_cells(
     order = list(markers)
     mixing = matrix.loc[order, order].to_numpy(float)
     unsure = np.zeros_like(mixing) if se is None else np.nan_to_num(se.loc[order, order].to_numpy(float))
-    variance = cells[[f"{name}_se" for name in markers]].to_numpy(float) ** 2
-    signature, covariance = solve_colours(raw, variance, mixing, unsure, params)
-    return cells.assign(**colour_columns(markers, signature, covariance))
+    noise, systematic, limit = (
+        np.column_stack([_column(cells, f"{name}_{end}") for name in order]) ** 2
+        for end in ("se", "systematic", "limit")
+    )
+    # a table from elsewhere may not tell its limits: its noise is taken to be that of the dark
+    known = all(f"{name}_limit" in cells.columns for name in order)
+    dark = np.clip(limit / QUANTIFIED**2 - systematic, 0, noise) if known else noise
+    readings = Readings(raw, noise, systematic, dark)
+    return cells.assign(**solve_colours(markers, readings, mixing, unsure, params))
 
 
-def restore_light(cells: pd.DataFrame, left: Array) -> pd.DataFrame:
-    """Restore what faded: each cell's colour divided by the share of light that is left, errors with it.
-
-    Parameters
-    ----------
-    cells
-        From `measure_signatures`, or any table with markers and their errors.
-    left
-        Share of the light that is left, (n cells, m markers), markers in the order of the table.
-
-    Returns
-    -------
-    restored
-        A new table: markers, `<marker>_raw`, errors, covariances, fractions, brightness and SNR.
-
-    Raises
-    ------
-    DataError
-        If `left` has another shape, or is not positive.
-
-    Examples
-    --------
-    >>> cells = pd.DataFrame({"red": [60.0], "red_se": [3.0], "green": [9.0], "green_se": [1.0]})
-    >>> restore_light(cells, np.array([[0.5, 1.0]]))[["red", "red_se", "green"]].iloc[0].tolist()
-    [120.0, 6.0, 9.0]
-    """
-    markers = markers_of(cells)
-    left = np.asarray(left, float)
-    if left.shape != (len(cells), len(markers)) or not (left > 0).all():
-        raise DataError(
-            f"left has shape {left.shape}: give a positive share for each of {len(cells)} cells and "
-            f"{len(markers)} markers ({', '.join(markers)})"
-        )
-    signature = cells[list(markers)].to_numpy(float) / left
-    covariance = np.zeros((len(cells), len(markers), len(markers)))
-    for i, a in enumerate(markers):
-        covariance[:, i, i] = cells[f"{a}_se"].to_numpy(float) ** 2
-        for j, b in enumerate(markers[:i]):
-            name = f"cov_{b}_{a}"
-            if name in cells.columns:
-                covariance[:, i, j] = covariance[:, j, i] = cells[name].to_numpy(float)
-    covariance /= left[:, :, None] * left[:, None, :]
-    raw = {
-        f"{name}_raw": cells[f"{name}_raw"] / left[:, j]
-        for j, name in enumerate(markers)
-        if f"{name}_raw" in cells
-    }
-    return cells.assign(**colour_columns(markers, signature, covariance), **raw)
+def _column(cells: pd.DataFrame, name: str) -> Array:
+    return cells[name].to_numpy(float) if name in cells.columns else np.zeros(len(cells))

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
-from rgbtrack.tables import CELLS, markers_of
+from rgbtrack.tables import CELLS, errors_of, markers_of
 from rgbtrack.unmix.controls import CLEAR, usable_cells
 from rgbtrack.unmix.edges import Edge, fit_edge
 from rgbtrack.unmix.lines import Array, Ints
@@ -111,7 +111,7 @@ def _bright_cells(cells: pd.DataFrame, markers: tuple[str, ...]) -> tuple[Array,
     """Counts and errors (n, m) of the cells that tell something, and the session of each."""
     chosen = usable_cells(cells, markers)
     read = chosen[[f"{name}_raw" for name in markers]].to_numpy(float)
-    error = chosen[[f"{name}_se" for name in markers]].to_numpy(float)
+    error = errors_of(chosen, markers)
     bright = np.flatnonzero((read > BRIGHT * error).any(axis=1))
     if len(bright) > MAX_CELLS:
         bright = np.sort(np.random.default_rng(0).choice(bright, MAX_CELLS, replace=False))

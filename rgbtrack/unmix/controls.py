@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from rgbtrack.errors import DataError
-from rgbtrack.tables import CELLS
+from rgbtrack.tables import CELLS, errors_of
 from rgbtrack.unmix.lines import Array, Line, blocks_of, fit_line
 from rgbtrack.unmix.result import BleedThrough
 
@@ -135,7 +135,7 @@ def usable_cells(cells: pd.DataFrame, markers: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _columns(cells: pd.DataFrame, name: str) -> tuple[Array, Array]:
-    return cells[f"{name}_raw"].to_numpy(float), cells[f"{name}_se"].to_numpy(float)
+    return cells[f"{name}_raw"].to_numpy(float), errors_of(cells, [name])[:, 0]
 
 
 def _n_seen(cells: pd.DataFrame, name: str) -> int:
@@ -146,7 +146,7 @@ def _n_seen(cells: pd.DataFrame, name: str) -> int:
 def _response(cells: pd.DataFrame, markers: tuple[str, ...]) -> Array:
     """Typical counts of each detector in the cells that show anything, the brighter half; NaN for none."""
     values = cells[[f"{name}_raw" for name in markers]].to_numpy(float)
-    errors = cells[[f"{name}_se" for name in markers]].to_numpy(float)
+    errors = errors_of(cells, markers)
     shown = values[(values > SEEN * errors).any(axis=1)]
     if not len(shown):
         return np.full(len(markers), np.nan)
