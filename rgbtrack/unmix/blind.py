@@ -18,10 +18,11 @@ BRIGHT = 10.0
 PART, MOST = 0.3, 0.7
 """A cell carries a protein, or little else, where its detector has this share of the light."""
 MIN_CELLS = 30
-MAX_SE = 0.03
+MAX_SE = 0.02
 ON, NEAR, FAR = 2.5, (3.0, 8.0), 4.0
 """Cells on the edge, just above it, and below it where none can be, in widths of the edge."""
-FEW_BELOW = 0.01
+FEW_BELOW, SHARP = 0.01, 0.4
+"""Share of cells that may lie below the edge, and number just above it, of those on it."""
 MAX_NOISE = 1.9
 """Cells on an edge lie no further from it than this times their errors."""
 LEAST_LEAK, MOST_LEAK = -0.03, 0.5
@@ -207,6 +208,10 @@ def _n_on(edge: Edge, carriers: NDArray[np.bool_]) -> int:
 
 def _doubts(edge: Edge, light: Array, variance: Array, proteins: list[str], detector: str) -> dict[int, str]:
     """By protein, why the edge does not tell its leak into this detector, where it does not."""
+    # cells below the edge, or more leak than there is, tell that it is not the edge
+    wrong = bool((edge.leaks > MOST_LEAK).any()) or any(
+        _below(edge, _carriers(light, variance, j), j) for j in range(len(proteins))
+    )
     doubts = {}
     for j, protein in enumerate(proteins):
         carriers = _carriers(light, variance, j)
@@ -217,7 +222,7 @@ def _doubts(edge: Edge, light: Array, variance: Array, proteins: list[str], dete
             doubts[j] = f"{on} cells carry {protein} and lack {detector}, {MIN_CELLS} are needed"
         elif not se < MAX_SE:
             doubts[j] = f"it could be {leak:.2f} ± {se:.2f}: too few cells, or of too few colours"
-        elif leak > MOST_LEAK or near > on or edge.noise > MAX_NOISE or _below(edge, carriers, j):
+        elif near > on * SHARP or edge.noise > MAX_NOISE or wrong:
             doubts[j] = (
                 f"no sharp edge: {on} cells with {protein} look as if {leak:.2f} of it leaked into "
                 f"{detector}, but they may carry both"
