@@ -206,6 +206,7 @@ def test_gains_that_drift_move_the_matrix_no_further_than_they_must():
     for seed in range(6):
         found = bleed_through_blind(mixed(seed, images=8, n=2400, drift=0.1))
         off.append((found.matrix - TRUE).to_numpy()[LEAKS] / found.se.to_numpy()[LEAKS])
+        assert not found.reasons
         assert abs(found.matrix.loc["green", "blue"] - 0.2) < 0.03
     assert np.sqrt(np.mean(np.square(off))) < 2
 
