@@ -2,12 +2,12 @@
 
     python benchmarks/bench_colour_bleed.py [--seeds 3] [--clones]
 
-Controls: one image of 384 px for each protein. Blind: four images of 512 px that share 6 to 15 founders, without
-and with a drift of 10 % of each detector's gain from image to image; and one image of 1024 px by the second
-painter, which shares no code with `rgbtrack.simulate` and shifts its channels by up to a pixel. "worst" and
-"median" are of the distance of elements from the truth, "pull sd" of that distance in standard errors
-(elements above .004 only: others are cut off at 0), "not known" the elements left at 0. With --clones, the ARI
-of clones called without a matrix, with the blind one, and with the true one.
+Controls: one image of 384 px for each protein. Blind: four images of 512 px that share 6 to 15 founders,
+without and with a drift of 10 % of each detector's gain from image to image; and one image of 1024 px by the
+second painter, which shares no code with `rgbtrack.simulate` and shifts its channels by up to a pixel.
+"worst" and "median" are of the distance of elements from the truth, "pull sd" of that distance in standard
+errors (elements above .004 only: others are cut off at 0), "not known" the elements left at 0. With --clones,
+the ARI of clones called without a matrix, with the blind one, and with the true one.
 """
 
 import argparse

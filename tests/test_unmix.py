@@ -192,7 +192,7 @@ def mixed(seed, *, clones=CLONES, n=1200, true=TRUE, images=3, drift=0.0, bright
 
 @pytest.mark.parametrize("true", [TRUE, np.eye(3)], ids=["leaks", "none"])
 def test_clones_that_lack_a_marker_give_the_matrix(true):
-    for seed in range(5):
+    for seed in range(3):
         found = bleed_through_blind(mixed(seed, true=true))
         assert not found.reasons
         assert np.abs(found.matrix - true).to_numpy().max() < 0.01
@@ -203,9 +203,10 @@ def test_clones_that_lack_a_marker_give_the_matrix(true):
 
 def test_gains_that_drift_move_the_matrix_no_further_than_they_must():
     off = []
-    for seed in range(6):
-        found = bleed_through_blind(mixed(seed, images=8, n=2400, drift=0.1))
+    for seed in range(4):
+        found = bleed_through_blind(mixed(seed, images=8, n=1600, drift=0.1))
         off.append((found.matrix - TRUE).to_numpy()[LEAKS] / found.se.to_numpy()[LEAKS])
+        assert not found.reasons
         assert abs(found.matrix.loc["green", "blue"] - 0.2) < 0.03
     assert np.sqrt(np.mean(np.square(off))) < 2
 
@@ -222,7 +223,7 @@ def test_what_the_cells_cannot_tell_is_said_and_left_alone():
 
 def test_a_clone_of_two_proteins_is_not_taken_for_a_leak():
     two = np.array([[1, 0, 0], [0.5, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0.35, 1], [0.6, 0.35, 1]])
-    for seed in range(5):
+    for seed in range(3):
         found = bleed_through_blind(mixed(seed, clones=two))
         leak = found.matrix.loc["green", "blue"]
         assert ("green", "blue") in found.reasons or abs(leak - 0.2) < 0.03
