@@ -110,6 +110,40 @@ def test_gains_that_drift_are_fitted_with_the_clones():
     assert with_gains > without + 0.05
 
 
+def test_gains_twenty_percent_off_cost_little_and_are_found():
+    near = np.array(
+        [[1000, 600, 300], [1000, 350, 300], [900, 450, 700], [700, 900, 500], [300, 900, 200]], float
+    )
+    steady, truth = planted(1050, near, n_images=7, seed=5)
+    gain = np.exp(np.random.default_rng(5).choice([-0.2, 0.2], (7, 3)))
+    image = steady["image_id"].str[2:].astype(int).to_numpy()
+    drifted = steady.copy()
+    for j, name in enumerate(NAMES[:3]):
+        drifted[[name, f"{name}_se"]] *= gain[image, j][:, None]
+    params = ClonesParams(starts=1)
+    model = fit_clones(drifted, params)
+    without = agreement(assign_clones(drifted, ClonesParams(gains="none", starts=1)), truth)
+    found = agreement(model.assign(drifted), truth)
+    assert found > agreement(assign_clones(steady, params), truth) - 0.02
+    assert found > without + 0.1
+    order = [model.markers.index(name) for name in NAMES[:3]]
+    log_gain = np.array([model.gains[f"im{q}"] for q in range(7)])[:, order]
+    centred = np.log(gain) - np.log(gain).mean(0)
+    assert np.abs(log_gain - log_gain.mean(0) - centred).max() < 0.12
+
+
+def test_gains_are_blind_to_treatment_and_subject():
+    table, _ = planted(300, COLOURS[:4], drift=0.1, n_images=4, seed=1)
+    arms = table.assign(
+        treatment=np.where(np.arange(300) % 2, "drug", "vehicle"), subject="m1", timepoint=0.0
+    )
+    rng = np.random.default_rng(0)
+    mixed = arms.assign(treatment=rng.permutation(arms["treatment"]), subject=rng.integers(0, 9, 300))
+    params = ClonesParams(starts=1)
+    first, second = fit_clones(arms, params), fit_clones(mixed, params)
+    assert first.to_json() == second.to_json()
+
+
 def test_gains_do_not_swallow_a_clone_that_one_image_holds():
     table, truth = planted(600, COLOURS[:4], n_images=3, unmarked=0)
     table = table[~((truth == 2) & (table["image_id"] != "im0"))]
