@@ -14,6 +14,7 @@ from rgbtrack.clones.params import ClonesParams
 from rgbtrack.clones.ray import TYPICAL, Spread
 
 _WIDE = 0.18  # ln sd while gains are still unknown: wide enough to hold their drift
+_NO_LEAK = 1e-4  # sd of leaks while only gains are fitted
 _CYCLES = 6
 _START_CELLS = 4000  # cells that each start sees; the best start is refined on more
 
@@ -33,7 +34,13 @@ class Climber:
         return Drift(self.params.gain_drift, self.params.leak_drift)
 
     def step(
-        self, mixture: Mixture, n_iter: int, *, fit_spread: bool = True, fit_gains: bool = True
+        self,
+        mixture: Mixture,
+        n_iter: int,
+        *,
+        fit_spread: bool = True,
+        fit_gains: bool = True,
+        drift: Drift | None = None,
     ) -> Mixture:
         """Run some EM steps; candidates are looked for at the first."""
         candidates = None
@@ -44,7 +51,7 @@ class Climber:
                 self.cells,
                 mixture,
                 expectation,
-                self.drift,
+                drift or self.drift,
                 fit_spread=fit_spread,
                 fit_gains=fit_gains,
             )
@@ -54,26 +61,38 @@ class Climber:
         """Return the state that moves judge."""
         return Search(self.cells, mixture, self.price, self.rng)
 
-    def shrink(self, mixture: Mixture, *, fit_spread: bool) -> Mixture:
+    def shrink(
+        self, mixture: Mixture, *, fit_spread: bool, fit_gains: bool = True, drift: Drift | None = None
+    ) -> Mixture:
         """Drop and merge until nothing more falls away."""
         for _ in range(10):
             before = len(mixture.weight)
-            mixture = self.step(drop_weak(self.look(mixture)), 1, fit_spread=fit_spread)
+            mixture = self.step(
+                drop_weak(self.look(mixture)), 1, fit_spread=fit_spread, fit_gains=fit_gains, drift=drift
+            )
             mixture, merged = merge(self.look(mixture))
-            mixture = self.step(mixture, 3, fit_spread=fit_spread)
+            mixture = self.step(mixture, 3, fit_spread=fit_spread, fit_gains=fit_gains, drift=drift)
             if not merged and len(mixture.weight) == before:
                 break
         return mixture
 
-    def climb(self, mixture: Mixture) -> Mixture:
-        """From an over-clustered start to a local optimum of the penalised likelihood."""
+    def climb(self, mixture: Mixture, *, steady: bool) -> Mixture:
+        """From an over-clustered start to a local optimum of the penalised likelihood.
+
+        A steady start has its clones before detectors may drift; else clones start wide enough to hold the
+        drift, which would merge clones that single images hold. What leaks is left to the end.
+        """
         drifting = len(mixture.detectors) > 1
-        if drifting:
+        if drifting and not steady:
             mixture = replace(mixture, spread=Spread(_WIDE, TYPICAL.brightness))
         mixture = self.step(mixture, 4, fit_spread=False, fit_gains=False)
-        if drifting:
-            mixture = self.step(self.shrink(mixture, fit_spread=False), 6, fit_spread=False)
-            mixture = self.step(mixture, 6)
+        if drifting and steady:
+            mixture = self.shrink(mixture, fit_spread=True, fit_gains=False)
+        elif drifting:
+            gains = self.drift._replace(leak=_NO_LEAK)
+            mixture = self.shrink(mixture, fit_spread=False, drift=gains)
+            mixture = self.step(mixture, 6, fit_spread=False, drift=gains)
+            mixture = self.step(mixture, 6, drift=gains)
         else:
             mixture = self.shrink(mixture, fit_spread=True)
         return self.refine(mixture, _CYCLES)
@@ -143,7 +162,7 @@ def search_mixture(cells: Cells, n_groups: int, params: ClonesParams) -> Mixture
     best: tuple[float, Mixture] | None = None
     for k in range(params.starts):
         climber = Climber(few, price, params, np.random.default_rng([params.seed, 2, k]))
-        mixture = climber.climb(start(few, n_groups, params, params.seed + 7919 * k))
+        mixture = climber.climb(start(few, n_groups, params, params.seed + 7919 * k), steady=k % 2 == 1)
         objective = climber.look(mixture).objective - mixture.detectors.cost(climber.drift)
         if best is None or objective > best[0] + 1e-6:
             best = objective, mixture
