@@ -7,14 +7,15 @@ import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits
 
-from rgbtrack.clones.detectors import Detectors, Drift
+from rgbtrack.clones.detectors import DetectorPart, Detectors, Drift
 from rgbtrack.clones.mixture import Cells, Mixture, expect, maximise
 from rgbtrack.clones.moves import Price, Search, birth, drop_weak, embed, merge, split
 from rgbtrack.clones.params import ClonesParams
 from rgbtrack.clones.ray import TYPICAL, Spread
 
+GAINS: tuple[DetectorPart, ...] = ("gains",)
+BOTH: tuple[DetectorPart, ...] = ("gains", "leaks")
 _WIDE = 0.18  # ln sd while gains are still unknown: wide enough to hold their drift
-_NO_LEAK = 1e-4  # sd of leaks while only gains are fitted
 _CYCLES = 6
 _START_CELLS = 4000  # cells that each start sees; the best start is refined on more
 
@@ -39,21 +40,20 @@ class Climber:
         n_iter: int,
         *,
         fit_spread: bool = True,
-        fit_gains: bool = True,
-        drift: Drift | None = None,
+        fit: tuple[DetectorPart, ...] = BOTH,
     ) -> Mixture:
-        """Run some EM steps; candidates are looked for at the first."""
+        """Run some EM steps, parts of the detectors in turn; candidates are looked for at the first."""
         candidates = None
-        for _ in range(n_iter):
+        for i in range(n_iter):
             expectation = expect(self.cells, mixture, candidates)
             candidates = expectation.candidates
             mixture = maximise(
                 self.cells,
                 mixture,
                 expectation,
-                drift or self.drift,
+                self.drift,
                 fit_spread=fit_spread,
-                fit_gains=fit_gains,
+                fit=fit[i % len(fit)] if fit else None,
             )
         return mixture
 
@@ -61,17 +61,13 @@ class Climber:
         """Return the state that moves judge."""
         return Search(self.cells, mixture, self.price, self.rng)
 
-    def shrink(
-        self, mixture: Mixture, *, fit_spread: bool, fit_gains: bool = True, drift: Drift | None = None
-    ) -> Mixture:
+    def shrink(self, mixture: Mixture, *, fit_spread: bool, fit: tuple[DetectorPart, ...] = BOTH) -> Mixture:
         """Drop and merge until nothing more falls away."""
         for _ in range(10):
             before = len(mixture.weight)
-            mixture = self.step(
-                drop_weak(self.look(mixture)), 1, fit_spread=fit_spread, fit_gains=fit_gains, drift=drift
-            )
+            mixture = self.step(drop_weak(self.look(mixture)), 1, fit_spread=fit_spread, fit=fit)
             mixture, merged = merge(self.look(mixture))
-            mixture = self.step(mixture, 3, fit_spread=fit_spread, fit_gains=fit_gains, drift=drift)
+            mixture = self.step(mixture, 3, fit_spread=fit_spread, fit=fit)
             if not merged and len(mixture.weight) == before:
                 break
         return mixture
@@ -85,14 +81,13 @@ class Climber:
         drifting = len(mixture.detectors) > 1
         if drifting and not steady:
             mixture = replace(mixture, spread=Spread(_WIDE, TYPICAL.brightness))
-        mixture = self.step(mixture, 4, fit_spread=False, fit_gains=False)
+        mixture = self.step(mixture, 4, fit_spread=False, fit=())
         if drifting and steady:
-            mixture = self.shrink(mixture, fit_spread=True, fit_gains=False)
+            mixture = self.shrink(mixture, fit_spread=True, fit=())
         elif drifting:
-            gains = self.drift._replace(leak=_NO_LEAK)
-            mixture = self.shrink(mixture, fit_spread=False, drift=gains)
-            mixture = self.step(mixture, 6, fit_spread=False, drift=gains)
-            mixture = self.step(mixture, 6, drift=gains)
+            mixture = self.shrink(mixture, fit_spread=False, fit=GAINS)
+            mixture = self.step(mixture, 6, fit_spread=False, fit=GAINS)
+            mixture = self.step(mixture, 6, fit=GAINS)
         else:
             mixture = self.shrink(mixture, fit_spread=True)
         return self.refine(mixture, _CYCLES)
