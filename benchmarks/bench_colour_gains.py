@@ -37,14 +37,16 @@ def measure_scene(
     return cells, true.reindex(cells["cell"]).to_list()
 
 
-def experiment(preset: str, seed: int, n_images: int, drift: str) -> tuple[pd.DataFrame, np.ndarray]:
+def experiment(
+    preset: str, seed: int, n_images: int, drift: str, concentration: float = 20.0
+) -> tuple[pd.DataFrame, np.ndarray]:
     """Cells of all images with ``image_id`` and ``subject``, and their true clones."""
     rng = np.random.default_rng([seed, 77])
     base = PRESETS[preset].model_copy(update={"size_px": SIZE_PX[preset]})
     founders = simulate_founders(base, rng)
     tables, truth = [], []
     for i in range(n_images):
-        share = rng.dirichlet(np.maximum(20 * founders["share"], 1e-3))
+        share = rng.dirichlet(np.maximum(concentration * founders["share"], 1e-3))
         draws = {
             "none": np.ones(3),
             "sd .2": np.exp(rng.normal(0, 0.2, 3)),
@@ -71,13 +73,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--images", type=int, default=7)
+    parser.add_argument("--concentration", type=float, default=20.0, help="2: images share few clones")
     options = parser.parse_args()
     for preset in options.presets:
         rows = []
         for seed in range(options.first, options.first + options.seeds):
             row = {}
             for drift in ("none", "sd .2", "+-20 %"):
-                cells, truth = experiment(preset, seed, options.images, drift)
+                cells, truth = experiment(preset, seed, options.images, drift, options.concentration)
                 for gains in ("none", "auto"):
                     row[f"{drift}, {gains}"] = agreement(cells, truth, gains=gains)
             rows.append(row)

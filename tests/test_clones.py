@@ -16,7 +16,11 @@ from rgbtrack.clones import (
     fit_clones,
 )
 from rgbtrack.clones.gains import gain_groups
+from rgbtrack.clones.junk import fit_junk
+from rgbtrack.clones.mixture import Cells
+from rgbtrack.clones.moves import Price
 from rgbtrack.clones.ray import Spread, null_likelihood, ray_likelihood
+from rgbtrack.clones.search import Climber, start
 from rgbtrack.clones.signatures import noise_scale, read_signatures
 from rgbtrack.clones.uniqueness import colour_distances, expected_founders, merge_probability
 from rgbtrack.errors import DataError
@@ -108,6 +112,65 @@ def test_gains_that_drift_are_fitted_with_the_clones():
     without = agreement(assign_clones(table, ClonesParams(gains="none", starts=1)), truth)
     assert with_gains > 0.85
     assert with_gains > without + 0.05
+
+
+def test_gains_twenty_percent_off_cost_little_and_are_found():
+    near = np.array(
+        [[1000, 600, 300], [1000, 350, 300], [900, 450, 700], [700, 900, 500], [300, 900, 200]], float
+    )
+    steady, truth = planted(1050, near, n_images=7, seed=5)
+    gain = np.exp(np.random.default_rng(5).choice([-0.2, 0.2], (7, 3)))
+    image = steady["image_id"].str[2:].astype(int).to_numpy()
+    drifted = steady.copy()
+    for j, name in enumerate(NAMES[:3]):
+        drifted[[name, f"{name}_se"]] *= gain[image, j][:, None]
+    params = ClonesParams(starts=1)
+    model = fit_clones(drifted, params)
+    without = agreement(assign_clones(drifted, ClonesParams(gains="none", starts=1)), truth)
+    found = agreement(model.assign(drifted), truth)
+    assert found > agreement(assign_clones(steady, params), truth) - 0.02
+    assert found > without + 0.1
+    order = [model.markers.index(name) for name in NAMES[:3]]
+    log_gain = np.array([model.gains[f"im{q}"] for q in range(7)])[:, order]
+    centred = np.log(gain) - np.log(gain).mean(0)
+    assert np.abs(log_gain - log_gain.mean(0) - centred).max() < 0.12
+
+
+def test_fitting_gains_and_leaks_from_a_good_mixture_does_not_lose_it():
+    """Images with clones of their own: both at once took the same difference off twice, and diverged."""
+    table, truth = planted(1500, n_images=5, unmarked=0, seed=4)
+    image = table["image_id"].str[2:].astype(int).to_numpy()
+    table = table[(truth > 5) | (truth % 5 == image) | (np.arange(1500) % 11 == 0)]
+    signatures = read_signatures(table)
+    unit = np.quantile(signatures.x, 0.95, axis=0)
+    x, s = signatures.x / unit, signatures.s / unit[:, None] / unit
+    junk, noise = fit_junk(x, s, 0), np.empty(len(x))
+    null_likelihood(x, s, noise)
+    cells = Cells(x, s, noise, junk.log_density(x), gain_groups(table, "image").index)
+    params = ClonesParams()
+    climber = Climber(cells, Price(params.strictness, 3, params.min_cells), params, np.random.default_rng(0))
+
+    def objective(mixture):
+        return climber.look(mixture).objective - mixture.detectors.cost(climber.drift)
+
+    steady = climber.step(start(cells, 5, params, 0), 4, fit_spread=False, fit=())
+    steady = climber.step(climber.shrink(steady, fit_spread=True, fit=()), 10, fit=())
+    free = climber.step(steady, 24)
+    assert objective(free) > objective(steady) - 1
+    assert free.detectors.gains.any()
+    assert free.detectors.leaks.any()
+
+
+def test_gains_are_blind_to_treatment_and_subject():
+    table, _ = planted(300, COLOURS[:4], drift=0.1, n_images=4, seed=1)
+    arms = table.assign(
+        treatment=np.where(np.arange(300) % 2, "drug", "vehicle"), subject="m1", timepoint=0.0
+    )
+    rng = np.random.default_rng(0)
+    mixed = arms.assign(treatment=rng.permutation(arms["treatment"]), subject=rng.integers(0, 9, 300))
+    params = ClonesParams(starts=1)
+    first, second = fit_clones(arms, params), fit_clones(mixed, params)
+    assert first.to_json() == second.to_json()
 
 
 def test_gains_do_not_swallow_a_clone_that_one_image_holds():

@@ -1,11 +1,13 @@
 """Detectors that drift from one image or batch to the next: their gains, and what leaks between them."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from rgbtrack.clones.ray import Floats, Ints
+
+DetectorPart = Literal["gains", "leaks"]
 
 
 class Drift(NamedTuple):
@@ -67,22 +69,33 @@ class Detectors:
         """Detectors of colours that are ``unit`` (d,) times as large."""
         return replace(self, leaks=self.leaks * unit[:, None] / unit)
 
-    def step(
-        self,
-        information: Floats,
-        slope: Floats,
-        x: Floats,
-        expected: Floats,
-        weight: Floats,
-        group: Ints,
-        prior: Drift,
-    ) -> "Detectors":
-        """One Newton step under the prior, centred over the cells.
+    def step_gains(self, information: Floats, slope: Floats, group: Ints, prior: Drift) -> "Detectors":
+        """One Newton step of the gains under the prior, centred over the cells.
+
+        Gains and leaks are stepped in turn, with a new expectation between: both at once would take the same
+        difference off twice, and diverge.
 
         Parameters
         ----------
         information, slope
             Of the log-gains, shapes (groups, d, d) and (groups, d).
+        group
+            Group of each cell, shape (n,).
+        """
+        d = self.gains.shape[1]
+        move = np.linalg.solve(
+            information + np.eye(d) / prior.gain**2, (slope - self.gains / prior.gain**2)[:, :, None]
+        )[:, :, 0]
+        gains = np.clip(self.gains + np.clip(move, -0.2, 0.2), -4 * prior.gain, 4 * prior.gain)
+        return replace(self, gains=gains - self._share(group) @ gains)
+
+    def step_leaks(
+        self, x: Floats, expected: Floats, weight: Floats, group: Ints, prior: Drift
+    ) -> "Detectors":
+        """One step of the leaks under the prior, centred over the cells.
+
+        Parameters
+        ----------
         x, expected, weight
             Colour of each cell as it reads, as its clone would have it, and the inverse variance of the
             difference, shapes (n, d).
@@ -90,12 +103,6 @@ class Detectors:
             Group of each cell, shape (n,).
         """
         d = self.gains.shape[1]
-        size = np.bincount(group, minlength=len(self)).astype(float)
-        share = size / size.sum()
-        move = np.linalg.solve(
-            information + np.eye(d) / prior.gain**2, (slope - self.gains / prior.gain**2)[:, :, None]
-        )[:, :, 0]
-        gains = np.clip(self.gains + np.clip(move, -0.2, 0.2), -4 * prior.gain, 4 * prior.gain)
         # each target marker is regressed on what the cell should show of the others
         source = expected[:, None, :] * (1 - np.eye(d))  # (n, target, source)
         square = np.zeros((len(self), d, d, d))
@@ -106,4 +113,8 @@ class Detectors:
         right -= self.leaks / prior.leak**2
         leaks = self.leaks + np.linalg.solve(square, right[:, :, :, None])[:, :, :, 0]
         leaks = np.clip(leaks, -4 * prior.leak, 4 * prior.leak) * (1 - np.eye(d))
-        return Detectors(gains - share @ gains, leaks - np.tensordot(share, leaks, axes=1))
+        return replace(self, leaks=leaks - np.tensordot(self._share(group), leaks, axes=1))
+
+    def _share(self, group: Ints) -> Floats:
+        """Share of the cells in each group."""
+        return np.bincount(group, minlength=len(self)) / len(group)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import logsumexp
 
-from rgbtrack.clones.detectors import Detectors, Drift
+from rgbtrack.clones.detectors import DetectorPart, Detectors, Drift
 from rgbtrack.clones.ray import TYPICAL, Floats, Ints, Spread, ray_likelihood, ray_moments, ray_screen
 
 N_CANDIDATES = 12
@@ -232,9 +232,9 @@ def maximise(
     prior: Drift,
     *,
     fit_spread: bool,
-    fit_gains: bool,
+    fit: DetectorPart | None,
 ) -> Mixture:
-    """M-step."""
+    """M-step; of the detectors, one part at a time."""
     x, s = corrected(cells, mixture.detectors)
     sums = moments(
         x,
@@ -260,26 +260,25 @@ def maximise(
     )
     if fit_spread:
         new = replace(new, spread=_spread(sums))
-    if fit_gains and len(mixture.detectors) > 1:
-        spread = mixture.spread
-        brightness = spread.mean_factor * expectation.resp * np.exp(expectation.mode)
-        expected = np.einsum("nc,ncd->nd", brightness, mixture.mu[expectation.candidates])
-        weight = expectation.resp.sum(axis=1)
-        expected /= np.maximum(weight, 1e-9)[:, None]
-        noise = np.diagonal(s, axis1=1, axis2=2) + spread.variance_factor * expected**2
-        new = replace(
+    if len(mixture.detectors) == 1 or fit is None:
+        return new
+    if fit == "gains":
+        return replace(
             new,
-            detectors=mixture.detectors.step(
-                sums.gain_information,
-                sums.gain_slope,
-                x,
-                expected,
-                weight[:, None] / noise,
-                cells.group,
-                prior,
+            detectors=mixture.detectors.step_gains(
+                sums.gain_information, sums.gain_slope, cells.group, prior
             ),
         )
-    return new
+    spread = mixture.spread
+    brightness = spread.mean_factor * expectation.resp * np.exp(expectation.mode)
+    expected = np.einsum("nc,ncd->nd", brightness, mixture.mu[expectation.candidates])
+    weight = expectation.resp.sum(axis=1)
+    expected /= np.maximum(weight, 1e-9)[:, None]
+    noise = np.diagonal(s, axis1=1, axis2=2) + spread.variance_factor * expected**2
+    return replace(
+        new,
+        detectors=mixture.detectors.step_leaks(x, expected, weight[:, None] / noise, cells.group, prior),
+    )
 
 
 def _spread(sums: Moments) -> Spread:

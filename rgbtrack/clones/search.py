@@ -7,12 +7,14 @@ import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits
 
-from rgbtrack.clones.detectors import Detectors, Drift
+from rgbtrack.clones.detectors import DetectorPart, Detectors, Drift
 from rgbtrack.clones.mixture import Cells, Mixture, expect, maximise
 from rgbtrack.clones.moves import Price, Search, birth, drop_weak, embed, merge, split
 from rgbtrack.clones.params import ClonesParams
 from rgbtrack.clones.ray import TYPICAL, Spread
 
+GAINS: tuple[DetectorPart, ...] = ("gains",)
+BOTH: tuple[DetectorPart, ...] = ("gains", "leaks")
 _WIDE = 0.18  # ln sd while gains are still unknown: wide enough to hold their drift
 _CYCLES = 6
 _START_CELLS = 4000  # cells that each start sees; the best start is refined on more
@@ -33,11 +35,16 @@ class Climber:
         return Drift(self.params.gain_drift, self.params.leak_drift)
 
     def step(
-        self, mixture: Mixture, n_iter: int, *, fit_spread: bool = True, fit_gains: bool = True
+        self,
+        mixture: Mixture,
+        n_iter: int,
+        *,
+        fit_spread: bool = True,
+        fit: tuple[DetectorPart, ...] = BOTH,
     ) -> Mixture:
-        """Run some EM steps; candidates are looked for at the first."""
+        """Run some EM steps, parts of the detectors in turn; candidates are looked for at the first."""
         candidates = None
-        for _ in range(n_iter):
+        for i in range(n_iter):
             expectation = expect(self.cells, mixture, candidates)
             candidates = expectation.candidates
             mixture = maximise(
@@ -46,7 +53,7 @@ class Climber:
                 expectation,
                 self.drift,
                 fit_spread=fit_spread,
-                fit_gains=fit_gains,
+                fit=fit[i % len(fit)] if fit else None,
             )
         return mixture
 
@@ -54,26 +61,33 @@ class Climber:
         """Return the state that moves judge."""
         return Search(self.cells, mixture, self.price, self.rng)
 
-    def shrink(self, mixture: Mixture, *, fit_spread: bool) -> Mixture:
+    def shrink(self, mixture: Mixture, *, fit_spread: bool, fit: tuple[DetectorPart, ...] = BOTH) -> Mixture:
         """Drop and merge until nothing more falls away."""
         for _ in range(10):
             before = len(mixture.weight)
-            mixture = self.step(drop_weak(self.look(mixture)), 1, fit_spread=fit_spread)
+            mixture = self.step(drop_weak(self.look(mixture)), 1, fit_spread=fit_spread, fit=fit)
             mixture, merged = merge(self.look(mixture))
-            mixture = self.step(mixture, 3, fit_spread=fit_spread)
+            mixture = self.step(mixture, 3, fit_spread=fit_spread, fit=fit)
             if not merged and len(mixture.weight) == before:
                 break
         return mixture
 
-    def climb(self, mixture: Mixture) -> Mixture:
-        """From an over-clustered start to a local optimum of the penalised likelihood."""
+    def climb(self, mixture: Mixture, *, steady: bool) -> Mixture:
+        """From an over-clustered start to a local optimum of the penalised likelihood.
+
+        A steady start has its clones before detectors may drift; else clones start wide enough to hold the
+        drift, which would merge clones that single images hold. What leaks is left to the end.
+        """
         drifting = len(mixture.detectors) > 1
-        if drifting:
+        if drifting and not steady:
             mixture = replace(mixture, spread=Spread(_WIDE, TYPICAL.brightness))
-        mixture = self.step(mixture, 4, fit_spread=False, fit_gains=False)
-        if drifting:
-            mixture = self.step(self.shrink(mixture, fit_spread=False), 6, fit_spread=False)
-            mixture = self.step(mixture, 6)
+        mixture = self.step(mixture, 4, fit_spread=False, fit=())
+        if drifting and steady:
+            mixture = self.shrink(mixture, fit_spread=True, fit=())
+        elif drifting:
+            mixture = self.shrink(mixture, fit_spread=False, fit=GAINS)
+            mixture = self.step(mixture, 6, fit_spread=False, fit=GAINS)
+            mixture = self.step(mixture, 6, fit=GAINS)
         else:
             mixture = self.shrink(mixture, fit_spread=True)
         return self.refine(mixture, _CYCLES)
@@ -143,7 +157,7 @@ def search_mixture(cells: Cells, n_groups: int, params: ClonesParams) -> Mixture
     best: tuple[float, Mixture] | None = None
     for k in range(params.starts):
         climber = Climber(few, price, params, np.random.default_rng([params.seed, 2, k]))
-        mixture = climber.climb(start(few, n_groups, params, params.seed + 7919 * k))
+        mixture = climber.climb(start(few, n_groups, params, params.seed + 7919 * k), steady=k % 2 == 1)
         objective = climber.look(mixture).objective - mixture.detectors.cost(climber.drift)
         if best is None or objective > best[0] + 1e-6:
             best = objective, mixture

@@ -4,7 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 
 from rgbtrack.correct.alike import Floats, Ints, LogCells, fit_rates
 from rgbtrack.correct.fading import Fading, judge_rates, no_rates
@@ -171,9 +173,9 @@ def _clusters(cells: pd.DataFrame, position: str) -> Ints:
 
 
 def _followed(cells: pd.DataFrame) -> Ints:
-    """Give cells that are each other's nearest in frames that follow each other one number.
+    """Give a cell one number from frame to frame: the nearest to each other, then what is left, by distance.
 
-    Good enough to know which errors hang together: a cell that is lost starts anew.
+    Good enough to know which errors hang together.
     """
     place = cells[["y_um", "x_um"]].to_numpy(float)
     frame = cells["frame"].to_numpy()
@@ -184,4 +186,7 @@ def _followed(cells: pd.DataFrame) -> Ints:
         back = cKDTree(place[before]).query(place[after])[1]
         mutual = there[back] == np.arange(len(after))
         number[after[mutual]] = number[before[back[mutual]]]
+        lost, new = np.delete(before, back[mutual]), after[~mutual]
+        one, other = linear_sum_assignment(cdist(place[lost], place[new]))
+        number[new[other]] = number[lost[one]]
     return np.asarray(np.unique(number, return_inverse=True)[1], np.int64)
