@@ -14,7 +14,7 @@ from rgbtrack.errors import DataError
 from rgbtrack.tables import CELLS, errors_of, markers_of
 
 MIN_CELLS = 30
-MAX_CELLS = 400
+MAX_CELLS = 700
 """Pairs grow with the square: of more cells so many are drawn, always the same."""
 SEEN = 4.0
 """Signal-to-noise ratio above which a cell has a logarithm worth using."""

@@ -69,6 +69,7 @@ def estimate_noise(planes: NDArray[Any], *, step: float = 1.0) -> NoiseModel:
         below[:] = True
     mean = np.concatenate([cv2.blur(plane, (5, 5))[1:-1, 1:-1].ravel() for plane in chosen])[below]
     rest = np.concatenate([cv2.filter2D(plane, -1, kernel)[1:-1, 1:-1].ravel() for plane in chosen])[below]
+    slope = np.concatenate([_steepness(plane)[1:-1, 1:-1].ravel() for plane in chosen])[below]
     # bins even in rank and, above, even in the square root of the mean: few bright pixels still count
     root = np.sqrt(mean - mean.min())
     fine = (root * (LEVELS / max(float(root.max()), 1e-12))).astype(np.uint16)
@@ -78,37 +79,44 @@ def estimate_noise(planes: NDArray[Any], *, step: float = 1.0) -> NoiseModel:
     bins = np.searchsorted(edges, np.arange(LEVELS + 1)).astype(np.uint8)[fine]
     order = np.argsort(bins, kind="stable")
     ranks = np.concatenate([[0], np.cumsum(np.bincount(bins))])
-    mean, rest = mean[order], np.abs(rest[order])
+    mean, rest, slope = mean[order], np.abs(rest[order]), slope[order]
     levels, variances, weights = [], [], []
     for low, high in itertools.pairwise(ranks):
-        if high - low < 100:
+        if high - low < 200:
             continue
         levels.append(float(np.mean(mean[low:high], dtype=float)))
+        # where the image is flattest; an odd filter tells nothing of the noise in an even one
+        flattest = np.argpartition(slope[low:high], (high - low) // 3)[: (high - low) // 3]
         # the lower quartile of |N(0, s²)| is 0.3186 s
-        quarter = (high - low) // 4
-        variances.append((float(np.partition(rest[low:high], quarter)[quarter]) / 0.3186) ** 2)
-        weights.append(high - low)
+        quarter = len(flattest) // 4
+        variances.append((float(np.partition(rest[low:high][flattest], quarter)[quarter]) / 0.3186) ** 2)
+        weights.append(len(flattest))
     if not levels:
         return NoiseModel(1e-3, float(np.mean(rest**2)), floor)
     level, spread = np.array(levels), np.maximum(variances, floor)
-    weight = np.sqrt(np.array(weights)) / spread
     if np.ptp(level) <= 3 * np.sqrt(spread[0]):
         # nothing but background
         flat = float(np.average(spread, weights=weights))
         return NoiseModel(1e-3, flat, max(floor, 0.5 * flat))
     dark = float(np.average(spread[: max(1, len(spread) // 8)]))
-    slope, intercept = 0.0, dark
+    gain, intercept = 0.0, dark
     # relative standard error of a bin's variance, the filter's correlated neighbours counted
     believed = 0.05 + 6 / np.sqrt(weights)
-    robust = weight.copy()
+    fitted, share = spread, np.ones(len(spread))
     for _ in range(20):
-        slope, intercept = np.polyfit(level, spread, 1, w=robust)
-        excess = (spread - slope * level - intercept) / np.maximum(spread, floor)
+        # weighed by what the line says: a bin that came out low by chance would weigh most
+        gain, intercept = np.polyfit(level, spread, 1, w=share * np.sqrt(weights) / fitted)
+        fitted = np.maximum(gain * level + intercept, np.maximum(floor, 0.3 * dark))
         # structure only ever adds variance: what lies above the line is believed less
-        robust = weight * believed / np.maximum(excess, believed)
-    if slope <= 0:
+        share = believed / np.maximum((spread - fitted) / fitted, believed)
+    if gain <= 0:
         return NoiseModel(1e-3, dark, max(floor, 0.5 * dark))
-    return NoiseModel(float(slope), float(intercept), max(floor, 0.5 * dark))
+    return NoiseModel(float(gain), float(intercept), max(floor, 0.5 * dark))
+
+
+def _steepness(plane: Image) -> Image:
+    """Square of the gradient over 5 x 5 pixels."""
+    return cv2.Sobel(plane, cv2.CV_32F, 1, 0, ksize=5) ** 2 + cv2.Sobel(plane, cv2.CV_32F, 0, 1, ksize=5) ** 2
 
 
 def _sample(planes: NDArray[Any]) -> Image:

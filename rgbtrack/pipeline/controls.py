@@ -1,6 +1,6 @@
 """From images of single-colour controls to the bleed-through matrix that a run reads."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -67,13 +67,14 @@ def make_bleed_through(
         raise ParamError(f"--out is {path}: give the name of a .csv file")
     proteins = {name: channel for name, channel in channels.items() if name != NUCLEUS}
     images = read_control_sheet(sheet, proteins)
-    flat = None
-    if experiment is not None and settings[0].flat_field != "none":
+    fields: list[Path | None] = [None, None]
+    if experiment is not None:
         folder = Path(experiment) if Path(experiment).is_dir() else Path(experiment).parent
-        flat = folder / settings[0].flat_field
+        given = (settings[0].flat_field, settings[0].dark_field)
+        fields = [None if name in ("auto", "none") else folder / name for name in given]
     tables: dict[str, list[pd.DataFrame]] = {}
     for protein, files in images:
-        tables.setdefault(protein, []).append(_measure(files, channels, settings, flat))
+        tables.setdefault(protein, []).append(_measure(files, channels, settings, fields))
     cells = {protein: pd.concat(parts, ignore_index=True) for protein, parts in tables.items()}
     found = bleed_through_from_controls(cells, list(proteins))
     names = {name: channel if isinstance(channel, str) else name for name, channel in proteins.items()}
@@ -151,15 +152,15 @@ def _measure(
     files: tuple[Path, ...],
     channels: Mapping[str, str | int],
     settings: tuple[CorrectParams, SegmentParams, SignatureParams],
-    flat_field: Path | None,
+    fields: Sequence[Path | None],
 ) -> pd.DataFrame:
     """Cells of one image, all frames, measured without a matrix."""
     correct, segment, signature = settings
     stack = read_stack(files).select(channels).project(segment.projection)
-    flat = None if flat_field is None else np.squeeze(read_stack(flat_field).frame(0).pixels)
+    flat, dark = (None if path is None else np.squeeze(read_stack(path).frame(0).pixels) for path in fields)
     tables = []
     for t in range(stack.n_frames):
-        frame = correct_stack(stack.frame(t), correct, flat_field=flat)
+        frame = correct_stack(stack.frame(t), correct, flat_field=flat, dark_field=dark)
         cells = measure_signatures(frame, find_cells(frame, segment).labels, signature)
         tables.append(cells.assign(image_id=f"{file_stem(files[0])}, frame {t}", frame=t))
     return pd.concat(tables, ignore_index=True)

@@ -165,7 +165,6 @@ def sum_rows(
     raw: Any,
     gain: Any,
     intercept: Any,
-    floor: Any,
     flat: Any,
     fade: Any,
     channel: Any,
@@ -176,6 +175,9 @@ def sum_rows(
     sums: Any,
 ) -> None:
     """Counts, their noise variance, haze and nearby light, over the core of each cell; all of a small one.
+
+    The variance of a pixel may come out below what is believed: the floor is that of the whole cell, since a
+    floor for each pixel would only ever add.
 
     Light has the shape (z, rows, columns, 2 m): haze and nearby light of each channel, on a coarser grid.
     """
@@ -206,7 +208,7 @@ def sum_rows(
             far = near + 2 * m
             for j in range(m):
                 c = channel[j]
-                variance = max(gain[c] * np.float32(counts[c, x]) + intercept[c], floor[c])
+                variance = gain[c] * np.float32(counts[c, x]) + intercept[c]
                 if flat.shape[0]:
                     variance /= flat[c, y, x] * flat[c, y, x]
                 variance /= fade[c, z] * fade[c, z]

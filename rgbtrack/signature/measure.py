@@ -12,7 +12,13 @@ from rgbtrack.signature.doublets import find_doublets
 from rgbtrack.signature.members import Labels, Members, find_members
 from rgbtrack.signature.params import SignatureParams
 from rgbtrack.signature.shape import shape_columns
-from rgbtrack.signature.surroundings import HAZE_ERROR, background_variance, find_gaps, light_grid
+from rgbtrack.signature.surroundings import (
+    HAZE_ERROR,
+    background_variance,
+    dark_variance,
+    find_gaps,
+    light_grid,
+)
 from rgbtrack.signature.unmixing import Readings, solve_colours
 from rgbtrack.stack import NUCLEUS, Stack
 
@@ -95,7 +101,7 @@ def _readings(
     pixels = _frame_pixels(stack, t)
     distance = params.surroundings_um / (stack.pixel_size_um or 1.0)
     gaps = find_gaps(members.labels)
-    light, factor = light_grid(pixels, channel, gaps, distance)
+    light, haze_noise, factor = light_grid(pixels, channel, gaps, distance)
     noise = stack.noise
     assert noise is not None  # noqa: S101 - checked before
     noise = noise.frame(t)
@@ -116,7 +122,6 @@ def _readings(
             counts,
             noise.gain,
             noise.intercept,
-            noise.floor,
             flat,
             fade,
             index,
@@ -131,7 +136,11 @@ def _readings(
     n_used = np.where(small, members.shapes[:, kernels.N], members.n_core)[members.rows][:, None]
     haze = sums[..., kernels.HAZE] / n_used
     raw = sums[..., kernels.COUNTS] / n_used - haze
-    variance = sums[..., kernels.VARIANCE] / n_used**2
+    middle = [members.shapes[members.rows, axis] / members.n_px for axis in (kernels.Z, kernels.Y, kernels.X)]
+    z, y, x = (np.asarray(place, int) for place in (middle[0], middle[1] / factor, middle[2] / factor))
+    dark = dark_variance(noise, channel, gaps)
+    variance = np.maximum(sums[..., kernels.VARIANCE] / n_used, noise.floor[channel]) / n_used
+    variance += (haze > 0) * haze_noise[z, y, x][:, None] * dark
     systematic = rest + (HAZE_ERROR * haze) ** 2 + (params.spill * sums[..., kernels.NEAR] / n_used) ** 2
     shot = noise.gain[channel] * np.maximum(raw, 0) / n_used
     return Readings(raw, variance, systematic, np.maximum(variance - shot, 0.05 * variance))

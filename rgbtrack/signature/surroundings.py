@@ -13,6 +13,8 @@ from rgbtrack.threads import over_bands
 
 HAZE_ERROR = 0.5
 """How far the haze on a cell may differ from that in the gaps around it, share."""
+FAR = 0.02
+"""With less than this share of gaps around, haze is taken to be less than that in the gaps."""
 SAMPLE_PX = 150_000
 Image = NDArray[np.float32]
 
@@ -32,8 +34,10 @@ def find_gaps(labels: Labels) -> NDArray[np.uint8]:
 
 def light_grid(
     pixels: Any, channel: list[int], gaps: NDArray[np.uint8], distance: float
-) -> tuple[Image, int]:
+) -> tuple[Image, Image, int]:
     """Light around each pixel on a grid of blocks of so many pixels, shape (z, rows, columns, 2 m).
+
+    The second array, (z, rows, columns), is the share of a pixel's noise variance that the haze has.
 
     For each channel two images. Haze: the light in the gaps, which shines from neighbours into the cell too;
     where no gap is near it is taken to be less, down to none. Nearby light: the mean of all. Weights are
@@ -55,7 +59,8 @@ def light_grid(
 
     planes, height, width = gaps.shape
     if distance == 0:
-        return np.zeros((planes, 1, 1, 2 * len(channel)), np.float32), max(height, width)
+        none = np.zeros((planes, 1, 1, 2 * len(channel)), np.float32)
+        return none, none[..., 0], max(height, width)
     factor = int(np.clip(distance / 3, 1, 4))
     # blocks and the way back from them blur too
     blur = (factor**2 - 1) / 12 + (factor**2 / 6 if factor > 1 else 0)
@@ -77,13 +82,16 @@ def light_grid(
             # a speck of debris is no haze
             top = _percentile(seen, 98)
         gap_rows(plane, gaps[z], top, factor, 0, shape[0], image, mean)
-        light[z, ..., 2 * j] = np.maximum(_blur(image, sigma) / (shares[z] + 0.02), 0)
+        light[z, ..., 2 * j] = np.maximum(_blur(image, sigma) / (shares[z] + FAR), 0)
         light[z, ..., 2 * j + 1] = np.maximum(_blur(mean, sigma), 0)
 
     shares = over_bands(share_of, planes, planes)
     n = planes * len(channel)
     over_bands(work, n, n)
-    return light, factor
+    seen = np.stack(shares)
+    # a Gaussian mean is over 4 pi sigma² pixels, of which so many are gaps
+    noise = (seen / (seen + FAR) ** 2 / (4 * np.pi * distance**2)).astype(np.float32)
+    return light, noise, factor
 
 
 def _blur(image: Image, sigma: float) -> Image:
@@ -99,6 +107,15 @@ def _sample(plane: Any, where: NDArray[np.uint8]) -> Any:
     """Values of a plane at some of the pixels that are not 0, from evenly spaced rows."""
     step = max(1, plane.size // SAMPLE_PX)
     return plane[::step][where[::step] > 0]
+
+
+def dark_variance(noise: Detector, channel: list[int], gaps: NDArray[np.uint8]) -> Array:
+    """Typical noise variance of a pixel in the gaps of the middle plane, counts², shape (m,)."""
+    z, step = len(gaps) // 2, max(1, gaps[0].size // SAMPLE_PX)
+    inside = gaps[z, ::step] > 0
+    if not inside.any():
+        inside[:] = True
+    return np.array([np.median(noise.sample(c, z, step)[inside]) for c in channel])
 
 
 def background_variance(
