@@ -10,6 +10,7 @@ from rgbtrack import RgbtrackWarning, Stack, correct_stack, read_stack, run, seg
 from rgbtrack.evaluate import detection_scores, match_cells
 from rgbtrack.files import read_json, read_labels, read_table
 from rgbtrack.segment import find_cells
+from rgbtrack.unmix import bleed_through_blind
 
 REAL = Path(__file__).parents[2] / "shared" / "real"
 pytestmark = pytest.mark.skipif(
@@ -52,6 +53,7 @@ def test_hela_cells(run_on):
         assert euler_number(labels == cell) >= 0
     cells = read_table(results / "cells.parquet")
     assert (cells.loc[cells["cell"].isin(found.values()), "snr"] > 3).all()
+    assert not bleed_through_blind(cells).needed  # stains of all cells are not taken for leaks
 
 
 def test_marcm_one_file_per_channel(run_on):
@@ -69,6 +71,7 @@ def test_marcm_one_file_per_channel(run_on):
     beside = cells.loc[sorted(set(np.unique(labels[350:450, 80:230])) - {0}), "gfp_fraction"]
     assert len(clone) >= 4
     assert clone.median() > 2 * beside.median()
+    assert not bleed_through_blind(cells.reset_index()).needed
 
 
 @pytest.mark.parametrize(
