@@ -138,9 +138,30 @@ def test_gains_twenty_percent_off_cost_little_and_are_found():
 
 def test_fitting_gains_and_leaks_from_a_good_mixture_does_not_lose_it():
     """Images with clones of their own: both at once took the same difference off twice, and diverged."""
-    table, truth = planted(1500, n_images=5, unmarked=0, seed=4)
-    image = table["image_id"].str[2:].astype(int).to_numpy()
-    table = table[(truth > 5) | (truth % 5 == image) | (np.arange(1500) % 11 == 0)]
+    rng = np.random.default_rng(2)
+    colours = np.array(
+        [
+            [300, 0, 0],
+            [0, 500, 0],
+            [0, 0, 350],
+            [200, 300, 130],
+            [830, 200, 0],
+            [150, 720, 950],
+            [390, 1600, 0],
+            [410, 330, 1150],
+            [390, 480, 230],
+            [90, 0, 1000],
+        ],
+        float,
+    )
+    image = np.arange(1000) % 5
+    share = np.array([rng.dirichlet(np.full(10, 0.3)) for _ in range(5)])
+    truth = np.array([rng.choice(10, p=share[q]) for q in image])
+    mean = colours[truth] * np.exp(rng.normal(0, 0.4, (1000, 1)) + rng.normal(0, 0.1, (1000, 3)))
+    se = np.sqrt(mean / 5 + 100)
+    table = as_table(mean + rng.normal(0, 1, mean.shape) * se, image_id=[f"im{q}" for q in image])
+    for j, name in enumerate(NAMES[:3]):
+        table[f"{name}_se"] = se[:, j]
     signatures = read_signatures(table)
     unit = np.quantile(signatures.x, 0.95, axis=0)
     x, s = signatures.x / unit, signatures.s / unit[:, None] / unit
@@ -156,7 +177,7 @@ def test_fitting_gains_and_leaks_from_a_good_mixture_does_not_lose_it():
     steady = climber.step(start(cells, 5, params, 0), 4, fit_spread=False, fit=())
     steady = climber.step(climber.shrink(steady, fit_spread=True, fit=()), 10, fit=())
     free = climber.step(steady, 24)
-    assert objective(free) > objective(steady) - 1
+    assert objective(free) > objective(steady)
     assert free.detectors.gains.any()
     assert free.detectors.leaks.any()
 

@@ -64,6 +64,32 @@ def test_bleed_through_shows_in_the_other_detector():
     assert light[1] / light[2] == pytest.approx(scene.bleed_through.loc["Venus", "Cerulean"], rel=0.03)
 
 
+def test_each_marker_bleaches_at_its_own_rate_and_takes_its_leak_along():
+    params = SimulateParams(
+        founders=((1, 0, 1),),
+        unmarked=0,
+        background=0,
+        debris=0,
+        n_cells=1,
+        n_frames=3,
+        step_um=0,
+        marker_bleaching=(0.0, 0.0, 0.4),
+        size_px=64,
+    )
+    scene = simulate_scene(params, seed=0)
+    inside = scene.labels[0, 0] > 0
+    light = (scene.stack.pixels[:, :, 0].astype(float) - 100)[:, :, inside].sum(2)  # (t, c)
+    assert light[:, 2] / light[:, 0] == pytest.approx(
+        np.array([1, 0.6, 0.36]) * light[0, 2] / light[0, 0], rel=0.03
+    )
+    leak = scene.bleed_through.loc["Venus", "Cerulean"]
+    rest = light[:, 1] - leak * light[:, 2]  # what the other marker leaks does not bleach
+    assert rest / light[:, 0] == pytest.approx(np.full(3, rest[0] / light[0, 0]), abs=0.01)
+    unset = simulate_scene(params.model_copy(update={"marker_bleaching": (0.0, 0.0, 0.0)}), seed=0)
+    same = simulate_scene(params.model_copy(update={"marker_bleaching": None}), seed=0)
+    assert np.array_equal(unset.stack.pixels, same.stack.pixels)
+
+
 def test_a_detector_saturates():
     pixels = simulate_scene("saturated_clone", seed=0).stack.pixels
     assert pixels.max() == 2**12 - 1
@@ -107,6 +133,8 @@ def test_an_unknown_preset_names_those_there_are():
         ({"markers": ("GFP",)}, "2 to 7 different names"),
         ({"founders": ((1.0, 0.0),)}, "founders must give 3 values"),
         ({"gains": (1.0,)}, "give 3, one per marker"),
+        ({"marker_bleaching": (0.1, 0.1)}, "marker_bleaching is .* give 3 shares"),
+        ({"marker_bleaching": (0.1, 0.1, 1.0)}, "from 0 to below 1"),
         ({"shares": (0.5, 0.5)}, "2 numbers for 12 clones"),
     ],
 )
