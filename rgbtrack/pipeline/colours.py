@@ -1,7 +1,7 @@
 """From cells as measured to cells whose colours can be compared: over depth, field, frames and detectors."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,9 @@ SAMPLE = 12
 LEAST_FRAMES = 3
 
 
+Faded = tuple[str, str, pd.DataFrame, Fading]
+
+
 @dataclass(frozen=True, eq=False)
 class Corrected:
     """Cells with corrected colours, and what that took.
@@ -40,11 +43,14 @@ class Corrected:
         Bleed-through undone: rows detectors, columns proteins, by marker; None for none.
     findings
         What each correction found.
+    fadings
+        Of each that was undone: its name, where it holds, the cells before, and what was found in them.
     """
 
     cells: pd.DataFrame
-    matrix: pd.DataFrame | None = None
-    findings: list[Finding] = field(default_factory=list)
+    matrix: pd.DataFrame | None
+    findings: list[Finding]
+    fadings: list[Faded]
 
 
 def correct_colours(cells: pd.DataFrame, experiment: Experiment, records: Mapping[str, Any]) -> Corrected:
@@ -59,17 +65,17 @@ def correct_colours(cells: pd.DataFrame, experiment: Experiment, records: Mappin
     records
         What the images are: shapes and pixel sizes, by image id.
     """
-    found: list[Finding] = []
+    fadings: list[Faded] = []
     with threadpool_limits(1):
-        cells, told = _even_out_field(cells, experiment, records)
-        found += told
-        cells, told = _restore_depth(cells, experiment, records)
-        found += told
-        cells, matrix, told = _undo_bleed_through(cells, experiment)
-        found += told
-        cells, told = _restore_bleached(cells, experiment, records)
-        found += told
-    return Corrected(cells, matrix, found)
+        for step in (_even_out_field, _restore_depth):
+            cells, seen = step(cells, experiment, records)
+            fadings += seen
+        cells, matrix, leaks = _undo_bleed_through(cells, experiment)
+        cells, seen = _restore_bleached(cells, experiment, records)
+        fadings += seen
+    findings = [finding for name, where, _, fading in fadings for finding in _findings(name, where, fading)]
+    undone = [faded for faded in fadings if faded[3].evident.any()]
+    return Corrected(cells, matrix, [*findings, *leaks], undone)
 
 
 def _batch_of(cells: pd.DataFrame) -> pd.Series:
@@ -80,7 +86,7 @@ def _batch_of(cells: pd.DataFrame) -> pd.Series:
 
 def _even_out_field(
     cells: pd.DataFrame, experiment: Experiment, records: Mapping[str, Any]
-) -> tuple[pd.DataFrame, list[Finding]]:
+) -> tuple[pd.DataFrame, list[Faded]]:
     if experiment.correct.flat_field != "auto" or cells.empty:
         return cells, []
     corner = np.zeros(len(cells))  # 0 in the centre of the field, 1 in its corners
@@ -90,7 +96,7 @@ def _even_out_field(
         place = cells[["y_um", "x_um"]].to_numpy(float)[rows] / size * 2 - 1
         corner[rows] = (place**2).mean(axis=1)
     rates, found = _rates_by_batch(
-        cells.assign(corner=corner), experiment, estimate_falloff, "illumination", lambda image: True
+        cells.assign(corner=corner), experiment, estimate_falloff, "illumination", lambda _: True
     )
     # the mean over the field keeps its light
     return _restore(cells, rates, corner - 1 / 3), found
@@ -98,7 +104,7 @@ def _even_out_field(
 
 def _restore_depth(
     cells: pd.DataFrame, experiment: Experiment, records: Mapping[str, Any]
-) -> tuple[pd.DataFrame, list[Finding]]:
+) -> tuple[pd.DataFrame, list[Faded]]:
     asked = experiment.correct.attenuation_um
 
     def deep(image_id: str) -> bool:
@@ -112,7 +118,7 @@ def _restore_depth(
     if isinstance(asked, dict):
         given = given_attenuation({name: asked.get(name, np.inf) for name in markers})
         rates = dict.fromkeys(_batch_of(cells).unique(), given.rate)
-        found = _findings("attenuation", "", given)
+        found: list[Faded] = [("attenuation", "", cells[rows], given)]
     else:
         rates, found = _rates_by_batch(cells, experiment, estimate_attenuation, "attenuation", deep)
     depth = np.where(rows, cells["z_um"].to_numpy(float), 0.0)
@@ -125,9 +131,10 @@ def _rates_by_batch(
     estimate: Callable[[pd.DataFrame], Fading],
     name: str,
     wanted: Callable[[str], bool],
-) -> tuple[dict[str, Any], list[Finding]]:
+) -> tuple[dict[str, Any], list[Faded]]:
     """Rate of each marker by batch, from the first frames of some of its images."""
-    rates, found = {}, []
+    rates: dict[str, Any] = {}
+    found: list[Faded] = []
     first = cells[cells["frame"] == 0]
     for batch, rows in first.groupby(_batch_of(first), sort=True):
         images = [image for image, _ in rows.groupby("image_id", sort=True) if wanted(str(image))]
@@ -141,7 +148,7 @@ def _rates_by_batch(
             continue
         whole = pool_fadings(parts)
         rates[str(batch)] = whole.rate
-        found += _findings(name, str(batch), whole)
+        found.append((name, str(batch), rows[rows["image_id"].isin(chosen)], whole))
     return rates, found
 
 
@@ -214,17 +221,17 @@ def _element(matrix: pd.DataFrame, detector: str, protein: str) -> float:
 
 def _restore_bleached(
     cells: pd.DataFrame, experiment: Experiment, records: Mapping[str, Any]
-) -> tuple[pd.DataFrame, list[Finding]]:
+) -> tuple[pd.DataFrame, list[Faded]]:
     if experiment.correct.bleaching == "none":
         return cells, []
     left = np.ones((len(cells), len(markers_of(cells))))
-    found = []
+    found: list[Faded] = []
     for image_id, rows in cells.groupby("image_id", sort=False).indices.items():
         if (records[str(image_id)].get("n_frames") or 1) < LEAST_FRAMES:
             continue
         part = cells.iloc[rows]
         bleaching = estimate_bleaching(part)
-        found += _findings("bleaching", str(image_id), bleaching)
+        found.append(("bleaching", str(image_id), part, bleaching))
         left[rows] = np.exp(-bleaching.rate * part["frame"].to_numpy(float)[:, None])
     return (unfade_cells(cells, left) if (left != 1).any() else cells), found
 

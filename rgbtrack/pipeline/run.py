@@ -2,6 +2,7 @@
 
 import datetime
 import platform
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,18 +18,21 @@ from rgbtrack.clones import assign_clones, describe_clones, fit_clones
 from rgbtrack.dynamics import clone_sizes
 from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
 from rgbtrack.files import read_json, read_table, sha256, write_json, write_table
-from rgbtrack.pipeline.colours import correct_colours
+from rgbtrack.pipeline.colours import Corrected, correct_colours
 from rgbtrack.pipeline.experiment import Experiment, read_experiment
 from rgbtrack.pipeline.findings import Finding, findings_table
 from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, forget_image, process_image, read_part
 from rgbtrack.pipeline.pool import available_workers, map_tasks
 from rgbtrack.pipeline.shifts import find_shifts, known_shifts
+from rgbtrack.plot import plot_fading, save_figure
 from rgbtrack.report import write_report
 from rgbtrack.segment import check_method
 from rgbtrack.signature import no_colours
 
 Step = Literal["segment", "measure", "clones", "dynamics", "report"]
 STEPS: tuple[Step, ...] = ("segment", "measure", "clones", "dynamics", "report")
+FIGURES = 12
+"""Corrections that are drawn."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -268,9 +272,19 @@ def _call_clones(
         write_table(written[0], cells)
         write_table(written[1], clones)
         write_table(written[2], findings_table(found))
+        _draw_corrections(results, corrected)
         written[3].unlink(missing_ok=True)
         if corrected.matrix is not None:
             write_table(written[3], _by_channel(corrected.matrix, experiment))
+
+
+def _draw_corrections(results: Path, corrected: Corrected) -> None:
+    """Before and after, of what was undone: the first few."""
+    for old in (results / "figures").glob("correction_*"):
+        old.unlink()
+    for name, where, cells, fading in corrected.fadings[:FIGURES]:
+        plain = re.sub(r"[^\w.+ -]", "_", f"correction_{name}_{where}".rstrip("_"))
+        save_figure(plot_fading(cells, fading), results / "figures", plain)
 
 
 def _by_channel(matrix: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:

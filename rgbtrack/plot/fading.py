@@ -19,13 +19,22 @@ N_BINS = 8
 Floats = NDArray[np.float64]
 
 
+AXES = {
+    "um": ("z_um", "_raw", "depth (µm)"),
+    "frame": ("frame", "", "frame"),
+    "corner": ("corner", "_raw", "place in the field: 0 centre, 1 corner"),
+}
+"""Column, ending of the intensities and axis label, by the unit of the fading."""
+
+
 def plot_fading(cells: pd.DataFrame, fading: Fading) -> Figure:
     """Draw the brightness of cells over depth or frames, channel by channel, before and after correction.
 
     Parameters
     ----------
     cells
-        As they were measured, not corrected: ``z_um`` and ``<marker>_raw``, or ``frame`` and ``<marker>``.
+        As they were measured, not corrected: ``z_um`` (or ``corner``, see `estimate_falloff`) and
+        ``<marker>_raw``, or ``frame`` and ``<marker>``.
     fading
         What was found in them.
 
@@ -41,8 +50,7 @@ def plot_fading(cells: pd.DataFrame, fading: Fading) -> Figure:
     DataError
         If the table lacks the columns.
     """
-    position = "z_um" if fading.unit == "um" else "frame"
-    ending = "_raw" if fading.unit == "um" else ""
+    position, ending, _ = AXES[fading.unit]
     columns = [f"{name}{ending}" for name in fading.channels]
     CELLS.check(cells, need=[position, *columns, *(f"{name}_se" for name in fading.channels)])
     at = cells[position].to_numpy(float, na_value=np.nan)
@@ -69,8 +77,7 @@ def plot_fading(cells: pd.DataFrame, fading: Fading) -> Figure:
 
 def _panel(axes: Axes, at: Floats, bright: Floats, fading: Fading, c: int) -> None:
     """Cells of one channel, their medians before and after, and the fitted line."""
-    unit = "depth (µm)" if fading.unit == "um" else "frame"
-    axes.set(xlabel=unit, title=_number(fading, c))
+    axes.set(xlabel=AXES[fading.unit][2], title=_number(fading, c))
     axes.grid(axis="y")
     if len(at) < 2:
         axes.set_yticks([])
@@ -115,6 +122,9 @@ def _number(fading: Fading, c: int) -> str:
     if fading.unit == "frame":
         lost = 1 - np.exp(-fading.rate[c])
         return f"{name}\n{100 * lost:.1f} ± {100 * fading.se[c]:.1f} % lost a frame"
+    if fading.unit == "corner":
+        lost = 1 - np.exp(-fading.rate[c])
+        return f"{name}\n{100 * lost:.0f} ± {100 * (1 - lost) * fading.se[c]:.0f} % less in the corners"
     length = fading.length[c]
     if length < 0:
         return f"{name}\ngrows with depth"

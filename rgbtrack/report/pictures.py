@@ -68,6 +68,20 @@ class Picture:
     files: str
 
 
+def correction_pictures(results: Results) -> list[Picture]:
+    """Figures that the run drew of its corrections, before and after."""
+    found = sorted((results.folder / "figures").glob("correction_*.svg"))
+    return [
+        Picture(
+            data_uri(path.read_bytes(), "svg+xml"),
+            "Each dot is a cell; the line is what was found. Medians before (open) and after the correction "
+            "(filled): after it they should lie level.",
+            f"figures/{path.name}, figures/{path.stem}.png",
+        )
+        for path in found
+    ]
+
+
 def draw_figures(results: Results, colours: dict[int, Any]) -> dict[str, list[Picture]]:
     """Draw, write and embed every figure that the results can fill."""
     figures: dict[str, list[Picture]] = {}

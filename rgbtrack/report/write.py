@@ -9,8 +9,9 @@ import pandas as pd
 from rgbtrack.files import write_atomically
 from rgbtrack.plot.colours import clone_colours, hex_of, ink_on
 from rgbtrack.plot.quality import LOW_SNR
+from rgbtrack.report.corrections import correction_rows, correction_warnings
 from rgbtrack.report.params import ReportParams
-from rgbtrack.report.pictures import closeups, draw_figures, image_pictures, written
+from rgbtrack.report.pictures import closeups, correction_pictures, draw_figures, image_pictures, written
 from rgbtrack.report.results import Results, read_results
 from rgbtrack.report.words import FLAGS, count, headline, percent, share, warnings_of
 
@@ -46,12 +47,14 @@ def write_report(
         title=params.title or found.run.get("name") or "rgbtrack",
         run=found.run,
         headline=headline(found),
-        warnings=warnings_of(found),
+        warnings=[*warnings_of(found), *correction_warnings(found)],
         situation=SITUATION,
         samples=_samples(found),
         channels=_channels(found),
         settings=_settings(found.run.get("configuration") or {}),
         gains=found.run.get("gains") or {},
+        corrections=correction_rows(found),
+        correction_pictures=correction_pictures(found),
         markers=found.markers,
         control=found.control,
         palette=found.palette,
