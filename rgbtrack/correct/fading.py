@@ -118,7 +118,7 @@ def pool_fadings(parts: Sequence[Fading]) -> Fading:
         return no_rates(channels, unit, n_cells, span, f"{len(parts)} images: {parts[0].reason}")
     rate = np.full(len(channels), np.nan)
     covariance = np.full(total.shape, np.nan)
-    found = np.linalg.inv(total[np.ix_(seen, seen)])
+    found = np.linalg.pinv(total[np.ix_(seen, seen)])
     rate[seen] = found @ np.sum([precision @ one for precision, one in known], axis=0)[seen]
     apart = [(one - np.nan_to_num(rate), precision) for precision, one in known]
     squares = sum(float(off @ precision @ off) for off, precision in apart)

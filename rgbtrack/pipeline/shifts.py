@@ -48,7 +48,7 @@ def find_shifts(
             ],
         ]
     )
-    known = read_json(note) if note.exists() else {}
+    known = read_json(note) if note.exists() and not tasks[0].overwrite else {}
     if known.get("key") != key:
         note.unlink(missing_ok=True)
         found: dict[int, Shift | None] = {}
