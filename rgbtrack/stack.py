@@ -249,7 +249,9 @@ class Stack:
 
             # at once: what both are made from is read once; a single block as it is: dask would copy it
             parts = [
-                part.to_delayed(optimize_graph=False).item() if hasattr(part, "dask") and part.npartitions == 1 else part
+                part.to_delayed(optimize_graph=False).item()
+                if hasattr(part, "dask") and part.npartitions == 1
+                else part
                 for part in cuts
             ]
             cuts = dask.compute(*parts, traverse=False)

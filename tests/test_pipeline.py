@@ -21,8 +21,10 @@ from rgbtrack import (
 )
 from rgbtrack.files import read_json, read_labels, read_table, write_table
 from rgbtrack.pipeline import check_experiment
-from rgbtrack.pipeline.closeup import GAP_PX, draw_outlines, write_closeup
+from rgbtrack.pipeline.closeup import CROSS_PX, GAP_PX, ORANGE, draw_outlines, enlarged, write_closeup
 from rgbtrack.pipeline.pool import map_tasks
+from rgbtrack.pipeline.thumbnail import composite
+from rgbtrack.plot.colours import HUES
 from rgbtrack.simulate import PRESETS
 from rgbtrack.tables import CELLS, CLONE_SIZES, CLONES
 
@@ -358,27 +360,47 @@ def test_an_experiment_object_runs_too(experiment, tmp_path):
     assert len(list((outcome.results / "labels").iterdir())) == 8
 
 
-def test_every_image_has_its_closeup_at_one_to_one(finished):
+NOTHING = pd.DataFrame({"y_px": [], "x_px": []})
+
+
+def test_every_image_has_its_closeup_enlarged_by_a_whole_number(finished):
     for path in (finished / "labels").iterdir():
         picture = cv2.imread(str(finished / "closeups" / f"{path.stem}.png"))
-        labels = read_labels(path).squeeze()
-        assert picture.shape == (160, 2 * 160 + GAP_PX, 3)
-        plain, outlined = picture[:, :160], picture[:, -160:]
+        labels = enlarged(read_labels(path).squeeze(), 3)
+        assert picture.shape == (480, 2 * 480 + GAP_PX, 3)
+        plain, outlined = picture[:, :480], picture[:, -480:]
+        np.testing.assert_array_equal(plain, enlarged(plain[1::3, 1::3], 3))
         white = (outlined == 255).all(axis=2)
         assert (labels[white & (plain < 255).any(axis=2)] > 0).all()
         for cell in np.unique(labels[labels > 0]):
             assert white[labels == cell].any()
-        beyond = labels == 0
-        assert (outlined[beyond] <= plain[beyond]).all()
 
 
 def test_touching_cells_keep_an_outline_each():
-    labels = np.zeros((12, 14), np.uint32)
-    labels[2:10, 2:7], labels[2:10, 7:12] = 4, 9
-    drawn = draw_outlines(np.full((12, 14, 3), 90, np.uint8), labels)
+    labels = np.zeros((12, 16), np.uint32)
+    labels[2:10, 2:8], labels[2:10, 8:14] = 4, 9
+    drawn = draw_outlines(np.full((12, 16, 3), 90, np.uint8), labels)
     row = drawn[5, :, 0].tolist()
-    assert row == [90, 15, 255, 90, 90, 255, 15, 255, 90, 90, 90, 255, 15, 90]
+    assert row == [90, 15, 255, 15, 90, 15, 255, 15, 255, 15, 90, 90, 15, 255, 15, 90]
     assert (drawn[0] == 90).all()
+
+
+def test_outlines_are_seen_on_white_cells():
+    labels = np.zeros((12, 12), np.uint32)
+    labels[2:10, 2:10] = 1
+    drawn = draw_outlines(np.full((12, 12, 3), 255, np.uint8), labels)
+    assert drawn[5, :, 0].tolist() == [255, 42, 255, 42, 255, 255, 255, 255, 42, 255, 42, 255]
+
+
+def test_light_that_all_markers_share_is_grey():
+    planes = np.array([[[4.0, 4.0, 0.0]], [[4.0, 0.0, 0.0]], [[4.0, 0.0, 9.0]]], np.float32)
+    colours = [HUES["red"], HUES["green"], HUES["blue"]]
+    shown = composite(planes, colours, [9.0, 9.0, 9.0])[0]
+    assert shown[0].tolist() == [170, 170, 170]
+    assert shown[1].tolist() == [170, 0, 0]
+    assert shown[2].tolist() == [0, 89, 255]
+    two = composite(planes[:2], colours[:2], [9.0, 9.0])[0]
+    assert two[0].tolist() == [170, 170, 0]
 
 
 def test_a_closeup_is_where_cells_are_and_where_they_cover_most(tmp_path):
@@ -386,12 +408,25 @@ def test_a_closeup_is_where_cells_are_and_where_they_cover_most(tmp_path):
     labels = np.zeros((3, 1000, 700), np.uint32)
     labels[1, 800:840, 600:640] = 1
     pixels[0, 0, 1] = 100.0 * (labels[1] > 0)
-    write_closeup(tmp_path / "a.png", Stack(pixels, ("green",)), labels)
+    write_closeup(tmp_path / "a.png", Stack(pixels, ("green",)), labels, NOTHING)
     picture = cv2.imread(str(tmp_path / "a.png"))
     assert picture.shape == (480, 2 * 480 + GAP_PX, 3)
     assert (picture[:, :480, 1] == 255).sum() == 1600
-    write_closeup(tmp_path / "b.png", Stack(pixels, ("green",)), np.zeros_like(labels))
+    write_closeup(tmp_path / "b.png", Stack(pixels, ("green",)), np.zeros_like(labels), NOTHING)
     assert cv2.imread(str(tmp_path / "b.png")).shape == picture.shape
+
+
+def test_what_was_set_aside_has_a_cross_where_it_lay(tmp_path):
+    pixels = np.zeros((1, 1, 1, 100, 100), np.float32)
+    places = pd.DataFrame({"y_px": [20.0, 300.0], "x_px": [70.0, 10.0]})  # the second lies outside
+    labels = np.zeros((1, 100, 100), np.uint32)
+    write_closeup(tmp_path / "a.png", Stack(pixels, ("green",)), labels, places)
+    picture = cv2.imread(str(tmp_path / "a.png"))[..., ::-1]
+    times = 4
+    rows, columns = np.nonzero((picture == ORANGE).all(axis=2))
+    assert len(rows) == 4 * CROSS_PX + 1
+    assert rows.mean() == times * 20.5
+    assert columns.mean() == times * (100 + 70.5) + GAP_PX
 
 
 # ---- z-stacks as one plane

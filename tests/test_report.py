@@ -359,7 +359,10 @@ def test_low_quality_is_put_into_words(tmp_path):
     cells.loc[cells["image_id"] == second, "clone"] = pd.NA
     write_table(tmp_path / "cells.parquet", cells)
     words = text_of(write_report(tmp_path))
-    assert f"{first}: SNR 2.0" in words
+    assert (
+        f"trusted. Look at the outlines under Segmentation. Longer exposure or more laser power would help most; else leave these images out. {first}: SNR 2.0"
+        in words
+    )
     assert f"{first}: 4.0 % of the red pixels" in words
     assert "No pixel size: taken as 1 um (1 image)" in words
     assert "The palette was fitted on half of the cells" in words
@@ -395,7 +398,7 @@ def test_worst_median_and_best_image_are_shown_at_one_to_one(reported):
     for closeup in closeups:
         jpeg = re.search(r'src="data:image/jpeg;base64,([^"]*)" width="192" height="96"', closeup)[1]
         assert cv2.imdecode(np.frombuffer(base64.b64decode(jpeg), np.uint8), 1).shape == (96, 192, 3)
-        assert "Each half is about 62 µm wide." in closeup
+        assert "Shown at 1:1; each half is about 62 µm wide." in closeup
     assert "<b>Worst: bdrugb_1_7_primary</b>. No cells were found." in closeups[0]
     assert not any("m9.tif" in closeup for closeup in closeups)
 
@@ -404,24 +407,29 @@ def test_images_rank_by_what_is_in_doubt_each_object_once(tmp_path):
     make_results(tmp_path, treatments=("a",), subjects=1, timepoints=(0, 1, 2, 3, 4), n_clones=2)
     names = [f"a_0_{day}_primary" for day in range(5)]
     run = json.loads((tmp_path / "run.json").read_text())
-    run["images"][names[3]]["rejected"] = {"haze: <i>no edge</i>": 16, "debris: too small": 99}
+    run["images"][names[2]]["rejected"] = {"haze: <i>no edge</i>": 16, "debris: too small": 99}
     (tmp_path / "run.json").write_text(json.dumps(run))
-    cells = pd.read_parquet(tmp_path / "cells.parquet").assign(snr=20.0)
+    cells = pd.read_parquet(tmp_path / "cells.parquet").assign(snr=20.0, merged=False, cell_probability=0.95)
     cells.loc[(cells["image_id"] == names[1]) & (cells["cell"] <= 8), ["doublet", "small"]] = True
     cells.loc[(cells["image_id"] == names[1]) & (cells["cell"] > 60), "snr"] = 4.9
+    cells.loc[(cells["image_id"] == names[3]) & (cells["cell"] <= 16), "merged"] = True
+    cells.loc[(cells["image_id"] == names[3]) & (cells["cell"] == 16), "cell_probability"] = 0.6
     cells.loc[cells["image_id"] == names[4], "snr"] = 19.0
     write_table(tmp_path / "cells.parquet", cells)
     images = read_results(tmp_path).images
-    assert images["doubt"].tolist() == [0, 12 / 64, 0, 16 / 80, 0]
+    assert images["doubt"].tolist() == [0, 12 / 64, 0, 16 / 64, 0]
     assert [(rank, row["image_id"]) for rank, row in ranked_images(images)] == [
         ("Worst", names[3]),
         ("Median", names[4]),
         ("Best", names[2]),
     ]
     words = text_of(write_report(tmp_path))
-    assert "16 of 80 found in doubt (20 %): 16 set aside as haze; median SNR 20.0." in words
-    html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "<i>no edge" not in html
+    assert (
+        "the largest share of cells in doubt. 16 of 64 cells in doubt (25 %): 16 joined from parts that may be "
+        "two cells (merged), 1 barely taken for a cell (probability below 0.8); median SNR 20.0."
+    ) in words
+    assert "Set aside in the whole image: 16 haze: &lt;i&gt;no edge&lt;/i&gt;; 99 debris" in words
+    assert "<i>no edge" not in (tmp_path / "report.html").read_text(encoding="utf-8")
     two = ranked_images(images[:2])
     assert [(rank, row["image_id"]) for rank, row in two] == [("Worst", names[1]), ("Best", names[0])]
     assert two[0][1]["doubts"] == {

@@ -1,10 +1,11 @@
-"""A part of an image at 1:1, without and with the outlines of its cells, for the report."""
+"""A part of an image, without and with what was found in it, for the report."""
 
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from rgbtrack.pipeline.thumbnail import composite, markers_and_hues, tops, unmixed, write_png
@@ -15,12 +16,17 @@ SIDE_PX = 480
 GAP_PX = 4
 STRIDE = 4
 """Density and scale are judged from every fourth pixel: fast, and near enough."""
+CROSS_PX = 3
+"""Half the width of the cross on what was set aside."""
+ORANGE = (255, 150, 0)
 
 
-def write_closeup(path: Path, stack: Stack, labels: NDArray[Any]) -> None:
+def write_closeup(path: Path, stack: Stack, labels: NDArray[Any], set_aside: pd.DataFrame) -> None:
     """Write the first frame where its cells are densest, two panels of one PNG: plain, and with outlines.
 
-    Every pixel of the image is one pixel of the picture. Of a z-stack it is the plane that cells cover most.
+    Every pixel of the image is one pixel of the picture; of a small image, a square of a whole number of
+    pixels a side, the largest at which no panel is over `SIDE_PX`. Of a z-stack it is the plane that cells
+    cover most.
 
     Parameters
     ----------
@@ -30,6 +36,8 @@ def write_closeup(path: Path, stack: Stack, labels: NDArray[Any]) -> None:
         Corrected stack.
     labels
         Cells of the first frame, shape (z, y, x).
+    set_aside
+        Places ``y_px, x_px`` of what was found and is no cell, drawn as crosses; may have no rows.
     """
     z = int(np.count_nonzero(labels[:, ::STRIDE, ::STRIDE], axis=(1, 2)).argmax())
     markers, hues = markers_and_hues(stack)
@@ -37,15 +45,26 @@ def write_closeup(path: Path, stack: Stack, labels: NDArray[Any]) -> None:
     scale = tops(unmixed(stack, np.stack([channel[::STRIDE, ::STRIDE] for channel in plane])))
     rows, columns = _densest(labels[z] > 0)
     here = unmixed(stack, np.stack([channel[rows, columns] for channel in plane]))
-    plain = composite(here, hues, scale)
+    times = max(1, SIDE_PX // max(here.shape[1:]))
+    plain = enlarged(composite(here, hues, scale), times)
+    outlined = draw_outlines(plain, enlarged(labels[z, rows, columns], times))
+    if len(set_aside):
+        places = set_aside[["y_px", "x_px"]].to_numpy(float) - [rows.start, columns.start]
+        draw_crosses(outlined, times * (places + 0.5))
     gap = np.full((plain.shape[0], GAP_PX, 3), 255, np.uint8)
-    write_png(path, np.hstack([plain, gap, draw_outlines(plain, labels[z, rows, columns])]))
+    write_png(path, np.hstack([plain, gap, outlined]))
+
+
+def enlarged(plane: NDArray[Any], times: int) -> NDArray[Any]:
+    """Each pixel of (y, x, ...) as a square of pixels."""
+    return plane.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def draw_outlines(picture: NDArray[np.uint8], labels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Draw the outline of each cell, white and one pixel thin, with a dark line around it.
+    """Draw the outline of each cell, white and one pixel thin, with a dark line on either side of it.
 
-    Where cells touch, each keeps its own outline and the dark line runs between the two.
+    White on black is seen on any colour, white cells included. Where cells touch, each keeps its own outline
+    and a dark line runs between the two.
 
     Parameters
     ----------
@@ -65,11 +84,20 @@ def draw_outlines(picture: NDArray[np.uint8], labels: NDArray[Any]) -> NDArray[n
     apart[(apart > 0) & (cv2.dilate(apart, around) > apart)] = 0
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     line = (apart > 0) & (cv2.erode(apart, cross) == 0)
-    ground = (apart == 0) & (cv2.dilate(line.astype(np.uint8), around) > 0)
+    beside = cv2.dilate(line.astype(np.uint8), around) > 0
     drawn = picture.copy()
-    drawn[ground] //= 6
+    drawn[beside] //= 6
     drawn[line] = 255
     return drawn
+
+
+def draw_crosses(picture: NDArray[np.uint8], places: NDArray[np.float64]) -> None:
+    """Draw an orange cross with a dark rim at each place (y, x) that lies in an RGB picture, onto it."""
+    for y, x in np.floor(places).astype(int).tolist():
+        if 0 <= y < picture.shape[0] and 0 <= x < picture.shape[1]:
+            for colour, width in (((0, 0, 0), 3), (ORANGE, 1)):
+                for rise in (-CROSS_PX, CROSS_PX):
+                    cv2.line(picture, (x - CROSS_PX, y - rise), (x + CROSS_PX, y + rise), colour, width)
 
 
 def _densest(mask: NDArray[np.bool_]) -> tuple[slice, slice]:

@@ -159,7 +159,8 @@ def _process(task: ImageTask) -> dict[str, Any]:
         return old
     start = time.perf_counter()
     record = (dict(old) if segmented else _new_record({})) | {"paths": [str(path) for path in task.paths]}
-    labels, cells, sure, lights, corrected_first = [], [], [], [], None
+    labels, cells, sure, set_aside, lights = [], [], [], [], []
+    corrected_first: Stack | None = None
     ready = task.labels_file if segmented else task.labels
     segment = task.segment
     stack = task.read()
@@ -180,6 +181,7 @@ def _process(task: ImageTask) -> dict[str, Any]:
                 record["diameter_um"] = found.diameter_um
             labels.append(found.labels[0])
             sure.append(found.cells.assign(frame=t))
+            set_aside.append(found.set_aside)
         else:
             labels.append(known[t])
         if stack.n_frames > 1 and task.correct.drift == "auto":
@@ -197,7 +199,8 @@ def _process(task: ImageTask) -> dict[str, Any]:
             write_table(task.found_file, pd.concat(sure, ignore_index=True))
         assert corrected_first is not None  # noqa: S101 - a stack has at least one frame
         write_thumbnail(task.thumbnail_file, corrected_first)
-        write_closeup(task.closeup_file, corrected_first, all_labels[0])
+        lost = set_aside[0] if set_aside else pd.DataFrame()
+        write_closeup(task.closeup_file, corrected_first, all_labels[0], lost)
     segment_key, measure_key = _keys(task, hashing.result())
     record |= {"inputs": hashing.result(), "segment_key": segment_key, "measure_key": None}
     if task.measure:

@@ -49,10 +49,13 @@ def composite(
 ) -> NDArray[np.uint8]:
     """RGB picture, shape (y, x, 3), of marker planes (c, y, x), each in its colour and on its own scale.
 
-    A square root keeps dim cells in view.
+    A square root keeps dim cells in view. Where the colours add up to white or more, light that all markers
+    share is drawn grey: the hues of red, green and blue alone would tint it.
     """
+    paint = np.asarray(colours, np.float32)
     light = np.sqrt(np.clip(planes / np.asarray(tops, np.float32)[:, None, None], 0, 1))
-    image = np.einsum("cyx,ck->kyx", light, np.asarray(colours, np.float32))
+    shared = light.min(axis=0) if (paint.sum(axis=0) >= 1).all() else np.zeros_like(light[0])
+    image = np.einsum("cyx,ck->kyx", light - shared, paint) + shared
     return np.stack(list((255 * np.clip(image, 0, 1)).astype(np.uint8)), axis=-1)
 
 

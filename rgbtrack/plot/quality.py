@@ -15,8 +15,13 @@ from rgbtrack.tables import CELLS
 MAX_ROWS = 60
 LOW_SNR = 5.0
 """Below this median SNR the colours of an image's cells are mostly noise."""
+FAINT_SNR = 3.0
+"""Below this median SNR not even the outlines of an image's cells can be trusted."""
+UNSURE = 0.8
+"""An object is in doubt that is a cell with less probability."""
 FLAGS = {
     "doublet": ("two colours in one (doublet)", OKABE_ITO[1], "////"),
+    "merged": ("maybe two cells (merged)", OKABE_ITO[3], "xxxx"),
     "saturated": ("saturated", OKABE_ITO[6], ""),
     "small": ("few pixels (small)", OKABE_ITO[4], "...."),
     "touches_border": ("cut by the image's edge", OKABE_ITO[5], ""),
@@ -109,7 +114,8 @@ def brightness_histogram(cells: pd.DataFrame) -> Figure:
             linewidth=0.3,
         )
         _log_axis(axes)
-        axes.set(xlabel="brightness: sum of the markers (detector counts)", ylabel="cells")
+        axes.set(xlabel="brightness: sum of the markers (detector counts)")
+        _count_axis(axes)
         axes.legend()
     return figure
 
@@ -120,8 +126,8 @@ def cell_sizes(cells: pd.DataFrame) -> Figure:
     Parameters
     ----------
     cells
-        Cells with ``area_um2`` or ``volume_um3``, and the flags ``doublet``, ``saturated``, ``small``,
-        ``touches_border`` where they were looked for.
+        Cells with ``area_um2`` or ``volume_um3``, and the flags ``doublet``, ``merged``, ``saturated``,
+        ``small``, ``touches_border`` where they were looked for.
 
     Returns
     -------
@@ -166,7 +172,8 @@ def cell_sizes(cells: pd.DataFrame) -> Figure:
             median, color=INK, linestyle="--", linewidth=1.0, label=f"median {median:.1f} µm, all cells"
         )
         note = f"; {beyond:,} over {top:.0f} µm in the last bar" if beyond else ""
-        axes.set(xlabel=f"diameter of the cell as a {shape} (µm{note})", ylabel="cells")
+        axes.set(xlabel=f"diameter of the cell as a {shape} (µm{note})")
+        _count_axis(axes)
         axes.set_xlim(0, 1.01 * top)
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
@@ -216,7 +223,8 @@ def snr_histogram(cells: pd.DataFrame, low: float = LOW_SNR) -> Figure:
         )
         axes.axvline(low, color=INK, linestyle="--", linewidth=1.0)
         _log_axis(axes)
-        axes.set(xlabel="signal-to-noise ratio of the cell", ylabel="cells")
+        axes.set(xlabel="signal-to-noise ratio of the cell")
+        _count_axis(axes)
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
@@ -285,6 +293,12 @@ def rejected_counts(images: pd.DataFrame) -> Figure:
         axes.set_xlabel("objects set aside")
         axes.set_title(f"{kept:,} of {found:,} objects found were kept as cells ({_share(kept / found)})")
     return figure
+
+
+def _count_axis(axes: Axes) -> None:
+    """Make y one of cells: whole numbers only."""
+    axes.set_ylabel("cells")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _log_axis(axes: Axes) -> None:

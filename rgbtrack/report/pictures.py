@@ -48,7 +48,9 @@ CAPTIONS = {
     "snr_per_image": "How far the cells of each image stand out from the noise. Dot: median cell; "
     "thick bar: half of the cells; thin bar: 90 % of them.",
     "rejected_counts": "What was found and not counted as a cell, in all images. Debris is far smaller than "
-    "a cell; haze fades out without an edge, as cells out of focus do.",
+    "a cell; haze fades out without an edge, as cells out of focus do; a gap is a patch between cells, darker "
+    "than they are; what is not like a cell is so in size, shape and light together; no nucleus: an outline "
+    "without a stained nucleus in it.",
     "cell_sizes": "A good segmentation has one hump, at the size that you know your cells to have. A second "
     "one at a fraction of it means that cells were cut up; a long tail to the right, that neighbours were "
     "joined. A cell with several flags counts once.",
@@ -147,10 +149,12 @@ def image_pictures(results: Results, colours: dict[int, Any], params: ReportPara
 def closeups(results: Results) -> list[dict[str, Any]]:
     """Worst, median and best image, with the row of each and its part at 1:1 where that was written."""
     shown = []
-    for rank, row in ranked_images(results.images):
+    ranked = ranked_images(results.images)
+    for rank, row in ranked:
         path = results.folder / "closeups" / f"{row['image_id']}.png"
         picture = cv2.imread(str(path)) if path.is_file() else None
-        found: dict[str, Any] = {"rank": rank, "row": row, "uri": None, "wide": ""}
+        found: dict[str, Any] = {"rank": rank, "row": row, "uri": None, "wide": "", "times": 1}
+        found["why"] = _why_ranked(rank, row, [other for _, other in ranked])
         if picture is not None:
             height, width = picture.shape[:2]
             # outlines one pixel thin need their colour in every pixel
@@ -160,15 +164,18 @@ def closeups(results: Results) -> list[dict[str, Any]]:
             ]
             jpeg = cv2.imencode(".jpg", picture, quality)[1]
             found |= {"uri": data_uri(bytes(jpeg), "jpeg"), "width": width, "height": height}
+            # small images were enlarged by a whole number
+            times = max(1, width // 2 // row["shape"][-1]) if row["shape"] else 1
+            found["times"] = times
             pixel_um = row["pixel_size_um"]
             if pixel_um and np.isfinite(pixel_um):
-                found["wide"] = f"about {width / 2 * pixel_um:.0f} µm"
+                found["wide"] = f"about {width / 2 / times * pixel_um:.0f} µm"
         shown.append(found)
     return shown
 
 
 def ranked_images(images: pd.DataFrame) -> list[tuple[str, dict[Hashable, Any]]]:
-    """Worst, median and best image, by the share of what was found that is in doubt; no cells is worst.
+    """Worst, median and best image, by the share of the cells that is in doubt; no cells is worst.
 
     Of two images in the same state the one with the lower median SNR is worse. One or two images come once.
     """
@@ -187,6 +194,15 @@ def ranked_images(images: pd.DataFrame) -> list[tuple[str, dict[Hashable, Any]]]
         return [("The only image", rows[0])]
     middle = [("Median", rows[len(rows) // 2])] if len(rows) > 2 else []
     return [("Worst", rows[0]), *middle, ("Best", rows[-1])]
+
+
+def _why_ranked(rank: str, row: dict[Hashable, Any], shown: list[dict[Hashable, Any]]) -> str:
+    """Why an image is the worst or the best, in words."""
+    if rank not in ("Worst", "Best") or not row["n_cells"]:
+        return ""
+    if len({other["doubt"] for other in shown if other["n_cells"]}) == 1:
+        return f"the {'lowest' if rank == 'Worst' else 'highest'} median SNR, as many in doubt as elsewhere"
+    return f"the {'largest' if rank == 'Worst' else 'smallest'} share of cells in doubt"
 
 
 def images_shown(images: pd.DataFrame, most: int) -> list[str]:
@@ -241,7 +257,7 @@ def written(folder: Path) -> list[tuple[str, str]]:
         "bleed_through.csv": "the bleed-through matrix used",
         "labels": "one label image per image: opens in Fiji, QuPath and napari",
         "thumbnails": "small pictures of the images",
-        "closeups": "where the cells of each image are densest, at 1:1: plain, and with outlines",
+        "closeups": "where the cells of each image are densest: plain, and with outlines",
         "figures": "every figure of this page as SVG (editable) and PNG, and the clone maps",
         "review.jsonl": "corrections made by hand",
         "run.json": "version, settings, checksums of the inputs, what failed and why",

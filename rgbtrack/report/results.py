@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
 from rgbtrack.files import read_json, read_labels, read_table
-from rgbtrack.plot.quality import LOW_SNR
+from rgbtrack.plot.quality import LOW_SNR, UNSURE
 from rgbtrack.tables import CELLS, CLONE_SIZES, CLONES, markers_of
 
 STEPS = {
@@ -149,7 +149,8 @@ def _images(records: dict[str, Any], cells: pd.DataFrame) -> pd.DataFrame:
                 "unassigned": float(group["clone"].isna().mean()) if n else np.nan,
                 "reasons": {str(reason): int(count) for reason, count in reasons.items()},
                 "rejected": {str(k): int(v) for k, v in (record.get("rejected") or {}).items()},
-                **_doubt(group, record.get("rejected") or {}),
+                **_doubt(group),
+                "shape": record.get("shape"),
                 "pixel_size_um": record.get("pixel_size_um"),
                 "diameter_um": record.get("diameter_um"),
             }
@@ -158,20 +159,24 @@ def _images(records: dict[str, Any], cells: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)
 
 
-def _doubt(group: pd.DataFrame, rejected: dict[str, Any]) -> dict[str, Any]:
-    """What of all that was found in an image is in doubt: how many, as a share, and why; each counts once."""
+def _doubt(group: pd.DataFrame) -> dict[str, Any]:
+    """Which cells of an image are in doubt: how many, as a share, and why; each counts once."""
     why = {f"with SNR below {LOW_SNR:g}": group["snr"] < LOW_SNR}
-    for flag, words in {"doublet": "with two colours (doublet)", "small": "with few pixels (small)"}.items():
+    flags = {
+        "merged": "joined from parts that may be two cells (merged)",
+        "doublet": "with two colours (doublet)",
+        "small": "with few pixels (small)",
+    }
+    for flag, words in flags.items():
         if flag in group.columns:
-            why[words] = group[flag].astype(bool)
-    haze = sum(int(n) for reason, n in rejected.items() if str(reason).startswith("haze"))
-    doubted = int(np.any(list(why.values()), axis=0).sum()) + haze
-    found = len(group) + haze
-    counts = {words: int(rows.sum()) for words, rows in why.items()} | {"set aside as haze": haze}
+            why[words] = group[flag].fillna(value=False).astype(bool)
+    if "cell_probability" in group.columns:
+        why[f"barely taken for a cell (probability below {UNSURE:g})"] = group["cell_probability"] < UNSURE
+    n_doubted = int(np.any(list(why.values()), axis=0).sum())
+    counts = {words: int(rows.sum()) for words, rows in why.items()}
     return {
-        "n_found": found,
-        "n_doubted": doubted,
-        "doubt": doubted / found if found else np.nan,
+        "n_doubted": n_doubted,
+        "doubt": n_doubted / len(group) if len(group) else np.nan,
         "doubts": {words: n for words, n in counts.items() if n},
     }
 

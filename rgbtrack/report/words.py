@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from rgbtrack.plot.quality import LOW_SNR
+from rgbtrack.plot.quality import FAINT_SNR, LOW_SNR
 from rgbtrack.report.results import Results
 
 SATURATED_PIXELS = 0.005
@@ -101,7 +101,17 @@ def _of_images(results: Results) -> Iterable[Warned]:
             "Look at the pictures below: an empty field is fine; otherwise check channels and diameter_um.",
             list(empty["image_id"]),
         )
-    dim = done[done["snr"] < LOW_SNR]
+    faint = done[done["snr"] < FAINT_SNR]
+    if len(faint):
+        yield Warned(
+            "caution",
+            f"Cells hardly stand out from the noise in {count(len(faint), 'image')} (median SNR below "
+            f"{FAINT_SNR:g}): neither their outlines nor their colours are to be trusted.",
+            "Look at the outlines under Segmentation. Longer exposure or more laser power would help most; "
+            "else leave these images out.",
+            [f"{row['image_id']}: SNR {row['snr']:.1f}" for row in faint.to_dict("records")],
+        )
+    dim = done[(done["snr"] < LOW_SNR) & (done["snr"] >= FAINT_SNR)]
     if len(dim):
         yield Warned(
             "caution",

@@ -17,6 +17,7 @@ from rgbtrack.segment.outlines import make_whole, trim
 from rgbtrack.segment.params import OURS, SegmentParams
 from rgbtrack.segment.parts import LEAST_PIECE, Parts, find_parts
 from rgbtrack.segment.regions import (
+    POSITION,
     Array,
     Seams,
     find_seams,
@@ -35,6 +36,7 @@ SURE_WITHOUT_NUCLEUS = 0.95
 WITH_NUCLEUS = 0.3
 """A nucleus speaks for the cell around it: this share of the least probability is enough."""
 NO_NUCLEUS = "no nucleus in it"
+CENTRE = ["z_px", "y_px", "x_px"]
 LEAST_DIAMETER = 3.2
 MAX_ROUNDS = 4
 SETTLED = 0.08
@@ -62,12 +64,18 @@ class Segmentation:
     cells
         One row per cell: ``frame, cell, cell_probability`` (that it is a cell) and ``join_probability`` (the
         least at which two of its parts were joined; 1 where it is one part).
+    set_aside
+        One row per object of `rejected`: ``frame, z_px, y_px, x_px`` (its centre, image pixels from 0) and
+        ``reason``.
     """
 
     labels: NDArray[np.uint32]
     diameter_um: float
     rejected: dict[str, int] = field(default_factory=dict)
     cells: pd.DataFrame = field(default_factory=pd.DataFrame)
+    set_aside: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=["frame", *CENTRE, "reason"])
+    )
 
 
 def segment_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> NDArray[np.uint32]:  # noqa: B008
@@ -122,33 +130,35 @@ def find_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> Segment
     diameter_um = params.diameter_um or _find_diameter(stack, params) * pixel_um
     _check_diameter(stack, diameter_um, pixel_um)
     frames = []
-    rejected: dict[str, int] = {}
-    tables = []
+    tables, set_aside = [], []
     for t in range(stack.n_frames):
         labels, table, lost = _find_in_frame(stack, t, diameter_um / pixel_um, params)
         frames.append(labels)
-        tables.append(table.assign(frame=t))
-        for why, n in lost.items():
-            rejected[why] = rejected.get(why, 0) + n
-    cells = pd.concat(tables, ignore_index=True)
+        tables.append(table.drop(columns=CENTRE).assign(frame=t))
+        set_aside.append(lost.assign(frame=t))
+    lost = pd.concat(set_aside, ignore_index=True)
+    rejected = {str(why): int(n) for why, n in lost["reason"].value_counts(sort=False).items()}
     # a single frame is not copied
     return Segmentation(
-        frames[0][None] if len(frames) == 1 else np.stack(frames), diameter_um, rejected, cells
+        frames[0][None] if len(frames) == 1 else np.stack(frames),
+        diameter_um,
+        rejected,
+        pd.concat(tables, ignore_index=True),
+        lost,
     )
 
 
 def _find_in_frame(
     stack: Stack, t: int, diameter_px: float, params: SegmentParams
-) -> tuple[NDArray[np.uint32], pd.DataFrame, dict[str, int]]:
-    """Labels (z, y, x) of one frame, a row per cell, and what was set aside."""
+) -> tuple[NDArray[np.uint32], pd.DataFrame, pd.DataFrame]:
+    """Labels (z, y, x) of one frame, a row per cell, and one for each thing set aside."""
     markers, stain = split_channels(stack)
     if not stain:
         return _find_by_light(stack, t, markers, diameter_px, params)
     nuclei, sure, _ = _find_by_light(stack, t, stain, max(NUCLEUS_SIZE * diameter_px, LEAST_DIAMETER), params)
     labels, table, lost = _find_by_light(stack, t, markers, diameter_px, params, nuclei)
-    labels, table, n_empty = _drop_empty(labels, table, nuclei)
-    if n_empty:
-        lost = lost | {NO_NUCLEUS: n_empty}
+    labels, table, empty = _drop_empty(labels, table, nuclei)
+    lost = pd.concat([lost, empty], ignore_index=True)
     # a nucleus without a marked cell around it is a cell too
     n, n_nuclei = len(table), len(sure)
     inside = np.bincount(nuclei[labels > 0], minlength=n_nuclei + 1)
@@ -161,13 +171,14 @@ def _find_in_frame(
 
 def _drop_empty(
     labels: NDArray[np.uint32], table: pd.DataFrame, nuclei: NDArray[np.uint32]
-) -> tuple[NDArray[np.uint32], pd.DataFrame, int]:
-    """Set aside what has no nucleus, unless it is very surely a cell; the number of those."""
+) -> tuple[NDArray[np.uint32], pd.DataFrame, pd.DataFrame]:
+    """Set aside what has no nucleus, unless it is very surely a cell; a row for each of those."""
     n = len(table)
     stained = np.bincount(labels[nuclei > 0], minlength=n + 1)[1:] > 0
     keep = stained | (table["cell_probability"].to_numpy() > SURE_WITHOUT_NUCLEUS)
     kept, n_kept = renumber(labels.astype(np.int32), np.concatenate([[False], keep]))
-    return kept.astype(np.uint32), table[keep].assign(cell=np.arange(1, n_kept + 1)), n - n_kept
+    empty = table.loc[~keep, CENTRE].assign(reason=NO_NUCLEUS)
+    return kept.astype(np.uint32), table[keep].assign(cell=np.arange(1, n_kept + 1)), empty
 
 
 def _find_by_light(
@@ -177,8 +188,8 @@ def _find_by_light(
     diameter_px: float,
     params: SegmentParams,
     nuclei: NDArray[np.uint32] | None = None,
-) -> tuple[NDArray[np.uint32], pd.DataFrame, dict[str, int]]:
-    """Labels (z, y, x) of what shines in some channels, a row each, and what was set aside."""
+) -> tuple[NDArray[np.uint32], pd.DataFrame, pd.DataFrame]:
+    """Labels (z, y, x) of what shines in some channels, a row each, and one for each thing set aside."""
     working = working_image(stack, t, channels, diameter_px)
     seeds = None if nuclei is None else thin_out(nuclei, working.shrink, working.strength.shape)
     parts = find_parts(working, params.min_snr, seeds)
@@ -190,17 +201,21 @@ def _find_by_light(
     if seeds is not None:
         least[np.bincount(objects.labels[seeds > 0], minlength=objects.n + 1)[1:] > 0] *= WITH_NUCLEUS
     cell = (probability >= least) & (why != DEBRIS)
-    lost = pd.Series(why[~cell]).value_counts()
+    # the centre of a working pixel, in image pixels
+    step = np.array([1, working.shrink, working.shrink])
+    centre = pd.DataFrame(step * objects.centre + (step - 1) / 2, columns=CENTRE)
+    lost = centre[~cell].assign(reason=why[~cell])
     labels, n = renumber(objects.labels, np.concatenate([[False], cell]))
     table = pd.DataFrame(
         {
             "cell": np.arange(1, n + 1),
             "cell_probability": probability[cell],
             "join_probability": objects.join_probability[cell],
+            **centre[cell].to_dict("list"),
         }
     )
     full = enlarge(labels, working.shrink, stack.pixels.shape[2:])
-    return full, table, {str(name): int(count) for name, count in lost.items()}
+    return full, table, lost
 
 
 def _find_diameter(stack: Stack, params: SegmentParams) -> float:
@@ -244,7 +259,7 @@ def _settle_diameter(
         window = brightest_window(stack, t, channels, int(WINDOW * diameter))
         labels, table, lost = _find_by_light(stack.frame(t).crop(window), 0, channels, diameter, params)
         found, n = typical_diameter(labels, table["cell_probability"].to_numpy())
-        n_objects = len(table) + sum(lost.values())
+        n_objects = len(table) + len(lost)
         if n == 0:
             break
         change = abs(np.log(found / diameter))
@@ -256,12 +271,13 @@ def _settle_diameter(
 
 @dataclass(frozen=True, eq=False)
 class Objects:
-    """Objects of a working image: labels (z, y, x), their number, features, and how sure the joining was."""
+    """Objects of a working image: labels (z, y, x), their number, features, sureness of joining, centres."""
 
     labels: NDArray[np.int32]
     n: int
     features: Array
     join_probability: Array
+    centre: Array
 
 
 def join_parts(
@@ -307,7 +323,7 @@ def outline_objects(
     sums = region_sums(labels, n, working.strength, working.units, working.light)
     peak = highest(labels, n, parts.distance)
     features = object_features(labels, n, sums, peak, parts.gradient, working)
-    return Objects(labels, n, features, doubt)
+    return Objects(labels, n, features, doubt, sums[1:, POSITION] / np.maximum(sums[1:, :1], 1))
 
 
 def _check_diameter(stack: Stack, diameter_um: float, pixel_um: float) -> None:
