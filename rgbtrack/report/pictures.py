@@ -49,8 +49,8 @@ CAPTIONS = {
     "thick bar: half of the cells; thin bar: 90 % of them.",
     "rejected_counts": "What was found and not counted as a cell, in all images. Debris is far smaller than "
     "a cell; haze fades out without an edge, as cells out of focus do; a gap is a patch between cells, "
-    "darker than they are; what is not like a cell is so in size, shape and light together; no nucleus: an outline "
-    "without a stained nucleus in it.",
+    "darker than they are; what is not like a cell is so in size, shape and light together; no nucleus: an "
+    "outline without a stained nucleus in it.",
     "cell_sizes": "A good segmentation has one hump, at the size that you know your cells to have. A second "
     "one at a fraction of it means that cells were cut up; a long tail to the right, that neighbours were "
     "joined. A cell with several flags counts once.",
