@@ -17,10 +17,14 @@ from rgbtrack.signature.surroundings import (
     background_variance,
     dark_variance,
     find_gaps,
+    level_noise,
     light_grid,
 )
 from rgbtrack.signature.unmixing import Readings, solve_colours
 from rgbtrack.stack import NUCLEUS, Stack
+
+BACKGROUND_UM = 20.0
+"""Standard deviation of the window that `correct_stack` averages background over, with its defaults."""
 
 
 def measure_signatures(
@@ -140,7 +144,12 @@ def _readings(
     z, y, x = (np.asarray(place, int) for place in (middle[0], middle[1] / factor, middle[2] / factor))
     dark = dark_variance(noise, channel, gaps)
     variance = np.maximum(sums[..., kernels.VARIANCE] / n_used, noise.floor[channel]) / n_used
-    variance += (haze > 0) * haze_noise[z, y, x][:, None] * dark
+    level = level_noise(gaps, BACKGROUND_UM / (stack.pixel_size_um or 1.0))
+    # each plane has a haze of its own: that of a ball averages over two thirds of its height
+    step = (stack.z_step_um or 1.0) / (stack.pixel_size_um or 1.0)
+    height = np.cbrt(6 / np.pi * n_used * step) / step * 2 / 3 if len(members.labels) > 1 else 1.0
+    variance += (haze > 0) * haze_noise[z, y, x][:, None] * dark / np.maximum(height, 1)
+    variance += level * dark / np.maximum(height, 1)
     systematic = rest + (HAZE_ERROR * haze) ** 2 + (params.spill * sums[..., kernels.NEAR] / n_used) ** 2
     shot = noise.gain[channel] * np.maximum(raw, 0) / n_used
     return Readings(raw, variance, systematic, np.maximum(variance - shot, 0.05 * variance))

@@ -15,6 +15,8 @@ HAZE_ERROR = 0.5
 """How far the haze on a cell may differ from that in the gaps around it, share."""
 FAR = 0.02
 """With less than this share of gaps around, haze is taken to be less than that in the gaps."""
+LEAST_GAPS = 0.01
+"""Of a field without gaps, the share of pixels that the background is read from all the same."""
 SAMPLE_PX = 150_000
 Image = NDArray[np.float32]
 
@@ -107,6 +109,12 @@ def _sample(plane: Any, where: NDArray[np.uint8]) -> Any:
     """Values of a plane at some of the pixels that are not 0, from evenly spaced rows."""
     step = max(1, plane.size // SAMPLE_PX)
     return plane[::step][where[::step] > 0]
+
+
+def level_noise(gaps: NDArray[np.uint8], distance: float) -> float:
+    """Share of a pixel's noise variance in a background that was averaged over gaps, `distance` px wide."""
+    share = float(gaps.mean())
+    return 1 / (4 * np.pi * distance**2 * max(share, LEAST_GAPS))
 
 
 def dark_variance(noise: Detector, channel: list[int], gaps: NDArray[np.uint8]) -> Array:
