@@ -467,7 +467,7 @@ def test_a_projected_stack_is_a_plane_in_every_result(volumes, tmp_path, method)
         labels = read_labels(results / "labels" / f"{name}.tif")
         assert labels.shape == (1, 1, 128, 128)
         closeup = cv2.imread(str(results / "closeups" / f"{name}.png"))
-        assert closeup.shape == (128, 2 * 128 + GAP_PX, 3)
+        assert closeup.shape == (3 * 128, 2 * 3 * 128 + GAP_PX, 3)  # shown at 3:1
         truth = read_labels(folder / "truth" / "labels" / f"{name}.tif")[0].max(axis=0)
         assert (labels[0, 0] > 0)[truth > 0].mean() > 0.5
     assert (results / "report.html").exists()
