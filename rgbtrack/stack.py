@@ -50,6 +50,9 @@ class Detector:
         Illumination, shape (c, y, x), mean 1; None where it was not evened out.
     fade
         Share of the light that is left, shape (t, c, z); None where fading was not undone.
+    correlation
+        Variance of a mean over many pixels, over that of pixels whose noise is each its own, shape (c,); None
+        where it is.
     """
 
     raw: NDArray[Any]
@@ -59,6 +62,7 @@ class Detector:
     limit: NDArray[np.float64]
     flat: NDArray[np.float32] | None = None
     fade: NDArray[np.float32] | None = None
+    correlation: NDArray[np.float64] | None = None
 
     def frame(self, t: int) -> "Detector":
         """One frame, axes kept."""
@@ -75,6 +79,7 @@ class Detector:
             self.limit[index],
             None if self.flat is None else self.flat[index],
             None if self.fade is None else self.fade[:, index],
+            None if self.correlation is None else self.correlation[index],
         )
 
     def crop(self, window: tuple[slice, slice]) -> "Detector":

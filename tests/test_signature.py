@@ -5,6 +5,7 @@ import numba
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.ndimage import gaussian_filter
 from scipy.optimize import nnls
 from skimage.measure import regionprops
 
@@ -410,3 +411,21 @@ def test_full_pixels_make_a_cell_unsure():
     assert table["saturated"].tolist() == [True, False]
     assert table["green_systematic"][0] > 250
     assert table["green_systematic"][1] < 50
+
+
+@pytest.mark.parametrize(("preset", "sigma"), [("sparse", 0.5), ("confocal", 0.6), ("confocal", 0.0)])
+def test_errors_hold_where_an_image_was_smoothed(preset, sigma):
+    """Neighbouring pixels of a smoothed image err together: the mean over a cell is less sure than it looks."""
+    values, errors = [], []
+    for noise_seed in range(6):
+        scene = simulate_scene(preset, seed=31, noise_seed=noise_seed)
+        smooth = gaussian_filter(scene.stack.pixels.astype(np.float32), (0, 0, 0, sigma, sigma)).round()
+        corrected = correct_stack(replace(scene.stack, pixels=smooth.astype(np.uint16)))
+        if sigma == 0:
+            assert (corrected.noise.correlation == 1).all()
+        table = measure_signatures(corrected, scene.labels)
+        names = list(scene.stack.channels)
+        values.append(table[names].to_numpy())
+        errors.append(table[[f"{name}_se" for name in names]].to_numpy())
+    score = np.sqrt(6 / 5) * (np.array(values) - np.mean(values, axis=0)) / np.array(errors)
+    assert np.all(np.abs(score.std(axis=(0, 1)) - 1) < 0.2)

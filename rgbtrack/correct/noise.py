@@ -58,7 +58,7 @@ def estimate_noise(planes: NDArray[Any], *, step: float = 1.0) -> NoiseModel:
     compressed beforehand: the noise is then underestimated.
     """
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
-    chosen = _sample(planes)
+    chosen = sample_bands(planes)
     if min(chosen.shape[1:]) < 3:
         return NoiseModel(1e-3, 0.0, _variance_floor(chosen, step))
     floor = _variance_floor(chosen, step)
@@ -119,7 +119,7 @@ def _steepness(plane: Image) -> Image:
     return cv2.Sobel(plane, cv2.CV_32F, 1, 0, ksize=5) ** 2 + cv2.Sobel(plane, cv2.CV_32F, 0, 1, ksize=5) ** 2
 
 
-def _sample(planes: NDArray[Any]) -> Image:
+def sample_bands(planes: NDArray[Any]) -> Image:
     """Bands of rows of some planes, about `SAMPLE_PX` pixels in all, as an array (n, y, x)."""
     chosen = planes[:: max(1, len(planes) // 6)]
     height, width = chosen.shape[1:]

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rgbtrack.correct.background import background_grid
+from rgbtrack.correct.correlation import noise_correlation
 from rgbtrack.correct.noise import Image, NoiseModel, estimate_noise
 from rgbtrack.correct.params import CorrectParams
 from rgbtrack.correct.registration import apply_shift
@@ -99,6 +100,11 @@ def correct_stack(
     found = over_bands(lambda c, _: _noise_of(raw[:, c], params, step, recorded[c]), n_channels, n_channels)
     noise, believed = [model for model, _ in found], tuple(known for _, known in found)
     full = raw
+    together = over_bands(
+        lambda c, _: noise_correlation(raw[:, c].reshape(-1, *raw.shape[-2:]), noise[c]),
+        n_channels,
+        n_channels,
+    )
     if dark_field is not None:
         raw = _take_off_dark(raw, dark_field, stack)
     if shift_px is not None:
@@ -126,6 +132,7 @@ def correct_stack(
         np.array([detector_limit(full.dtype, *top) for top in tops]),
         flat,
         left,
+        np.array(together),
     )
     return replace(
         stack,

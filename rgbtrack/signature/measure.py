@@ -151,6 +151,8 @@ def _readings(
     variance += (haze > 0) * haze_noise[z, y, x][:, None] * dark / np.maximum(height, 1)
     variance += level * dark / np.maximum(height, 1)
     systematic = rest + (HAZE_ERROR * haze) ** 2 + (params.spill * sums[..., kernels.NEAR] / n_used) ** 2
+    if noise.correlation is not None:
+        variance = variance * noise.correlation[channel]
     shot = noise.gain[channel] * np.maximum(raw, 0) / n_used
     return Readings(raw, variance, systematic, np.maximum(variance - shot, 0.05 * variance))
 
