@@ -16,8 +16,8 @@ def noise_correlation(planes: Image, noise: NoiseModel) -> float:
     """Variance of a mean over many pixels, over that of white noise of this model; 1 where it is white.
 
     Second differences at distances of 1 and 2 pixels tell the covariance of the noise at these distances,
-    where the image is flattest, in units of the model. Smoothed noise differs little side by side, so that the model,
-    which rests on neighbours, is too small, and pixels do not average out as if each were its own.
+    where the image is flattest, in units of the model. Smoothed noise differs little side by side, so that
+    the model, which rests on neighbours, is too small, and pixels do not average out as if each were its own.
 
     Parameters
     ----------
