@@ -39,6 +39,8 @@ from rgbtrack.stack import Detector, Stack
 
 PARTS = ".parts"
 QUALITY_PX = 250_000
+TOGETHER = 2.0
+"""Noise correlation that is told."""
 SURE_JOIN = 0.8
 """Parts joined with less probability may be two cells."""
 
@@ -215,7 +217,10 @@ def _process(task: ImageTask) -> dict[str, Any]:
             record["drift"] = [asdict(move) for move in moves]
         write_table(task.cells_file, table)
         record |= {"measure_key": measure_key, "n_cells": len(table)}
-        _warn_of(stack, table)
+        record["limit_of_detection"] = {
+            name: float(table[f"{name}_limit"].median()) for name in stack.markers if len(table)
+        }
+        _warn_of(stack, table, record["noise"])
     record["seconds"] = round(time.perf_counter() - start, 3)
     write_json(task.record_file, record)
     return record
@@ -345,6 +350,7 @@ def _quality(frame: Stack, stack: Stack) -> dict[str, Any]:
             "gain_recorded": stack.detectors[c].gain if stack.detectors else None,
             "gain_from_file": bool(frame.detectors and frame.detectors[c].gain is not None),
             "read_variance": float(np.percentile(variance, 5)),
+            "correlation": 1.0 if detector.correlation is None else float(detector.correlation[c]),
         }
         raw = detector.raw[0, c]
         background[name] = float(np.median(raw[:, ::step] - frame.pixels[0, c, :, ::step]))
@@ -363,7 +369,15 @@ def _quality(frame: Stack, stack: Stack) -> dict[str, Any]:
     }
 
 
-def _warn_of(stack: Stack, table: pd.DataFrame) -> None:
+def _warn_of(stack: Stack, table: pd.DataFrame, noise: dict[str, Any]) -> None:
+    worst = max(noise, key=lambda name: noise[name]["correlation"])
+    if noise[worst]["correlation"] > TOGETHER:
+        warnings.warn(
+            f"neighbouring pixels of {worst} err together, as in smoothed, binned or compressed images: "
+            f"errors are widened {np.sqrt(noise[worst]['correlation']):.1f}-fold; use raw images if you can",
+            RgbtrackWarning,
+            stacklevel=2,
+        )
     if stack.pixel_size_um is None:
         warnings.warn(
             "its pixel size is not known: lengths and areas are in pixels, not um; give it in the sheet's "
