@@ -104,7 +104,8 @@ def test_the_report_tells_of_corrections(volumes):
     assert "Colour corrections" in page
     assert "moved back" in page
     assert (results / "figures" / "correction_attenuation.svg").exists()
-    assert "correction_attenuation.svg" in page
+    for name in ("attenuation", "shift", "unmixing"):
+        assert f"correction_{name}.svg" in page
     told = read_json(results / "run.json")["corrections"]
     assert {one["correction"] for one in told} >= {
         "chromatic shift",

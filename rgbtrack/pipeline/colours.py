@@ -45,12 +45,15 @@ class Corrected:
         What each correction found.
     fadings
         Of each that was undone: its name, where it holds, the cells before, and what was found in them.
+    mixed
+        The cells before bleed-through was undone.
     """
 
     cells: pd.DataFrame
     matrix: pd.DataFrame | None
     findings: list[Finding]
     fadings: list[Faded]
+    mixed: pd.DataFrame
 
 
 def correct_colours(cells: pd.DataFrame, experiment: Experiment, records: Mapping[str, Any]) -> Corrected:
@@ -70,12 +73,13 @@ def correct_colours(cells: pd.DataFrame, experiment: Experiment, records: Mappin
         for step in (_even_out_field, _restore_depth):
             cells, seen = step(cells, experiment, records)
             fadings += seen
+        mixed = cells
         cells, matrix, leaks = _undo_bleed_through(cells, experiment)
         cells, seen = _restore_bleached(cells, experiment, records)
         fadings += seen
     findings = [finding for name, where, _, fading in fadings for finding in _findings(name, where, fading)]
     undone = [faded for faded in fadings if faded[3].evident.any()]
-    return Corrected(cells, matrix, [*findings, *leaks], undone)
+    return Corrected(cells, matrix, [*findings, *leaks], undone, mixed)
 
 
 def _batch_of(cells: pd.DataFrame) -> pd.Series:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
 import rgbtrack
@@ -23,15 +24,15 @@ from rgbtrack.pipeline.experiment import Experiment, read_experiment
 from rgbtrack.pipeline.findings import Finding, findings_table
 from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, forget_image, process_image, read_part
 from rgbtrack.pipeline.pool import available_workers, map_tasks
-from rgbtrack.pipeline.shifts import find_shifts, known_shifts
-from rgbtrack.plot import plot_fading, save_figure
+from rgbtrack.pipeline.shifts import Shifts, draw_shift, find_shifts, known_shifts
+from rgbtrack.plot import plot_fading, plot_unmixing, save_figure
 from rgbtrack.report import write_report
 from rgbtrack.segment import check_method
 from rgbtrack.signature import no_colours
 
 Step = Literal["segment", "measure", "clones", "dynamics", "report"]
 STEPS: tuple[Step, ...] = ("segment", "measure", "clones", "dynamics", "report")
-FIGURES = 12
+FIGURES = 6
 """Corrections that are drawn."""
 Progress = Callable[[str, int, int], None]
 
@@ -272,19 +273,30 @@ def _call_clones(
         write_table(written[0], cells)
         write_table(written[1], clones)
         write_table(written[2], findings_table(found))
-        _draw_corrections(results, corrected)
+        _draw_corrections(results, corrected, shifts, tasks)
         written[3].unlink(missing_ok=True)
         if corrected.matrix is not None:
             write_table(written[3], _by_channel(corrected.matrix, experiment))
 
 
-def _draw_corrections(results: Path, corrected: Corrected) -> None:
-    """Before and after, of what was undone: the first few."""
-    for old in (results / "figures").glob("correction_*"):
+def _draw_corrections(results: Path, corrected: Corrected, shifts: Shifts, tasks: list[ImageTask]) -> None:
+    """Before and after, of what was undone: the first few of each."""
+    folder = results / "figures"
+    for old in folder.glob("correction_*"):
         old.unlink()
+
+    def keep(figure: Figure | None, *name: str) -> None:
+        if figure is not None:
+            plain = re.sub(r"[^\w.+ -]", "_", "_".join(["correction", *name]).rstrip("_"))
+            save_figure(figure, folder, plain)
+
+    moved = [(batch, shift) for batch, (shift, _) in shifts.items() if shift is not None]
+    for batch, shift in moved[:FIGURES]:
+        keep(draw_shift(next(task for task in tasks if task.batch == batch), shift), "shift", batch)
     for name, where, cells, fading in corrected.fadings[:FIGURES]:
-        plain = re.sub(r"[^\w.+ -]", "_", f"correction_{name}_{where}".rstrip("_"))
-        save_figure(plot_fading(cells, fading), results / "figures", plain)
+        keep(plot_fading(cells, fading), name, where)
+    if corrected.matrix is not None:
+        keep(plot_unmixing(corrected.mixed, corrected.cells, corrected.matrix), "unmixing")
 
 
 def _by_channel(matrix: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:

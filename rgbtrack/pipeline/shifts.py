@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import rgbtrack
@@ -15,8 +17,11 @@ from rgbtrack.files import read_json, sha256, write_json
 from rgbtrack.pipeline.findings import Finding
 from rgbtrack.pipeline.image import PARTS, ImageTask, content_key
 from rgbtrack.pipeline.pool import map_tasks
+from rgbtrack.pipeline.thumbnail import composite, markers_and_hues, tops
+from rgbtrack.plot import plot_shift
 from rgbtrack.stack import NUCLEUS
 
+FIGURE_PX = 96
 SAMPLE = 12
 """Images of a batch that are looked at."""
 WINDOW_PX, WINDOW_PLANES = 1024, 12
@@ -149,3 +154,38 @@ def _words(reference: bool, evident: bool, se: float) -> str:
     if not np.isfinite(se):
         return "shares too few cells with the others to tell"
     return "moved back" if evident else f"within {LEAST_PX:g} px or three standard errors: left as it is"
+
+
+def draw_shift(task: ImageTask, shift_px: NDArray[np.float64]) -> Figure | None:
+    """The place of an image where two markers are brightest together, before and after; None if it fails."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RgbtrackWarning)
+            frame = task.read().frame(0)
+            stacks = [correct_stack(frame, task.correct, shift_px=shift) for shift in (None, shift_px)]
+    except (RgbtrackError, OSError, MemoryError):
+        return None
+    markers, hues = markers_and_hues(stacks[1])
+    index = [stacks[1].channels.index(name) for name in markers]
+    light = np.asarray(stacks[1].pixels[0, index]).max(axis=(2, 3))
+    z = int(light.min(axis=0).argmax())
+    plane = stacks[1].pixels[0, index, z]
+    scale = tops(plane)
+    shared = np.sort(np.stack([p / top for p, top in zip(plane, scale, strict=True)]), axis=0)[-2]
+    shared = cv2.blur(np.clip(shared, 0, 1).astype(np.float32), (FIGURE_PX // 2, FIGURE_PX // 2))
+    y, x = np.unravel_index(int(shared.argmax()), shared.shape)
+    start = [
+        int(np.clip(at - FIGURE_PX // 2, 0, max(0, n - FIGURE_PX)))
+        for at, n in ((y, plane.shape[1]), (x, plane.shape[2]))
+    ]
+    window = (slice(start[0], start[0] + FIGURE_PX), slice(start[1], start[1] + FIGURE_PX))
+    pictures = [
+        composite(stack.pixels[0, index, z][:, window[0], window[1]], hues, scale) for stack in stacks
+    ]
+    names = list(task.channels)
+    told = "; ".join(
+        f"{name} {shift_px[c, 1]:+.2f} px down, {shift_px[c, 2]:+.2f} px right"
+        for c, name in enumerate(names)
+        if shift_px[c].any()
+    )
+    return plot_shift(pictures, stacks[1].pixel_size_um, f"{task.image_id}: {told}")

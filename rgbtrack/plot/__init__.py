@@ -11,6 +11,7 @@ import lazy_loader
 if TYPE_CHECKING:
     from rgbtrack.plot.bleed_through import bleed_through_lines
     from rgbtrack.plot.colours import clone_colours
+    from rgbtrack.plot.corrected import plot_shift, plot_unmixing
     from rgbtrack.plot.fading import plot_fading
     from rgbtrack.plot.fractions import cell_numbers, fraction_dots, stacked_fractions
     from rgbtrack.plot.maps import clone_map, paint_clones
@@ -30,6 +31,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     submod_attrs={
         "bleed_through": ["bleed_through_lines"],
         "colours": ["clone_colours"],
+        "corrected": ["plot_shift", "plot_unmixing"],
         "fading": ["plot_fading"],
         "fractions": ["cell_numbers", "fraction_dots", "stacked_fractions"],
         "maps": ["clone_map", "paint_clones"],
@@ -55,6 +57,8 @@ __all__ = [
     "fraction_dots",
     "paint_clones",
     "plot_fading",
+    "plot_shift",
+    "plot_unmixing",
     "rejected_counts",
     "save_figure",
     "snr_histogram",

@@ -59,6 +59,16 @@ CAPTIONS = {
     "brightness_histogram": "How bright the cells are, with and without a clone. Dim cells often stay "
     "unassigned: their colour is uncertain.",
 }
+FADING_CAPTION = (
+    "Each dot is a cell; the line is what was found. Medians before (open) and after the correction "
+    "(filled): after it they should lie level."
+)
+CORRECTION_CAPTIONS = {
+    "shift": "A part of one image, enlarged. Edges of cells that carry two markers should have no coloured "
+    "rims after the correction.",
+    "unmixing": "Cells by the marker that leaks and the detector it leaks into. Cells of that marker alone "
+    "lie along the line before the correction (open) and along zero after it (filled).",
+}
 
 
 @dataclass(frozen=True)
@@ -76,8 +86,7 @@ def correction_pictures(results: Results) -> list[Picture]:
     return [
         Picture(
             data_uri(path.read_bytes(), "svg+xml"),
-            "Each dot is a cell; the line is what was found. Medians before (open) and after the correction "
-            "(filled): after it they should lie level.",
+            CORRECTION_CAPTIONS.get(path.stem.split("_")[1], FADING_CAPTION),
             f"figures/{path.name}, figures/{path.stem}.png",
         )
         for path in found
