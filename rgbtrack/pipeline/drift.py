@@ -11,7 +11,7 @@ from rgbtrack.pipeline.findings import Finding
 from rgbtrack.stack import NUCLEUS, Stack
 
 SIDE_PX = 512
-LEAST_PX = 3.0
+LEAST_PX = 6.0
 """Drifts below are as likely the cells' own way."""
 
 

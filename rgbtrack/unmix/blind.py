@@ -24,6 +24,9 @@ ON, NEAR, FAR = 2.5, (3.0, 8.0), 4.0
 """Cells on the edge, just above it, and below it where none can be, in widths of the edge."""
 FEW_BELOW, SHARP = 0.01, 0.4
 """Share of cells that may lie below the edge, and number just above it, of those on it."""
+PURE, ALIKE, MOSTLY = 0.9, 0.1, 0.8
+"""Below this share of a protein a cell carries others too; shares that differ by less are one colour; an edge
+of which so many cells have one such colour rests on one clone."""
 MAX_NOISE = 1.9
 """Cells on an edge lie no further from it than this times their errors."""
 LEAST_LEAK, MOST_LEAK = -0.03, 0.5
@@ -213,6 +216,14 @@ def _n_on(edge: Edge, carriers: NDArray[np.bool_]) -> int:
     return int((np.abs(edge.pull[carriers]) < ON).sum())
 
 
+def _one_colour(edge: Edge, light: Array, carriers: NDArray[np.bool_], j: int) -> bool:
+    """Whether the cells on the edge are all of one colour, and not the protein's own: perhaps one clone."""
+    on = carriers & (np.abs(edge.pull) < ON)
+    part = light[on, j] / np.maximum(light[on], 0).sum(axis=1)
+    middle = float(np.median(part))
+    return middle < PURE and float((np.abs(part - middle) < ALIKE).mean()) > MOSTLY
+
+
 def _doubts(edge: Edge, light: Array, variance: Array, proteins: list[str], detector: str) -> dict[int, str]:
     """By protein, why the edge does not tell its leak into this detector, where it does not."""
     # cells below the edge, or more leak than there is, tell that it is not the edge
@@ -227,6 +238,11 @@ def _doubts(edge: Edge, light: Array, variance: Array, proteins: list[str], dete
         leak, se = float(edge.leaks[j]), float(np.sqrt(edge.covariance[j, j]))
         if on < MIN_CELLS:
             doubts[j] = f"{on} cells carry {protein} and lack {detector}, {MIN_CELLS} are needed"
+        elif _one_colour(edge, light, carriers, j):
+            doubts[j] = (
+                f"the {on} cells with {protein} that seem to lack {detector} are of one mixed colour: they "
+                f"look as if {leak:.2f} leaked into {detector}, but that may be their own"
+            )
         elif not se < max(MAX_SE, MAX_SHARE * leak):
             doubts[j] = f"it could be {leak:.2f} ± {se:.2f}: too few cells, or of too few colours"
         elif near > on * SHARP or edge.noise > MAX_NOISE or wrong:
