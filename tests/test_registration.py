@@ -49,6 +49,32 @@ def test_shifts_across_planes():
     np.testing.assert_allclose(shift.zyx_px, beside_reference(shift, moves), atol=0.2)
 
 
+def cut_from_a_deeper_volume(seed, moves, n):
+    """Planes in the middle of a volume: what a shift brings in from beyond the ends is real."""
+    stack = moved(simulate_scene("volume", seed=seed), moves)
+    first = (stack.pixels.shape[2] - n) // 2
+    return replace(stack, pixels=stack.pixels[:, :, first : first + n])
+
+
+@pytest.mark.parametrize("seed", [21, 22, 23])
+def test_planes_that_are_not_in_both_channels_say_nothing(seed):
+    moves = np.array([[0, 0, 0], [0.6, 0.3, 0], [-0.5, 0, 0.4]])
+    shift = found(cut_from_a_deeper_volume(seed, moves, 10))
+    expected = beside_reference(shift, moves)
+    np.testing.assert_allclose(shift.zyx_px, expected, atol=0.15)
+    rest = (shift.zyx_px - expected)[shift.se > 0] / shift.se[shift.se > 0]
+    assert np.abs(rest).max() < 4
+
+
+def test_across_few_planes_nothing_is_told():
+    moves = np.array([[0, 0, 0], [0.4, 0.5, 0], [-0.3, 0, 0.5]])
+    shift = found(cut_from_a_deeper_volume(21, moves, 4))
+    reference = (shift.se == 0).all(axis=1)
+    assert np.isinf(shift.se[~reference, 0]).all()
+    assert not shift.zyx_px[:, 0].any()
+    np.testing.assert_allclose(shift.zyx_px[:, 1:], beside_reference(shift, moves)[:, 1:], atol=0.15)
+
+
 def test_a_channel_that_shares_no_cells_stays_where_it_is():
     scene = simulate_scene("one_colour", seed=2)
     shift = found(moved(scene, MOVES))

@@ -17,12 +17,17 @@ Array = NDArray[np.float64]
 SAMPLE_PX = 100_000
 TILE_PX = 24
 """Within a square of so many pixels two images of one cell are taken to be proportional."""
-STEPS = (4.0, 2.0, 2.0, 1.0, 1.0, 1.0)
+STEPS = (4.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 """Smoothing of each step of the search, px: wide first, so that it starts within reach."""
+STILL_PX = 0.005
+"""A last step below this ends the search; across planes, which are few and far apart, it takes more steps."""
 DRIFT_STEPS = (6.0, 4.0, 4.0)
 MOST_PX = 12.0
 LEAST_TILES = 12
+LEAST_PLANES = 6
+"""Of fewer planes too few are left, once those at the ends are set aside, to tell a shift across them."""
 FLOOR_PX = 0.02
+FLOOR_PLANES = 0.04
 """What interpolation and tiles leave, however bright the image."""
 
 
@@ -110,6 +115,7 @@ def estimate_shift(pixels: Image, noise_sd: Array) -> Shift:
     Two channels show different cells, but a cell that shows in both is in one place. Within small tiles one
     channel is regressed on the other, and the shift that leaves least is found by Gauss and Newton's steps;
     tiles that do not match weigh little. All pairs of channels are compared, and made one by least squares.
+    Planes that a shift leaves without a counterpart say nothing; below six planes only y and x are told.
 
     Parameters
     ----------
@@ -215,10 +221,15 @@ def register(
         if sigma not in known:
             known = {sigma: (_smooth(a, sigma), _smooth(b, sigma))}
         left, right = known[sigma]
-        move, se = _newton_step(left, np.asarray(apply_shift(right, -shift), np.float32), axes, sigma)
+        there = np.asarray(apply_shift(right, -shift), np.float32)
+        move, se = _newton_step(left, there, axes, sigma, _seen(len(b), shift[0]))
         shift[axes] += np.clip(move, -2 * sigma, 2 * sigma)
         if not np.isfinite(se).any() or np.abs(shift - begin).max() > MOST_PX:
             return begin, np.full(3, np.inf)
+        if sigma == smoothing[-1] and np.abs(move).max() < STILL_PX:
+            break
+    if len(a) < LEAST_PLANES:  # fitted, so that y and x are right, but not to be told
+        shift[0], se[0] = begin[0], np.inf
     return shift, se
 
 
@@ -226,7 +237,18 @@ def _smooth(planes: Image, sigma: float) -> Image:
     return np.stack([cv2.GaussianBlur(plane, (0, 0), sigma) for plane in planes])
 
 
-def _newton_step(a: Image, b: Image, axes: list[int], sigma: float) -> tuple[Array, Array]:
+def _seen(n: int, dz: float) -> NDArray[np.bool_]:
+    """Planes that show the image itself after it was moved back by dz, neighbours too, (z,); all of few."""
+    z = np.arange(n)
+    if n < LEAST_PLANES:
+        return np.ones(n, bool)
+    first, last = np.maximum(z - 1, 0) + dz, np.minimum(z + 1, n - 1) + dz
+    return np.asarray((first >= 0) & (last <= n - 1))
+
+
+def _newton_step(
+    a: Image, b: Image, axes: list[int], sigma: float, seen: NDArray[np.bool_]
+) -> tuple[Array, Array]:
     """How much further b lies beside a, along some axes, and the standard error of all three."""
     gradient = [np.gradient(b, axis=axis) for axis in axes]
     images = [a, b, *gradient]
@@ -250,6 +272,7 @@ def _newton_step(a: Image, b: Image, axes: list[int], sigma: float) -> tuple[Arr
     score = slope * (ag - slope * bg)
     square = slope**2 * (gg - bg[:, None] * bg[None] / free)
     clear = (aa > 3 * noise) & (bb > 3 * noise) & (ab > 0.3 * np.sqrt(np.maximum(aa * bb, 1e-12)))
+    clear &= seen[:, None, None]  # what was repeated at the ends says nothing
     weight = np.where(clear, n / np.maximum(rest + noise * (1 + slope**2), 1e-9), 0.0)
     if int(clear.sum()) < LEAST_TILES:
         return np.zeros(k), np.full(3, np.inf)
@@ -261,7 +284,8 @@ def _newton_step(a: Image, b: Image, axes: list[int], sigma: float) -> tuple[Arr
     own = weight * (score - np.einsum("ij...,j->i...", square, move))  # (k, z, rows, columns)
     flat = own.reshape(k, -1)
     error = np.full(3, np.inf)
-    error[axes] = np.hypot(np.sqrt(np.diag(inverse @ (flat @ flat.T) @ inverse)), FLOOR_PX)
+    floor = np.array([FLOOR_PLANES, FLOOR_PX, FLOOR_PX])[axes]
+    error[axes] = np.hypot(np.sqrt(np.diag(inverse @ (flat @ flat.T) @ inverse)), floor)
     return move, error
 
 
