@@ -36,6 +36,10 @@ _MULTIPLIER = 5.0  # counts a photo-electron above which a detector multiplies a
 _READ = 1.5  # electrons², of a camera; as unsure as a spread of 1
 _HAZE_ERROR = 0.25  # relative, of the haze that is taken off the background
 _RIDGE = 1e-3
+# How far single images differ, usually, by degree, and what this belief weighs against the images
+_BACKGROUND = np.array([0.0, 0.04, 0.015, 0.01, 0.01])[DEGREES]
+_CELLS = np.full(len(DEGREES), 0.1)
+_BELIEF = 4
 _PASSES = 4
 
 
@@ -238,7 +242,7 @@ def _from_background(
     # brighter backgrounds count more: all are put relative to the mean light
     light = float(np.mean([scores[i].light for i in lit]))
     normal = np.stack([scores[i].normal * scores[i].light / light for i in lit])
-    found = _solve(normal, np.stack([scores[i].right / light for i in lit]), fields[lit])
+    found = _solve(normal, np.stack([scores[i].right / light for i in lit]), fields[lit], _BACKGROUND)
     # haze that is more or less than was taken off, and a dark level that is off, move all images alike
     haze = np.linalg.solve(normal.sum(0) + _RIDGE * len(lit) * np.eye(len(phi)), sum(scores[i].haze for i in lit))
     common = (_HAZE_ERROR * haze / light, dark[1] / light * found.beta)
@@ -254,15 +258,15 @@ def _from_cells(seen: Sequence[Seen], fields: NDArray[np.int64], beta: Floats) -
         return None
     normal = np.stack([score[0] for score, _ in known])
     right = np.stack([score[1] for score, _ in known])
-    step = _solve(normal, right, np.array([at for _, at in known]))
+    step = _solve(normal, right, np.array([at for _, at in known]), _CELLS)
     return Evidence(beta + step.beta, step.covariance, step.n_images)
 
 
-def _solve(normal: Floats, right: Floats, fields: NDArray[np.int64]) -> Evidence:
+def _solve(normal: Floats, right: Floats, fields: NDArray[np.int64], usual: Floats) -> Evidence:
     """Solve the summed normal equations; the covariance is from how the fields of view differ.
 
-    The scores of one degree share a variance, so that few images tell it; fields that lie far off the others
-    count less (Huber).
+    The scores of one degree share a spread, of which the `usual` one, shape (k,), is part of the evidence, as
+    few images tell it badly; fields that lie far off the others count less (Huber).
     """
     names = np.unique(fields)
     a = np.stack([normal[fields == one].sum(0) for one in names])  # (n, k, k)
@@ -277,15 +281,17 @@ def _solve(normal: Floats, right: Floats, fields: NDArray[np.int64]) -> Evidence
         size = np.sqrt(np.array([(rest[:, d == DEGREES] ** 2).mean(1) for d in (1, 2)]))  # (2, n)
         typical = np.median(size, axis=1, keepdims=True)
         weight = 1 / np.maximum(1, (size / np.maximum(2.5 * typical, 1e-12)).max(0))
-    whole = np.tensordot(weight, a, 1)
-    variance = np.empty(k)
+    whole = np.tensordot(weight, a, 1) + ridge
+    shape = (a.sum(0) + ridge) / n  # of the scores' covariance: scores of patches that are missing are alike
+    spread = np.empty(k)
     for d in np.unique(DEGREES):
+        of = d == DEGREES
         free = (n - 1) * (d + 1)
-        spread = float(((weight[:, None] * rest[:, d == DEGREES]) ** 2).sum(0).mean()) * n / (n - 1)
-        # few images tell the spread itself badly: the variance of Student's t
-        variance[d == DEGREES] = spread * free / max(free - 2, 1)
-    inverse = np.linalg.inv(whole + ridge)
-    covariance = inverse @ np.diag(variance) @ inverse + _FLOOR**2 * np.eye(k)
+        score = weight[:, None] * rest[:, of] / np.sqrt(np.diag(shape)[of])
+        found = free * float((score**2).mean()) * n / (n - 1)
+        spread[of] = np.sqrt((found + _BELIEF * usual[of] ** 2) / (free + _BELIEF - 2))
+    inverse = np.linalg.inv(whole)
+    covariance = n * inverse @ (spread[:, None] * shape * spread) @ inverse + _FLOOR**2 * np.eye(k)
     return Evidence(beta, covariance, n)
 
 
@@ -318,7 +324,8 @@ def _judge(background: Evidence, cells: Evidence, pooled: Evidence) -> tuple[boo
         both = (background.covariance + cells.covariance)[np.ix_(low, low)]
         if _chance(apart, both) < SURE:
             return False, f"background and cells disagree, so that neither is believed ({told})"
-    if _chance(pooled.beta[low], pooled.covariance[np.ix_(low, low)]) > SURE:
+    falls = float(stats.norm.cdf(pooled.corners / pooled.corners_se))
+    if min(falls, _chance(pooled.beta[low], pooled.covariance[np.ix_(low, low)])) > SURE:
         return False, f"no unevenness beyond what differs from image to image ({told})"
     uneven = float(np.sqrt((pooled.beta**2).sum()))
     if uneven < WORTH:
