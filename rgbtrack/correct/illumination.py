@@ -24,8 +24,10 @@ from rgbtrack.correct.noise import Image, NoiseModel
 from rgbtrack.errors import DataError
 
 LEAST_IMAGES = 3
-SURE = 1e-3
-"""Chance of taking even light for uneven, or of finding that background and cells disagree, by noise alone."""
+SURE = 0.01
+"""Chance of taking even light for uneven, by noise alone."""
+DISAGREE = 1e-3
+"""Chance that background and cells seem to disagree, by noise alone."""
 WORTH = 0.01
 """Light that is uneven by less than this (root mean square) is left as it is."""
 PRIOR = np.array([0.0, 0.06, 0.08, 0.015, 0.015])[DEGREES]
@@ -322,7 +324,7 @@ def _judge(background: Evidence, cells: Evidence, pooled: Evidence) -> tuple[boo
     if background.n_images and cells.n_images:
         apart = (background.beta - cells.beta)[low]
         both = (background.covariance + cells.covariance)[np.ix_(low, low)]
-        if _chance(apart, both) < SURE:
+        if _chance(apart, both) < DISAGREE:
             return False, f"background and cells disagree, so that neither is believed ({told})"
     falls = float(stats.norm.cdf(pooled.corners / pooled.corners_se))
     if min(falls, _chance(pooled.beta[low], pooled.covariance[np.ix_(low, low)])) > SURE:
