@@ -20,6 +20,15 @@ from rgbtrack.correct.light import (
     polynomials,
     see,
 )
+from rgbtrack.correct.light_evidence import (
+    BACKGROUND,
+    CELLS,
+    PRIOR,
+    RIDGE,
+    Evidence,
+    pool_light,
+    solve_light,
+)
 from rgbtrack.correct.noise import Image, NoiseModel
 from rgbtrack.errors import DataError
 
@@ -30,46 +39,11 @@ DISAGREE = 1e-3
 """Chance that background and cells seem to disagree, by noise alone."""
 WORTH = 0.01
 """Light that is uneven by less than this (root mean square) is left as it is."""
-PRIOR = np.array([0.0, 0.06, 0.08, 0.015, 0.015])[DEGREES]
-"""Spread of the coefficients over microscopes, by degree: tilt, bowl, and little that is finer."""
-_FLOOR = 0.002  # how exactly background or cells follow the illumination at best, per coefficient
 _GAIN_ERROR = 0.08  # relative, of the detector's gain when it is estimated
 _MULTIPLIER = 5.0  # counts a photo-electron above which a detector multiplies and has next to no read noise
 _READ = 1.5  # electrons², of a camera; as unsure as a spread of 1
 _HAZE_ERROR = 0.25  # relative, of the haze that is taken off the background
-_RIDGE = 1e-3
-# How far single images differ, usually, by degree, and what this belief weighs against the images
-_BACKGROUND = np.array([0.0, 0.04, 0.015, 0.01, 0.01])[DEGREES]
-_CELLS = np.full(len(DEGREES), 0.1)
-_BELIEF = 4
 _PASSES = 4
-
-
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """What one kind of light tells of the illumination.
-
-    Attributes
-    ----------
-    beta, covariance
-        Coefficients of the field of light, shape (k,), and (k, k); see `rgbtrack.correct.light`.
-    n_images
-        That told something; with 0 nothing is known.
-    """
-
-    beta: Floats
-    covariance: Floats
-    n_images: int
-
-    @property
-    def corners(self) -> float:
-        """Light in the corners less light in the centre, as a share of the mean; -0.2: a fifth is lost."""
-        return float(_CORNERS @ self.beta)
-
-    @property
-    def corners_se(self) -> float:
-        """Standard error of `corners`."""
-        return float(np.sqrt(_CORNERS @ self.covariance @ _CORNERS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +92,8 @@ def estimate_illumination(
 ) -> Illumination:
     """Estimate the illumination that images of one channel share.
 
-    An image is ``dark + f (b + cells) + noise``, f the illumination. Its background over the dark level and the
-    light of its cells are each fitted by ``f = 1 + sum beta_k phi_k``, polynomials of fourth degree; what
+    An image is ``dark + f (b + cells) + noise``, f the illumination. Its background over the dark level and
+    the light of its cells are each fitted by ``f = 1 + sum beta_k phi_k``, polynomials of fourth degree; what
     differs from image to image (gradients, where cells lie, how bright they are) averages out, and how far
     it differs gives the errors. Both kinds of light are pooled by their precision with a prior that keeps the
     field smooth.
@@ -178,11 +152,11 @@ def estimate_illumination(
     level = float(np.median([np.median(one.background) for one in seen]))
     dark, dark_se = _dark_level(noise, level) if dark is None else (float(dark), 0.0)
     background = _from_background(seen, fields, (dark, dark_se), window_px / 4 / shape[0])
-    pooled = _pool([background])
+    pooled = pool_light([background])
     cells = nothing = Evidence(np.zeros(len(DEGREES)), np.diag(np.full(len(DEGREES), np.inf)), 0)
     for _ in range(_PASSES):
         cells = _from_cells(seen, fields, pooled.beta) or nothing
-        pooled = _pool([background, cells])
+        pooled = pool_light([background, cells])
     evident, reason = _judge(background, cells, pooled)
     flat = field(pooled.beta if evident else 0 * pooled.beta, shape)
     se = float(np.sqrt(np.trace(pooled.covariance)))
@@ -244,9 +218,10 @@ def _from_background(
     # brighter backgrounds count more: all are put relative to the mean light
     light = float(np.mean([scores[i].light for i in lit]))
     normal = np.stack([scores[i].normal * scores[i].light / light for i in lit])
-    found = _solve(normal, np.stack([scores[i].right / light for i in lit]), fields[lit], _BACKGROUND)
+    found = solve_light(normal, np.stack([scores[i].right / light for i in lit]), fields[lit], BACKGROUND)
     # haze that is more or less than was taken off, and a dark level that is off, move all images alike
-    haze = np.linalg.solve(normal.sum(0) + _RIDGE * len(lit) * np.eye(len(phi)), sum(scores[i].haze for i in lit))
+    ridge = RIDGE * len(lit) * np.eye(len(phi))
+    haze = np.linalg.solve(normal.sum(0) + ridge, sum(scores[i].haze for i in lit))
     common = (_HAZE_ERROR * haze / light, dark[1] / light * found.beta)
     covariance = found.covariance + sum(np.outer(one, one) for one in common)
     return Evidence(found.beta, covariance, found.n_images)
@@ -260,54 +235,8 @@ def _from_cells(seen: Sequence[Seen], fields: NDArray[np.int64], beta: Floats) -
         return None
     normal = np.stack([score[0] for score, _ in known])
     right = np.stack([score[1] for score, _ in known])
-    step = _solve(normal, right, np.array([at for _, at in known]), _CELLS)
+    step = solve_light(normal, right, np.array([at for _, at in known]), CELLS)
     return Evidence(beta + step.beta, step.covariance, step.n_images)
-
-
-def _solve(normal: Floats, right: Floats, fields: NDArray[np.int64], usual: Floats) -> Evidence:
-    """Solve the summed normal equations; the covariance is from how the fields of view differ.
-
-    The scores of one degree share a spread, of which the `usual` one, shape (k,), is part of the evidence, as
-    few images tell it badly; fields that lie far off the others count less (Huber).
-    """
-    names = np.unique(fields)
-    a = np.stack([normal[fields == one].sum(0) for one in names])  # (n, k, k)
-    r = np.stack([right[fields == one].sum(0) for one in names])  # (n, k)
-    n, k = r.shape
-    weight = np.ones(n)
-    ridge = _RIDGE * np.trace(a.sum(0)) / k * np.eye(k)
-    for _ in range(5):
-        whole = np.tensordot(weight, a, 1)
-        beta = np.linalg.solve(whole + ridge, weight @ r)
-        rest = r - a @ beta
-        size = np.sqrt(np.array([(rest[:, d == DEGREES] ** 2).mean(1) for d in (1, 2)]))  # (2, n)
-        typical = np.median(size, axis=1, keepdims=True)
-        weight = 1 / np.maximum(1, (size / np.maximum(2.5 * typical, 1e-12)).max(0))
-    whole = np.tensordot(weight, a, 1) + ridge
-    shape = (a.sum(0) + ridge) / n  # of the scores' covariance: scores of patches that are missing are alike
-    spread = np.empty(k)
-    for d in np.unique(DEGREES):
-        of = d == DEGREES
-        free = (n - 1) * (d + 1)
-        score = weight[:, None] * rest[:, of] / np.sqrt(np.diag(shape)[of])
-        found = free * float((score**2).mean()) * n / (n - 1)
-        spread[of] = np.sqrt((found + _BELIEF * usual[of] ** 2) / (free + _BELIEF - 2))
-    inverse = np.linalg.inv(whole)
-    covariance = n * inverse @ (spread[:, None] * shape * spread) @ inverse + _FLOOR**2 * np.eye(k)
-    return Evidence(beta, covariance, n)
-
-
-def _pool(parts: Sequence[Evidence]) -> Evidence:
-    """Pool evidence with the prior, by precision."""
-    precision = np.diag(1 / PRIOR**2)
-    right = np.zeros(len(PRIOR))
-    for part in parts:
-        if part.n_images:
-            own = np.linalg.inv(part.covariance)
-            precision = precision + own
-            right = right + own @ part.beta
-    covariance = np.linalg.inv(precision)
-    return Evidence(covariance @ right, covariance, max(part.n_images for part in parts))
 
 
 def _judge(background: Evidence, cells: Evidence, pooled: Evidence) -> tuple[bool, str]:
@@ -316,9 +245,10 @@ def _judge(background: Evidence, cells: Evidence, pooled: Evidence) -> tuple[boo
     if not pooled.n_images:
         return False, "neither background nor cells give enough light to tell"
     told = " and ".join(
-        f"{name} {100 * -part.corners:.0f} ± {100 * part.corners_se:.0f} %"
+        f"{name} {100 * -known.corners:.0f} ± {100 * known.corners_se:.0f} %"
         for name, part in (("background", background), ("cells", cells))
         if part.n_images
+        for known in [pool_light([part])]
     )
     told = f"less light in the corners than in the centre: {told}"
     if background.n_images and cells.n_images:
@@ -340,12 +270,3 @@ def _judge(background: Evidence, cells: Evidence, pooled: Evidence) -> tuple[boo
 def _chance(beta: Floats, covariance: Floats) -> float:
     """Chance of coefficients as far from 0, were they noise of this covariance."""
     return float(stats.chi2.sf(beta @ np.linalg.solve(covariance, beta), len(beta)))
-
-
-def _corners() -> Floats:
-    """What the coefficients are to be weighed with for the mean of the corners less the centre."""
-    at = polynomials((201, 201))
-    return np.asarray(at[:, [0, 0, -1, -1], [0, -1, 0, -1]].mean(1) - at[:, 100, 100])
-
-
-_CORNERS = _corners()

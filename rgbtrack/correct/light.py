@@ -48,9 +48,9 @@ class Seen:
         Standard deviation of the noise of `cells`, same shape.
     """
 
-    background: Image
+    background: Floats
     known: Floats
-    haze: Image
+    haze: Floats
     cells: Image
     noise: Image
 
@@ -77,7 +77,7 @@ def field(beta: Floats, shape: tuple[int, int]) -> Image:
 
 
 def blurred_polynomials(shape: tuple[int, int], sigma: float) -> Floats:
-    """All phi_k as a Gaussian mean sees them, which is flatter towards the edges; shape (k, rows, columns)."""
+    """All phi_k as a Gaussian mean sees them, flatter towards the edges; shape (k, rows, columns)."""
     return np.stack([gaussian(one.astype(np.float32), sigma) for one in polynomials(shape)]).astype(float)
 
 
@@ -89,7 +89,7 @@ def _legendre(n: int) -> Floats:
 
 def see(image: NDArray[Any], noise: NoiseModel, window_px: float) -> Seen:
     """Part one image, shape (y, x), counts, into background, haze and cells."""
-    background, factor = background_grid(image, noise, window_px)
+    background, _ = background_grid(image, noise, window_px)
     shrink = int(np.clip(round(window_px / 32), 1, 8))
     small = shrink_plane(image, shrink)
     under = cv2.resize(background, small.shape[::-1], interpolation=cv2.INTER_LINEAR).reshape(small.shape)
@@ -101,17 +101,14 @@ def see(image: NDArray[Any], noise: NoiseModel, window_px: float) -> Seen:
     around = window_px / 4 / shrink  # as wide as the background was averaged
     share = gaussian(gaps, around)
     size = background.shape[::-1]
-    grids = [
-        cv2.resize(light, size, interpolation=cv2.INTER_AREA)
-        for light in (
-            share,
-            *(gaussian(gaps * gaussian(bright, s), around) / (share + 1e-3) for s in (around / 2, 2 * around)),
-        )
-    ]
+    haze = [gaussian(gaps * gaussian(bright, s), around) / (share + 1e-3) for s in (around / 2, 2 * around)]
+    grids = [cv2.resize(light, size, interpolation=cv2.INTER_AREA) for light in (share, *haze)]
     known, *haze = (one.reshape(background.shape) for one in grids)
     step = max(1, min(cells.shape) // SAMPLE)  # clones are many pixels wide: each n-th tells as much
     few = (slice(step // 2, None, step),) * 2
-    return Seen(background, known.astype(float), np.stack(haze), cells[few], noisy[few])
+    return Seen(
+        background.astype(float), known.astype(float), np.stack(haze).astype(float), cells[few], noisy[few]
+    )
 
 
 def haze_shares(seen: list[Seen], phi: Floats) -> Floats:
@@ -122,9 +119,9 @@ def haze_shares(seen: list[Seen], phi: Floats) -> Floats:
     normal, right = np.zeros((2, 2)), np.zeros(2)
     flat = np.vstack([np.ones((1, phi[0].size)), phi.reshape(len(phi), -1)]).T  # (pixels, 1 + k)
     for one in seen:
-        weight = np.sqrt(one.known.ravel() + 1e-6)
-        ends, _ = np.linalg.qr(flat * weight[:, None])
-        both = np.vstack([one.haze.reshape(2, -1), one.background.reshape(1, -1)]).T * weight[:, None]
+        root = np.sqrt(one.known.ravel() + 1e-6)
+        ends, _ = np.linalg.qr(flat * root[:, None])
+        both = np.vstack([one.haze.reshape(2, -1), one.background.reshape(1, -1)]).T * root[:, None]
         both = both - ends @ (ends.T @ both)  # (pixels, 3)
         light, level = both[:, :2], both[:, 2]
         # an image counts by its pixels, not by how bright its cells are

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rgbtrack.plot.colours import clone_colours
     from rgbtrack.plot.fading import plot_fading
     from rgbtrack.plot.fractions import cell_numbers, fraction_dots, stacked_fractions
+    from rgbtrack.plot.illumination import plot_illumination
     from rgbtrack.plot.maps import clone_map, paint_clones
     from rgbtrack.plot.quality import (
         brightness_histogram,
@@ -32,6 +33,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "colours": ["clone_colours"],
         "fading": ["plot_fading"],
         "fractions": ["cell_numbers", "fraction_dots", "stacked_fractions"],
+        "illumination": ["plot_illumination"],
         "maps": ["clone_map", "paint_clones"],
         "quality": [
             "brightness_histogram",
@@ -55,6 +57,7 @@ __all__ = [
     "fraction_dots",
     "paint_clones",
     "plot_fading",
+    "plot_illumination",
     "rejected_counts",
     "save_figure",
     "snr_histogram",

@@ -95,7 +95,7 @@ def _gradient(params: SimulateParams, rng: np.random.Generator) -> NDArray[np.fl
 
 
 def illumination_of(params: SimulateParams) -> NDArray[np.float64]:
-    """Share of the light that reaches each pixel, shape (y, x) for all markers or, with lamps, (m, 1, y, x)."""
+    """Share of the light at each pixel, shape (y, x) for all markers or, with lamps, (m, 1, y, x)."""
     y, x = np.mgrid[-1 : 1 : params.size_px * 1j, -1 : 1 : params.size_px * 1j]
     if params.lamps is not None:
         fields = [1 - v * ((y - at_y) ** 2 + (x - at_x) ** 2) / 2 for v, at_y, at_x in params.lamps]

@@ -60,8 +60,8 @@ class SimulateParams(Params):
     vignetting: float = Field(0.2, ge=0, lt=1, description="light lost in the corners")
     lamps: tuple[tuple[float, float, float], ...] | None = Field(
         None,
-        description="one per marker, instead of vignetting: light lost a field's half diagonal away from where "
-        "it is brightest, and where that is (y, x; 0 the centre, -1 and 1 the edges)",
+        description="one per marker, instead of vignetting: light lost a field's half diagonal away from "
+        "where it is brightest, and where that is (y, x; 0 the centre, -1 and 1 the edges)",
     )
     debris: float = Field(0.01, ge=0, description="bright autofluorescent specks per cell")
     attenuation_um: float | None = Field(
