@@ -3,10 +3,11 @@
     python benchmarks/bench_colour_light.py [--seeds 3] [--images 6] [--size 512]
 
 First table, of each channel: "light" is what each marker's lamp loses, "found" the share of batches in which
-it is called uneven. Root mean square errors: of no correction ("none"), of polynomials fitted to the mean of all
-images less the true dark level ("mean"), of what is divided out ("used"), and of the estimate before it was asked
-whether it is evident; "se" is what the estimate says of itself. "limit" is what the tilts of the images' own
-gradients leave, were all else known. The first rows of each preset are even light, which is to be left alone.
+it is called uneven. Root mean square errors: of no correction ("none"), of polynomials fitted to the mean of
+all images less the true dark level ("mean"), of what is divided out ("used"), and of the estimate before it
+was asked whether it is evident; "se" is what the estimate says of itself. "limit" is what the tilts of the
+images' own gradients leave, were all else known. The first rows of each preset are even light, which is to be
+left alone.
 
 Second table: light over the true background where cells are ("level": haze, mostly), and the cells without a
 marker: their mean in counts, and in units of their whole error (noise and systematic) the median, the spread
