@@ -4,6 +4,8 @@ from rgbtrack.correct.background import estimate_background
 from rgbtrack.correct.faded_cells import estimate_attenuation, estimate_bleaching
 from rgbtrack.correct.fading import Fading, given_attenuation, pool_fadings
 from rgbtrack.correct.falloff import estimate_falloff
+from rgbtrack.correct.flat_field import even_out, flat_from_files
+from rgbtrack.correct.illumination import Illumination, estimate_illumination
 from rgbtrack.correct.noise import NoiseModel, estimate_noise
 from rgbtrack.correct.params import CorrectParams
 from rgbtrack.correct.registration import (
@@ -19,6 +21,7 @@ from rgbtrack.correct.stack import correct_stack
 __all__ = [
     "CorrectParams",
     "Fading",
+    "Illumination",
     "NoiseModel",
     "Shift",
     "apply_shift",
@@ -28,8 +31,11 @@ __all__ = [
     "estimate_bleaching",
     "estimate_drift",
     "estimate_falloff",
+    "estimate_illumination",
     "estimate_noise",
     "estimate_shift",
+    "even_out",
+    "flat_from_files",
     "given_attenuation",
     "noise_sd",
     "pool_fadings",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rgbtrack.plot.corrected import plot_shift, plot_unmixing
     from rgbtrack.plot.fading import plot_fading
     from rgbtrack.plot.fractions import cell_numbers, fraction_dots, stacked_fractions
+    from rgbtrack.plot.illumination import plot_illumination
     from rgbtrack.plot.maps import clone_map, paint_clones
     from rgbtrack.plot.quality import (
         brightness_histogram,
@@ -34,6 +35,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "corrected": ["plot_shift", "plot_unmixing"],
         "fading": ["plot_fading"],
         "fractions": ["cell_numbers", "fraction_dots", "stacked_fractions"],
+        "illumination": ["plot_illumination"],
         "maps": ["clone_map", "paint_clones"],
         "quality": [
             "brightness_histogram",
@@ -57,6 +59,7 @@ __all__ = [
     "fraction_dots",
     "paint_clones",
     "plot_fading",
+    "plot_illumination",
     "plot_shift",
     "plot_unmixing",
     "rejected_counts",

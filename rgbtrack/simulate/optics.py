@@ -70,7 +70,7 @@ def photons_of(
         light[d] += background[d] * _gradient(params, rng)
     light += _debris(light.shape[1:], m, params, rng) if params.debris else 0
     gains = np.ones(m) if params.gains is None else np.array(params.gains)
-    return (light * _vignette(params) * gains[:, None, None, None]).astype(np.float32)
+    return (light * illumination_of(params) * gains[:, None, None, None]).astype(np.float32)
 
 
 def detect(
@@ -94,8 +94,12 @@ def _gradient(params: SimulateParams, rng: np.random.Generator) -> NDArray[np.fl
     return 1 + params.gradient * (np.cos(angle) * y + np.sin(angle) * x)
 
 
-def _vignette(params: SimulateParams) -> NDArray[np.float64]:
+def illumination_of(params: SimulateParams) -> NDArray[np.float64]:
+    """Share of the light at each pixel, shape (y, x) for all markers or, with lamps, (m, 1, y, x)."""
     y, x = np.mgrid[-1 : 1 : params.size_px * 1j, -1 : 1 : params.size_px * 1j]
+    if params.lamps is not None:
+        fields = [1 - v * ((y - at_y) ** 2 + (x - at_x) ** 2) / 2 for v, at_y, at_x in params.lamps]
+        return np.stack(fields)[:, None]
     return 1 - params.vignetting * (x**2 + y**2) / 2
 
 

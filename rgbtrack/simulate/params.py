@@ -58,6 +58,11 @@ class SimulateParams(Params):
     )
     gradient: float = Field(0.2, ge=0, lt=1, description="background gradient across the field")
     vignetting: float = Field(0.2, ge=0, lt=1, description="light lost in the corners")
+    lamps: tuple[tuple[float, float, float], ...] | None = Field(
+        None,
+        description="one per marker, instead of vignetting: light lost a field's half diagonal away from "
+        "where it is brightest, and where that is (y, x; 0 the centre, -1 and 1 the edges)",
+    )
     debris: float = Field(0.01, ge=0, description="bright autofluorescent specks per cell")
     attenuation_um: float | None = Field(
         None,
@@ -88,6 +93,8 @@ class SimulateParams(Params):
             problems.append(f"founders must give {n} values each, one per marker")
         if self.gains is not None and len(self.gains) != n:
             problems.append(f"gains are {self.gains}: give {n}, one per marker")
+        if self.lamps is not None and (len(self.lamps) != n or self._darkest() <= 0):
+            problems.append(f"lamps are {self.lamps}: give {n}, none of which leaves a corner dark")
         lost = self.marker_bleaching
         if lost is not None and (len(lost) != n or not all(0 <= share < 1 for share in lost)):
             problems.append(f"marker_bleaching is {lost}: give {n} shares from 0 to below 1")
@@ -98,6 +105,10 @@ class SimulateParams(Params):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _darkest(self) -> float:
+        lamps = self.lamps or ((0.0, 0.0, 0.0),)
+        return min(1 - v * ((1 + abs(y)) ** 2 + (1 + abs(x)) ** 2) / 2 for v, y, x in lamps)
 
     @property
     def number_of_clones(self) -> int:
