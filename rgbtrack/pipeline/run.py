@@ -19,12 +19,14 @@ from rgbtrack.clones import assign_clones, describe_clones, fit_clones
 from rgbtrack.dynamics import clone_sizes
 from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
 from rgbtrack.files import read_json, read_table, sha256, write_json, write_table
+from rgbtrack.pipeline.batches import Shared, by_batch, judge_batches, look_at_batches
 from rgbtrack.pipeline.colours import Corrected, correct_colours
 from rgbtrack.pipeline.experiment import Experiment, read_experiment
 from rgbtrack.pipeline.findings import Finding, findings_table
 from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, forget_image, process_image, read_part
+from rgbtrack.pipeline.lamps import draw_light
 from rgbtrack.pipeline.pool import available_workers, map_tasks
-from rgbtrack.pipeline.shifts import Shifts, draw_shift, find_shifts, known_shifts
+from rgbtrack.pipeline.shifts import draw_shift
 from rgbtrack.plot import plot_fading, plot_unmixing, save_figure
 from rgbtrack.report import write_report
 from rgbtrack.segment import check_method
@@ -111,7 +113,7 @@ def run(
     if {"segment", "measure"} & set(steps):
         if any(task.labels is None and not task.labels_file.exists() for task in tasks):
             check_method(experiment.segment)
-        tasks = _with_shifts(tasks, results, workers, say)
+        tasks = _knowing_batches(tasks, results, workers, say)
         records = _run_images(tasks, workers, say)
         _forget_others(results, set(records))
     else:
@@ -171,16 +173,17 @@ def image_tasks(
     ]
 
 
-def _with_shifts(
+def _knowing_batches(
     tasks: list[ImageTask], results: Path, workers: int | None, say: Progress
 ) -> list[ImageTask]:
-    """Tasks that know how far the channels of their batch lie beside each other."""
-    if not tasks or tasks[0].correct.chromatic_shift == "none":
-        return tasks
-    found = find_shifts(
-        tasks, results, workers or available_workers(), lambda done, total: say("channels", done, total)
+    """Tasks that know the illumination of their batch, and how far its channels lie beside each other."""
+    look_at_batches(
+        tasks, results, workers or available_workers(), lambda done, total: say("batches", done, total)
     )
-    return [replace(task, shift_px=found[task.batch][0]) for task in tasks]
+    known = judge_batches(tasks, results)
+    return [
+        replace(task, shift_px=known[task.batch].shift_px, light=known[task.batch].light) for task in tasks
+    ]
 
 
 def _run_images(tasks: list[ImageTask], workers: int | None, say: Progress) -> dict[str, dict[str, Any]]:
@@ -262,9 +265,9 @@ def _call_clones(
             model = fit_clones(cells, experiment.clones)
             cells = assign_clones(cells, experiment.clones, model=model)
             clones = describe_clones(cells, model)
-        shifts = known_shifts(tasks, results) if experiment.correct.chromatic_shift == "auto" else {}
+        batches = judge_batches(tasks, results)
         found = [
-            *(finding for _, of_batch in shifts.values() for finding in of_batch),
+            *(finding for shared in batches.values() for finding in shared.findings),
             *corrected.findings,
             *_drifts(records),
             *_gains(model.gains_table()),
@@ -273,13 +276,15 @@ def _call_clones(
         write_table(written[0], cells)
         write_table(written[1], clones)
         write_table(written[2], findings_table(found))
-        _draw_corrections(results, corrected, shifts, tasks)
+        _draw_corrections(results, corrected, batches, tasks)
         written[3].unlink(missing_ok=True)
         if corrected.matrix is not None:
             write_table(written[3], _by_channel(corrected.matrix, experiment))
 
 
-def _draw_corrections(results: Path, corrected: Corrected, shifts: Shifts, tasks: list[ImageTask]) -> None:
+def _draw_corrections(
+    results: Path, corrected: Corrected, batches: dict[str, Shared], tasks: list[ImageTask]
+) -> None:
     """Before and after, of what was undone: the first few of each."""
     folder = results / "figures"
     for old in folder.glob("correction_*"):
@@ -290,9 +295,10 @@ def _draw_corrections(results: Path, corrected: Corrected, shifts: Shifts, tasks
             plain = re.sub(r"[^\w.+ -]", "_", "_".join(["correction", *name]).rstrip("_"))
             save_figure(figure, folder, plain)
 
-    moved = [(batch, shift) for batch, (shift, _) in shifts.items() if shift is not None]
-    for batch, shift in moved[:FIGURES]:
-        keep(draw_shift(next(task for task in tasks if task.batch == batch), shift), "shift", batch)
+    for batch, shared in list(batches.items())[:FIGURES]:
+        keep(draw_light(shared.illumination), "illumination", batch)
+        if shared.shift_px is not None:
+            keep(draw_shift(by_batch(tasks)[batch][0], shared.shift_px), "shift", batch)
     for name, where, cells, fading in corrected.fadings[:FIGURES]:
         keep(plot_fading(cells, fading), name, where)
     if corrected.matrix is not None:
