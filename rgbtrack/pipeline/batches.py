@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from rgbtrack.pipeline.lamps import Glimpse, flat_of, light_findings, light_of, 
 from rgbtrack.pipeline.pool import map_tasks
 from rgbtrack.pipeline.shifts import judge_shift, look_for_shift
 
+T = TypeVar("T")
 SAMPLE = 12
 """Images of a batch that are looked at."""
 NOTE = "batches.step"
@@ -59,7 +60,7 @@ def look_at_batches(
     A few images of each batch are looked at, evenly spaced in the sheet. What a former run found in the same
     images is taken over.
     """
-    chosen = [task for batch in by_batch(tasks).values() for task in _spaced(batch)]
+    chosen = [task for batch in by_batch(tasks).values() for task in spaced(batch)]
     if not any(_asked(task) for task in tasks):
         return
     note = out / PARTS / NOTE
@@ -120,8 +121,10 @@ def by_batch(tasks: Sequence[ImageTask]) -> dict[str, list[ImageTask]]:
     return batches
 
 
-def _spaced(tasks: list[ImageTask]) -> list[ImageTask]:
-    return [tasks[i] for i in np.unique(np.linspace(0, len(tasks) - 1, SAMPLE).astype(int))]
+def spaced(images: Sequence[T]) -> list[T]:
+    """At most `SAMPLE` of the images, evenly spaced."""
+    few = min(len(images), SAMPLE)
+    return [images[i] for i in np.linspace(0, len(images) - 1, few).round().astype(int)]
 
 
 def _checksums(paths: Sequence[Path]) -> list[str]:
