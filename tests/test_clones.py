@@ -15,7 +15,7 @@ from rgbtrack.clones import (
     describe_clones,
     fit_clones,
 )
-from rgbtrack.clones.gains import gain_groups
+from rgbtrack.clones.gains import gain_groups, gains_seen
 from rgbtrack.clones.junk import fit_junk
 from rgbtrack.clones.mixture import Cells
 from rgbtrack.clones.moves import Price
@@ -306,11 +306,44 @@ def test_gain_groups():
 
 
 def test_gains_table(seven):
-    assert seven[2].gains_table() == {}
+    assert seven[2].gains_table().empty
     table, _ = planted(300, drift=0.1, n_images=2)
     gains = fit_clones(table, ClonesParams(starts=1)).gains_table()
-    assert set(gains) == {"im0", "im1"}
-    assert set(gains["im0"]) == {"red", "green", "blue"}
+    assert list(gains["group"].unique()) == ["im0", "im1"]
+    assert set(gains["marker"]) == {"red", "green", "blue"}
+    assert gains["se"].between(0.001, 0.1).all()
+
+
+def test_errors_of_gains_are_right():
+    off = []
+    for seed in range(4):
+        steady, _ = planted(600, n_images=6, seed=seed)
+        gain = np.exp(np.random.default_rng(seed).normal(0, 0.1, (6, 3)))
+        gain /= np.exp(np.log(gain).mean(axis=0))
+        image = steady["image_id"].str[2:].astype(int).to_numpy()
+        for j, name in enumerate(NAMES[:3]):
+            steady[[name, f"{name}_se"]] *= gain[image, j][:, None]
+        found = fit_clones(steady, ClonesParams(starts=1)).gains_table()
+        true = pd.DataFrame(gain, [f"im{q}" for q in range(6)], NAMES[:3])
+        off.extend(
+            (found["gain"] - [true.loc[g, m] for g, m in found[["group", "marker"]].to_numpy()]) / found["se"]
+        )
+    assert 0.6 < np.std(off) < 1.5
+
+
+def test_gains_are_seen_before_and_after():
+    table, _ = planted(900, n_images=3, seed=2)
+    table.loc[table["image_id"] == "im1", ["red", "red_se"]] *= 1.3
+    model = fit_clones(table, ClonesParams(starts=1, gain_drift=0.2))
+    seen = gains_seen(model.assign(table), model).set_index(["group", "marker"])
+    high = seen.loc[("im1", "red")]
+    assert high["before"] / seen.loc[("im0", "red"), "before"] == pytest.approx(1.3, abs=0.1)
+    assert high["after"] == pytest.approx(1, abs=0.08)
+    assert gains_seen(model.assign(table).iloc[:0], model).empty
+    by_subject = ClonesParams(starts=1, palette="subject")
+    table["subject"] = np.where(np.arange(len(table)) % 2, "m1", "m2")
+    models = fit_clones(table, by_subject)
+    assert set(gains_seen(models.assign(table), models)["group"]) == set(models.gains_table()["group"])
 
 
 def test_describe_clones(seven):

@@ -166,6 +166,11 @@ def test_a_stage_that_drifts_is_told_in_the_table(tmp_path):
     drift = cells.groupby("frame")[["drift_y_um", "drift_x_um"]].first().to_numpy()
     # the cells wander too: a few um over the series
     np.testing.assert_allclose(drift, path * stack.pixel_size_um, atol=5)
+    run(tmp_path, workers=1, steps=("clones",))
+    for name in ("drift_i0", "background"):
+        assert (tmp_path / "results" / "figures" / f"correction_{name}.png").exists()
+    table = read_table(tmp_path / "results" / "corrections.csv").set_index("correction")
+    assert table.loc["background", "value"].between(90, 200).all()
 
 
 LAMPS = ((0.35, 0.2, 0.0), (0.4, 0.3, 0.1), (0.3, -0.3, 0.3))

@@ -6,6 +6,7 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from rgbtrack.clones.fit import assign_clones, fit_clones
+    from rgbtrack.clones.gains import gains_seen
     from rgbtrack.clones.model import CloneModel
     from rgbtrack.clones.palettes import SubjectModels
     from rgbtrack.clones.params import ClonesParams
@@ -16,6 +17,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "fit": ["assign_clones", "fit_clones"],
+        "gains": ["gains_seen"],
         "model": ["CloneModel"],
         "palettes": ["SubjectModels"],
         "params": ["ClonesParams"],
@@ -23,4 +25,12 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     },
 )
 
-__all__ = ["CloneModel", "ClonesParams", "SubjectModels", "assign_clones", "describe_clones", "fit_clones"]
+__all__ = [
+    "CloneModel",
+    "ClonesParams",
+    "SubjectModels",
+    "assign_clones",
+    "describe_clones",
+    "fit_clones",
+    "gains_seen",
+]

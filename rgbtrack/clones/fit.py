@@ -13,7 +13,7 @@ from rgbtrack.clones.model import CloneModel
 from rgbtrack.clones.palettes import SubjectModels, subject_rows
 from rgbtrack.clones.params import ClonesParams
 from rgbtrack.clones.ray import TYPICAL, Floats, null_likelihood
-from rgbtrack.clones.search import search_mixture
+from rgbtrack.clones.search import gains_se, search_mixture
 from rgbtrack.clones.signatures import noise_scale, read_signatures
 
 Model = CloneModel | SubjectModels
@@ -111,6 +111,9 @@ def _fit_one(table: pd.DataFrame, params: ClonesParams) -> CloneModel:
         junk_weight=mixture.junk,
         gain_column=groups.column,
         gains=dict(zip(groups.names, detectors.gains, strict=True)) if groups.column else {},
+        gains_se=dict(zip(groups.names, gains_se(cells, mixture, params), strict=True))
+        if groups.column
+        else {},
         leaks=dict(zip(groups.names, detectors.leaks, strict=True)) if groups.column else {},
         error_scale=error_scale,
         min_probability=params.min_probability,
@@ -131,6 +134,7 @@ def _no_clones(markers: tuple[str, ...], params: ClonesParams) -> CloneModel:
         junk_weight=0.5,
         gain_column="",
         gains={},
+        gains_se={},
         leaks={},
         error_scale=np.ones(len(markers)),
         min_probability=params.min_probability,
@@ -163,6 +167,7 @@ def _fit_gmm(
         junk_weight=0.005,
         gain_column="",
         gains={},
+        gains_se={},
         leaks={},
         error_scale=error_scale,
         min_probability=params.min_probability,

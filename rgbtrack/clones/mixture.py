@@ -225,18 +225,10 @@ def moments(
     )
 
 
-def maximise(
-    cells: Cells,
-    mixture: Mixture,
-    expectation: Expectation,
-    prior: Drift,
-    *,
-    fit_spread: bool,
-    fit: DetectorPart | None,
-) -> Mixture:
-    """M-step; of the detectors, one part at a time."""
+def expected_moments(cells: Cells, mixture: Mixture, expectation: Expectation) -> Moments:
+    """Sums of the M-step, of cells as one common session would have read them."""
     x, s = corrected(cells, mixture.detectors)
-    sums = moments(
+    return moments(
         x,
         s,
         cells.group,
@@ -248,6 +240,19 @@ def maximise(
         expectation.mode,
         expectation.variance,
     )
+
+
+def maximise(
+    cells: Cells,
+    mixture: Mixture,
+    expectation: Expectation,
+    prior: Drift,
+    *,
+    fit_spread: bool,
+    fit: DetectorPart | None,
+) -> Mixture:
+    """M-step; of the detectors, one part at a time."""
+    sums = expected_moments(cells, mixture, expectation)
     n = len(cells)
     junk = float(np.clip(expectation.junk.sum() / n, *_JUNK_SHARE))
     unmarked = max(float(expectation.unmarked.sum()), 0.5) / n
@@ -269,6 +274,7 @@ def maximise(
                 sums.gain_information, sums.gain_slope, cells.group, prior
             ),
         )
+    x, s = corrected(cells, mixture.detectors)
     spread = mixture.spread
     brightness = spread.mean_factor * expectation.resp * np.exp(expectation.mode)
     expected = np.einsum("nc,ncd->nd", brightness, mixture.mu[expectation.candidates])

@@ -22,6 +22,7 @@ UNMARKED = "no marker above noise"
 UNLIKE = "unlike any clone"
 NOT_MEASURED = "not measured"
 DOUBLET = "doublet"
+NO_GAINS = pd.DataFrame({"group": [], "marker": [], "gain": [], "se": []})
 
 
 def ambiguous(min_probability: float) -> str:
@@ -49,6 +50,8 @@ class CloneModel:
         Column whose values share gains; empty for none.
     gains
         Log-gain of each marker (d,), by value of ``gain_column``.
+    gains_se
+        Standard errors of ``gains``.
     leaks
         Share of each marker (columns) that shows in each other (rows), (d, d), by value of ``gain_column``.
     error_scale
@@ -72,6 +75,7 @@ class CloneModel:
     junk_weight: float
     gain_column: str
     gains: Mapping[str, Floats]
+    gains_se: Mapping[str, Floats]
     leaks: Mapping[str, Floats]
     error_scale: Floats
     min_probability: float
@@ -89,12 +93,16 @@ class CloneModel:
         """Number of each clone in the tables."""
         return np.arange(1, self.n_clones + 1) if self.numbers is None else self.numbers
 
-    def gains_table(self) -> dict[str, dict[str, float]]:
-        """Return the gain of each marker by group: 1.1 where a group reads 10 % more than the others."""
-        return {
-            name: {m: float(g) for m, g in zip(self.markers, np.exp(gain), strict=True)}
-            for name, gain in self.gains.items()
-        }
+    def gains_table(self) -> pd.DataFrame:
+        """``group, marker, gain, se``: 1.1 where a group reads 10 % more of a marker than the others."""
+        return pd.DataFrame(
+            [
+                (name, marker, float(gain), float(gain * se))
+                for name, gains in self.gains.items()
+                for marker, gain, se in zip(self.markers, np.exp(gains), self.gains_se[name], strict=True)
+            ],
+            columns=NO_GAINS.columns,
+        )
 
     def probabilities(self, table: pd.DataFrame) -> Floats:
         """Probability of each clone, then of unmarked and of junk, for each row; NaN where not measured."""
@@ -106,7 +114,7 @@ class CloneModel:
             return result
         x = signatures.x
         s = signatures.s * self.error_scale[:, None] * self.error_scale
-        detectors, group = self._detectors(table)
+        detectors, group = self.detectors(table)
         group = group[signatures.measured]
         common_x, common_s = detectors.undo(x, s, group)
         noise = np.empty(len(x))
@@ -140,7 +148,7 @@ class CloneModel:
         solved = np.linalg.solve(s, signatures.x[:, :, None])[:, :, 0]
         return np.asarray((signatures.x * solved).sum(axis=1) < chdtri(len(self.markers), 0.01))
 
-    def _detectors(self, table: pd.DataFrame) -> tuple[Detectors, Ints]:
+    def detectors(self, table: pd.DataFrame) -> tuple[Detectors, Ints]:
         """Return the detectors, and which of them each row was read with; one unknown has not drifted."""
         d = len(self.markers)
         steady = Detectors.steady(1, d)
@@ -206,6 +214,7 @@ class CloneModel:
             "junk_weight": self.junk_weight,
             "gain_column": self.gain_column,
             "gains": {name: gain.tolist() for name, gain in self.gains.items()},
+            "gains_se": {name: se.tolist() for name, se in self.gains_se.items()},
             "leaks": {name: leak.tolist() for name, leak in self.leaks.items()},
             "error_scale": self.error_scale.tolist(),
             "min_probability": self.min_probability,
@@ -238,7 +247,7 @@ class CloneModel:
         values["colours"] = np.array(saved["colours"], dtype=float).reshape(-1, len(markers))
         for name in ("weights", "error_scale"):
             values[name] = np.array(saved[name], dtype=float)
-        for name in ("gains", "leaks"):
+        for name in ("gains", "gains_se", "leaks"):
             values[name] = {group: np.array(value, dtype=float) for group, value in saved[name].items()}
         if junk is not None:
             values["junk"] = Junk(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rgbtrack.clones.model import CloneModel
+from rgbtrack.clones.model import NO_GAINS, CloneModel
 from rgbtrack.errors import DataError
 
 
@@ -64,13 +64,14 @@ class SubjectModels:
             reason[positions] = part["unassigned_reason"].array
         return table.assign(clone=clone, clone_probability=probability, unassigned_reason=reason)
 
-    def gains_table(self) -> dict[str, dict[str, float]]:
-        """Return the gain of each marker by subject and group."""
-        return {
-            f"{name}/{group}": gains
+    def gains_table(self) -> pd.DataFrame:
+        """``group, marker, gain, se``, as of one model; a group is named by subject and group."""
+        tables = [
+            table.assign(group=f"{name}/" + table["group"])
             for name, model in self.subjects.items()
-            for group, gains in model.gains_table().items()
-        }
+            if len(table := model.gains_table())
+        ]
+        return pd.concat(tables, ignore_index=True) if tables else NO_GAINS.copy()
 
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary of plain numbers, lists and strings."""

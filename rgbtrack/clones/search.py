@@ -8,10 +8,10 @@ from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits
 
 from rgbtrack.clones.detectors import DetectorPart, Detectors, Drift
-from rgbtrack.clones.mixture import Cells, Mixture, expect, maximise
+from rgbtrack.clones.mixture import Cells, Mixture, expect, expected_moments, maximise
 from rgbtrack.clones.moves import Price, Search, birth, drop_weak, embed, merge, split
 from rgbtrack.clones.params import ClonesParams
-from rgbtrack.clones.ray import TYPICAL, Spread
+from rgbtrack.clones.ray import TYPICAL, Floats, Spread
 
 GAINS: tuple[DetectorPart, ...] = ("gains",)
 BOTH: tuple[DetectorPart, ...] = ("gains", "leaks")
@@ -166,6 +166,14 @@ def search_mixture(cells: Cells, n_groups: int, params: ClonesParams) -> Mixture
         return best[1]
     more = _sample(cells, params.max_fit_cells, rng)
     return Climber(more, price, params, rng).refine(best[1], 2)
+
+
+def gains_se(cells: Cells, mixture: Mixture, params: ClonesParams) -> Floats:
+    """Standard errors of the log-gains (groups, d), from as many cells as they were fitted to."""
+    few = _sample(cells, params.max_fit_cells, np.random.default_rng([params.seed, 4]))
+    information = expected_moments(few, mixture, expect(few, mixture)).gain_information
+    prior = np.eye(mixture.mu.shape[1]) / params.gain_drift**2
+    return np.sqrt(np.diagonal(np.linalg.inv(information + prior), axis1=1, axis2=2))
 
 
 def _sample(cells: Cells, most: int, rng: np.random.Generator) -> Cells:

@@ -2,7 +2,6 @@
 
 import datetime
 import platform
-import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,30 +10,26 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
 import rgbtrack
-from rgbtrack.clones import assign_clones, describe_clones, fit_clones
+from rgbtrack.clones import assign_clones, describe_clones, fit_clones, gains_seen
 from rgbtrack.dynamics import clone_sizes
 from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
 from rgbtrack.files import read_json, read_table, sha256, write_json, write_table
-from rgbtrack.pipeline.batches import Shared, by_batch, judge_batches, look_at_batches
-from rgbtrack.pipeline.colours import Corrected, correct_colours
+from rgbtrack.pipeline.batches import by_batch, judge_batches, look_at_batches
+from rgbtrack.pipeline.before_after import draw_corrections
+from rgbtrack.pipeline.colours import correct_colours
 from rgbtrack.pipeline.experiment import Experiment, read_experiment
 from rgbtrack.pipeline.findings import Finding, findings_table
 from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, forget_image, process_image, read_part
-from rgbtrack.pipeline.lamps import draw_light
 from rgbtrack.pipeline.pool import available_workers, map_tasks
-from rgbtrack.pipeline.shifts import draw_shift
-from rgbtrack.plot import plot_fading, plot_unmixing, save_figure
 from rgbtrack.report import write_report
 from rgbtrack.segment import check_method
 from rgbtrack.signature import no_colours
 
 Step = Literal["segment", "measure", "clones", "dynamics", "report"]
 STEPS: tuple[Step, ...] = ("segment", "measure", "clones", "dynamics", "report")
-FIGURES = 6
 """Corrections that are drawn."""
 Progress = Callable[[str, int, int], None]
 
@@ -269,40 +264,24 @@ def _call_clones(
         found = [
             *(finding for shared in batches.values() for finding in shared.findings),
             *corrected.findings,
+            *_backgrounds(records, by_batch(tasks)),
             *_drifts(records),
             *_gains(model.gains_table()),
         ]
-        told |= {"gains": model.gains_table(), "corrections": [asdict(finding) for finding in found]}
+        gains = model.gains_table()
+        told["gains"] = {
+            group: dict(zip(of["marker"], of["gain"], strict=True)) for group, of in gains.groupby("group")
+        }
+        told["corrections"] = [asdict(finding) for finding in found]
         write_table(written[0], cells)
         write_table(written[1], clones)
         write_table(written[2], findings_table(found))
-        _draw_corrections(results, corrected, batches, tasks)
+        present = [task for task in tasks if task.image_id in _done(records)]
+        seen = gains_seen(cells, model)
+        draw_corrections(results, replace(corrected, cells=cells), batches, present, seen)
         written[3].unlink(missing_ok=True)
         if corrected.matrix is not None:
             write_table(written[3], _by_channel(corrected.matrix, experiment))
-
-
-def _draw_corrections(
-    results: Path, corrected: Corrected, batches: dict[str, Shared], tasks: list[ImageTask]
-) -> None:
-    """Before and after, of what was undone: the first few of each."""
-    folder = results / "figures"
-    for old in folder.glob("correction_*"):
-        old.unlink()
-
-    def keep(figure: Figure | None, *name: str) -> None:
-        if figure is not None:
-            plain = re.sub(r"[^\w.+ -]", "_", "_".join(["correction", *name]).rstrip("_"))
-            save_figure(figure, folder, plain)
-
-    for batch, shared in list(batches.items())[:FIGURES]:
-        keep(draw_light(shared.illumination), "illumination", batch)
-        if shared.shift_px is not None:
-            keep(draw_shift(by_batch(tasks)[batch][0], shared.shift_px), "shift", batch)
-    for name, where, cells, fading in corrected.fadings[:FIGURES]:
-        keep(plot_fading(cells, fading), name, where)
-    if corrected.matrix is not None:
-        keep(plot_unmixing(corrected.mixed, corrected.cells, corrected.matrix), "unmixing")
 
 
 def _by_channel(matrix: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
@@ -315,20 +294,47 @@ def _drifts(records: dict[str, dict[str, Any]]) -> list[Finding]:
     return [Finding(**found) for name in _done(records) for found in records[name].get("drift") or []]
 
 
-def _gains(gains: dict[str, dict[str, float]]) -> list[Finding]:
+def _backgrounds(records: dict[str, dict[str, Any]], batches: dict[str, list[ImageTask]]) -> list[Finding]:
+    """Median background of the images of each batch, and how far they scatter about it."""
+    found = []
+    for batch, tasks in batches.items():
+        levels = pd.DataFrame(
+            [
+                records[task.image_id].get("background") or {}
+                for task in tasks
+                if task.image_id in _done(records)
+            ]
+        )
+        found += [
+            Finding(
+                "background",
+                batch,
+                str(channel),
+                float(level.median()),
+                float(level.std()),
+                "counts",
+                applied=tasks[0].correct.background,
+                reason=f"median of {len(level)} image{'s' * (len(level) > 1)}, first frames; "
+                "± is their scatter, not an error",
+            )
+            for channel, level in levels.items()
+        ]
+    return found
+
+
+def _gains(gains: pd.DataFrame) -> list[Finding]:
     return [
         Finding(
             "gain",
             group,
             marker,
-            value,
-            unit="share of the mean",
+            gain,
+            se,
+            "share of the mean",
             applied=True,
             reason="from the clones that images share, blind to treatment; undone where clones are called",
         )
-        for group, values in gains.items()
-        for marker, value in values.items()
-        if group
+        for group, marker, gain, se in gains.to_numpy(object)
     ]
 
 

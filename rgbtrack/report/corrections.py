@@ -23,6 +23,7 @@ MEANING = {
     "chromatic shift": "Channels that lie beside each other are moved back: a cell is in one place in all.",
     "illumination": "Uneven light, seen in the images of a batch, is divided out of each pixel.",
     "falloff": "What is then left of the light's fall to the corners, seen in the cells, is restored.",
+    "background": "Light that is there without a cell is taken off each pixel.",
     "attenuation": "Light that fades with depth, each colour at its own rate, is restored.",
     "bleed-through": "Light of one marker that shows in the detector of another is taken off.",
     "bleaching": "Light that bleaches from frame to frame is restored.",

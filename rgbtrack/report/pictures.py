@@ -64,6 +64,14 @@ FADING_CAPTION = (
     "(filled): after it they should lie level."
 )
 CORRECTION_CAPTIONS = {
+    "background": "The middle of one image, so bright that cells are white. Below, gaps between cells "
+    "should be even, and read zero.",
+    "illumination": "Above, the light of each channel; below, from the centre to the corners: what the empty "
+    "background and the cells tell apart should agree.",
+    "drift": "Left, how far the stage had moved in each frame. Right, the first and the last frame over each "
+    "other: still cells should be white after the correction.",
+    "gains": "Each row is a session: how its cells read beside cells of the same clones in all sessions, "
+    "before (open) and after (filled). After it they should lie at 100 %.",
     "shift": "A part of one image, enlarged. Edges of cells that carry two markers should have no coloured "
     "rims after the correction.",
     "unmixing": "Cells by the marker that leaks and the detector it leaks into. Cells of that marker alone "
