@@ -12,7 +12,7 @@ from rgbtrack.clones.mixture import Cells
 from rgbtrack.clones.model import CloneModel
 from rgbtrack.clones.palettes import SubjectModels, subject_rows
 from rgbtrack.clones.params import ClonesParams
-from rgbtrack.clones.ray import TYPICAL, Floats, null_likelihood
+from rgbtrack.clones.ray import TYPICAL, Floats, Ints, null_likelihood
 from rgbtrack.clones.search import gains_se, search_mixture
 from rgbtrack.clones.signatures import noise_scale, read_signatures
 
@@ -93,6 +93,8 @@ def _fit_one(table: pd.DataFrame, params: ClonesParams) -> CloneModel:
     )
     x, s = x / unit, s / unit[:, None] / unit
     junk = fit_junk(x, s, params.seed)
+    rows = _sample(len(x), params)
+    x, s, group = x[rows], s[rows], group[rows]
     noise = np.empty(len(x))
     null_likelihood(x, s, noise)
     cells = Cells(x, s, noise, junk.log_density(x), group)
@@ -120,6 +122,13 @@ def _fit_one(table: pd.DataFrame, params: ClonesParams) -> CloneModel:
         junk=_in_units(junk, unit),
     )
     return _largest_first(model, table)
+
+
+def _sample(n: int, params: ClonesParams) -> Ints:
+    """Positions of the cells that clones are looked for among, in their order."""
+    if n <= params.max_fit_cells:
+        return np.arange(n)
+    return np.sort(np.random.default_rng([params.seed, 1]).choice(n, params.max_fit_cells, replace=False))
 
 
 def _no_clones(markers: tuple[str, ...], params: ClonesParams) -> CloneModel:
@@ -152,7 +161,7 @@ def _fit_gmm(
 ) -> CloneModel:
     """Fit the plain Gaussian mixture; it knows neither gains nor the noise of single cells."""
     marked = cells.noise < cells.junk + 2
-    x = cells.x[marked][: params.max_fit_cells]
+    x = cells.x[marked]
     means, covariances, weights = fit_gaussians(
         x, junk.softness, params.max_clones, params.min_cells, params.seed
     )
@@ -179,12 +188,14 @@ def _fit_gmm(
 def _largest_first(model: CloneModel, table: pd.DataFrame) -> CloneModel:
     """Order clones by the cells called for them, and drop those that are no cell's best."""
     while True:
-        best = replace(model, min_probability=0.0).assign(table)["clone"].dropna().to_numpy(dtype=np.int64)
-        if len(np.unique(best)) == model.n_clones:
+        best = replace(model, min_probability=0.0).assign(table)
+        best = best.loc[best["clone"].notna(), ["clone", "clone_probability"]]
+        index = best["clone"].to_numpy(dtype=np.int64) - 1
+        if len(np.unique(index)) == model.n_clones:
             break
-        model = model.ordered(np.unique(best) - 1)
-    called = model.assign(table)["clone"].dropna().to_numpy(dtype=np.int64)
-    size = np.bincount(called - 1, minlength=model.n_clones)
+        model = model.ordered(np.unique(index))
+    sure = best["clone_probability"].to_numpy() >= model.min_probability
+    size = np.bincount(index[sure], minlength=model.n_clones)
     return model.ordered(np.lexsort((-model.weights, -size)))
 
 

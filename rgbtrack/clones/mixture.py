@@ -117,13 +117,12 @@ def corrected(cells: Cells, detectors: Detectors) -> tuple[Floats, Floats]:
     return detectors.undo(cells.x, cells.s, cells.group)
 
 
-def find_candidates(x: Floats, s: Floats, mixture: Mixture) -> Ints:
+def find_candidates(x: Floats, s: Floats, mu: Floats, weight: Floats, spread: Spread) -> Ints:
     """Return the likely clones of each cell from a quick look at all of them; -1 where there are fewer."""
-    n_clones = len(mixture.weight)
+    n_clones = len(weight)
     score = np.empty((len(x), n_clones))
-    spread = mixture.spread
-    ray_screen(x, s, mixture.mu, spread.brightness, spread.variance_factor, spread.mean_factor, score)
-    score += np.log(mixture.weight)
+    ray_screen(x, s, mu, spread.brightness, spread.variance_factor, spread.mean_factor, score)
+    score += np.log(weight)
     best = np.tile(np.arange(n_clones), (len(x), 1))
     if n_clones > N_CANDIDATES:
         best = np.sort(np.argpartition(-score, N_CANDIDATES - 1, axis=1)[:, :N_CANDIDATES], axis=1)
@@ -136,7 +135,7 @@ def expect(cells: Cells, mixture: Mixture, candidates: Ints | None = None, steps
     """E-step."""
     x, s = corrected(cells, mixture.detectors)
     if candidates is None:
-        candidates = find_candidates(x, s, mixture)
+        candidates = find_candidates(x, s, mixture.mu, mixture.weight, mixture.spread)
     loglik, mode, variance = likelihood(x, s, mixture.mu, candidates, mixture.spread, steps)
     jacobian = mixture.detectors.log_jacobian[cells.group]
     parts = np.column_stack(

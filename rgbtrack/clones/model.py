@@ -8,20 +8,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import chdtri, logsumexp
+from scipy.special import chdtri
 
 from rgbtrack.clones.detectors import Detectors
 from rgbtrack.clones.gmm import gaussian_likelihood
 from rgbtrack.clones.junk import Junk
-from rgbtrack.clones.mixture import all_clones, likelihood
+from rgbtrack.clones.mixture import find_candidates, likelihood
 from rgbtrack.clones.ray import Floats, Ints, Spread, null_likelihood
 from rgbtrack.clones.signatures import Signatures, read_signatures
 from rgbtrack.errors import DataError
+from rgbtrack.threads import over_bands
 
 UNMARKED = "no marker above noise"
 UNLIKE = "unlike any clone"
 NOT_MEASURED = "not measured"
 DOUBLET = "doublet"
+BAND = 16_384
+"""Cells that are called at a time."""
 NO_GAINS = pd.DataFrame({"group": [], "marker": [], "gain": [], "se": []})
 
 
@@ -112,35 +115,44 @@ class CloneModel:
         result = np.full((len(table), self.n_clones + 2), np.nan)
         if not signatures.measured.any() or self.junk is None:
             return result
-        x = signatures.x
-        s = signatures.s * self.error_scale[:, None] * self.error_scale
+        rows = np.flatnonzero(signatures.measured)
         detectors, group = self.detectors(table)
-        group = group[signatures.measured]
+        bands = -(-len(rows) // BAND)
+
+        def fill(start: int, stop: int) -> None:
+            of = slice(start, stop)
+            result[rows[of]] = self._posterior(signatures.x[of], signatures.s[of], detectors, group[rows[of]])
+
+        over_bands(fill, len(rows), bands)
+        return result
+
+    def _posterior(self, x: Floats, s: Floats, detectors: Detectors, group: Ints) -> Floats:
+        """Probability of each clone, of unmarked and of junk, of some measured cells."""
+        assert self.junk is not None  # noqa: S101 - some cells were measured
+        s = s * self.error_scale[:, None] * self.error_scale
         common_x, common_s = detectors.undo(x, s, group)
         noise = np.empty(len(x))
         null_likelihood(x, s, noise)
-        parts = np.column_stack(
-            [noise + math.log(self.unmarked_weight), self.junk.log_density(x) + math.log(self.junk_weight)]
-        )
+        parts = np.full((len(x), self.n_clones + 2), -np.inf)
+        parts[:, -2] = noise + math.log(self.unmarked_weight)
+        parts[:, -1] = self.junk.log_density(x) + math.log(self.junk_weight)
         if self.covariances is not None and self.n_clones:
             softness = self.junk.softness
             means = np.arcsinh(self.colours / softness)
             loglik = gaussian_likelihood(x, softness, means, self.covariances)
-            parts = np.column_stack([loglik + np.log(self.weights), parts])
+            parts[:, :-2] = loglik + np.log(self.weights)
         elif self.n_clones:
-            loglik = likelihood(
-                np.ascontiguousarray(common_x),
-                np.ascontiguousarray(common_s),
-                self.colours,
-                all_clones(self.n_clones),
-                Spread(self.spread_colour, self.spread_brightness),
-                steps=3,
-            )[0]
-            parts = np.column_stack(
-                [loglik + np.log(self.weights) + detectors.log_jacobian[group][:, None], parts]
-            )
-        result[signatures.measured] = np.exp(parts - logsumexp(parts, axis=1)[:, None])
-        return result
+            x, s = np.ascontiguousarray(common_x), np.ascontiguousarray(common_s)
+            spread = Spread(self.spread_colour, self.spread_brightness)
+            likely = find_candidates(x, s, self.colours, self.weights, spread)
+            loglik = likelihood(x, s, self.colours, likely, spread, steps=3)[0]
+            loglik += np.log(self.weights)[likely] + detectors.log_jacobian[group][:, None]
+            row, column = np.nonzero(likely >= 0)
+            parts[row, likely[row, column]] = loglik[row, column]
+        parts -= parts.max(axis=1, keepdims=True)
+        np.exp(parts, out=parts)
+        parts /= parts.sum(axis=1, keepdims=True)
+        return parts
 
     def _within_noise(self, signatures: Signatures) -> NDArray[np.bool_]:
         """Whether noise alone would often explain a cell."""
