@@ -14,6 +14,9 @@ from rgbtrack.clones import (
     assign_clones,
     describe_clones,
     fit_clones,
+    learn_gains,
+    load_clones,
+    save_clones,
 )
 from rgbtrack.clones.gains import gain_groups, gains_seen
 from rgbtrack.clones.junk import fit_junk
@@ -225,9 +228,10 @@ def test_probabilities_are_calibrated():
     assert right[called].mean() == pytest.approx(result["clone_probability"][called].mean(), abs=0.06)
 
 
-def test_gmm_is_offered_beside():
+@pytest.mark.parametrize("method", ["gmm", "hdbscan", "threshold"])
+def test_plain_methods_are_offered_beside(method):
     table, truth = planted(400)
-    model = fit_clones(table, ClonesParams(method="gmm"))
+    model = fit_clones(table, ClonesParams(method=method))
     result = model.assign(table)
     assert agreement(result, truth) > 0.6
     back = CloneModel.from_json(json.loads(json.dumps(model.to_json())))
@@ -268,6 +272,59 @@ def test_model_comes_back_from_json(seven):
     pd.testing.assert_frame_equal(assign_clones(table, model=back), result)
     with pytest.raises(DataError, match=r"no clone model.*found colours"):
         CloneModel.from_json({"colours": []})
+
+
+def test_clones_come_back_from_a_file(seven, tmp_path):
+    table, _, model, result = seven
+    save_clones(tmp_path / "clones.json", model)
+    pd.testing.assert_frame_equal(load_clones(tmp_path / "clones.json").assign(table), result)
+    table = table.assign(subject=np.where(np.arange(len(table)) % 2, "m1", "m2"))
+    models = fit_clones(table, ClonesParams(palette="subject", starts=1))
+    save_clones(tmp_path / "subjects.json", models)
+    pd.testing.assert_frame_equal(load_clones(tmp_path / "subjects.json").assign(table), models.assign(table))
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("{", "not readable as JSON"),
+        ("[]", "holds no clones: give clone_model.json"),
+        ('{"format": "rgbtrack clones 1", "markers": []}', "no clone model"),
+        ('{"format": "rgbtrack clones 1", "markers": 3, "subjects": 4}', "its clones are damaged"),
+    ],
+)
+def test_files_that_hold_no_clones(tmp_path, text, match):
+    (tmp_path / "clones.json").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=match):
+        load_clones(tmp_path / "clones.json")
+    with pytest.raises(DataError, match="no such file"):
+        load_clones(tmp_path / "none.json")
+
+
+def test_later_images_get_the_same_clones_whatever_their_gain():
+    table, truth = planted(1400, n_images=4, seed=8)
+    later = table["image_id"] == "im3"
+    gain = pd.Series({"red": 1.25, "green": 0.85, "blue": 1.1})
+    for name in gain.index:
+        table.loc[later, [name, f"{name}_se"]] *= gain[name]
+    model = fit_clones(table[~later], ClonesParams(starts=1))
+    plain = agreement(assign_clones(table[later], model=model), truth[later])
+    learnt = learn_gains(model, table[later])
+    assert agreement(assign_clones(table[later], model=learnt), truth[later]) > max(0.97, plain)
+    found = np.exp(learnt.gains["im3"]) / np.exp(np.mean([model.gains[f"im{q}"] for q in range(3)], axis=0))
+    np.testing.assert_allclose(found, gain[list(model.markers)], rtol=0.06)
+    assert learnt.gains["im0"] is model.gains["im0"]
+    assert learn_gains(learnt, table[later]).gains == learnt.gains
+    assert learn_gains(model, table[later].drop(columns="image_id")) is model
+
+
+@pytest.mark.parametrize("method", ["gmm", "hdbscan", "threshold"])
+@pytest.mark.parametrize("n", [1, 4, 12])
+def test_plain_methods_of_few_cells_call_none_that_noise_explains(method, n):
+    table, _ = planted(n, np.zeros((1, 3)))
+    result = assign_clones(table, ClonesParams(method=method))
+    strong = (table[NAMES[:3]].abs() > 3 * table["red_se"].iloc[0]).any(axis=1)
+    assert not (result["clone"].notna() & ~strong).any()
 
 
 # ---- palettes, gains, description

@@ -7,9 +7,11 @@ import lazy_loader
 if TYPE_CHECKING:
     from rgbtrack.clones.fit import assign_clones, fit_clones
     from rgbtrack.clones.gains import gains_seen
+    from rgbtrack.clones.later import learn_gains
     from rgbtrack.clones.model import CloneModel
     from rgbtrack.clones.palettes import SubjectModels
     from rgbtrack.clones.params import ClonesParams
+    from rgbtrack.clones.saved import load_clones, save_clones
     from rgbtrack.clones.uniqueness import describe_clones
 
 # settings are read by every command: they must not wait for the compiler and the clustering library
@@ -18,9 +20,11 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     submod_attrs={
         "fit": ["assign_clones", "fit_clones"],
         "gains": ["gains_seen"],
+        "later": ["learn_gains"],
         "model": ["CloneModel"],
         "palettes": ["SubjectModels"],
         "params": ["ClonesParams"],
+        "saved": ["load_clones", "save_clones"],
         "uniqueness": ["describe_clones"],
     },
 )
@@ -33,4 +37,7 @@ __all__ = [
     "describe_clones",
     "fit_clones",
     "gains_seen",
+    "learn_gains",
+    "load_clones",
+    "save_clones",
 ]

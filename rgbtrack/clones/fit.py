@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from scipy.special import chdtri
 
+from rgbtrack.clones.alternatives import gaussians_of
 from rgbtrack.clones.gains import gain_groups
-from rgbtrack.clones.gmm import fit_gaussians
 from rgbtrack.clones.junk import Junk, fit_junk
 from rgbtrack.clones.mixture import Cells
 from rgbtrack.clones.model import CloneModel
@@ -98,8 +99,8 @@ def _fit_one(table: pd.DataFrame, params: ClonesParams) -> CloneModel:
     noise = np.empty(len(x))
     null_likelihood(x, s, noise)
     cells = Cells(x, s, noise, junk.log_density(x), group)
-    if params.method == "gmm":
-        model = _fit_gmm(cells, signatures.markers, unit, error_scale, junk, params)
+    if params.method != "ray":
+        model = _fit_alternative(cells, signatures.markers, unit, error_scale, junk, params)
         return _largest_first(model, table)
     mixture = search_mixture(cells, len(groups.names), params)
     detectors = mixture.detectors.in_units(unit)
@@ -151,7 +152,7 @@ def _no_clones(markers: tuple[str, ...], params: ClonesParams) -> CloneModel:
     )
 
 
-def _fit_gmm(
+def _fit_alternative(
     cells: Cells,
     markers: tuple[str, ...],
     unit: Floats,
@@ -159,12 +160,11 @@ def _fit_gmm(
     junk: Junk,
     params: ClonesParams,
 ) -> CloneModel:
-    """Fit the plain Gaussian mixture; it knows neither gains nor the noise of single cells."""
-    marked = cells.noise < cells.junk + 2
+    """Fit one of the plain methods."""
+    solved = np.linalg.solve(cells.s, cells.x[:, :, None])[:, :, 0]
+    marked = (cells.x * solved).sum(axis=1) > chdtri(cells.x.shape[1], 0.01)
     x = cells.x[marked]
-    means, covariances, weights = fit_gaussians(
-        x, junk.softness, params.max_clones, params.min_cells, params.seed
-    )
+    means, covariances, weights = gaussians_of(x, junk.softness, params)
     share = max(float(marked.mean()), 1e-6)
     return CloneModel(
         markers=markers,

@@ -269,8 +269,8 @@ def maximise(
     if fit == "gains":
         return replace(
             new,
-            detectors=mixture.detectors.step_gains(
-                sums.gain_information, sums.gain_slope, cells.group, prior
+            detectors=mixture.detectors.step_gains(sums.gain_information, sums.gain_slope, prior).centred(
+                cells.group
             ),
         )
     x, s = corrected(cells, mixture.detectors)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtri
 
 from rgbtrack.clones.detectors import Detectors
-from rgbtrack.clones.gmm import gaussian_likelihood
+from rgbtrack.clones.gaussians import gaussian_likelihood
 from rgbtrack.clones.junk import Junk
 from rgbtrack.clones.mixture import find_candidates, likelihood
 from rgbtrack.clones.ray import Floats, Ints, Spread, null_likelihood
@@ -64,7 +64,7 @@ class CloneModel:
     junk
         Density of what is no clone; None where no cell was measured.
     covariances
-        Of the method gmm: covariance of each clone in ``asinh(x / junk.softness)``; None for the method ray.
+        Of the plain methods: covariance of each clone in ``asinh(x / junk.softness)``; None for ``ray``.
     numbers
         Number of each clone in the tables; None for 1, 2, 3 ...
     """
@@ -205,6 +205,10 @@ class CloneModel:
         result["clone_probability"] = top
         result["unassigned_reason"] = pd.array(reason, dtype="string")
         return result
+
+    def at_least(self, min_probability: float) -> "CloneModel":
+        """Return the model that calls a cell only if its best clone is at least this probable."""
+        return replace(self, min_probability=min_probability)
 
     def ordered(self, order: Ints) -> "CloneModel":
         """Return the model with its clones in another order."""

@@ -1,7 +1,7 @@
 """Clones of each subject's own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,12 @@ class SubjectModels:
             probability[positions] = part["clone_probability"]
             reason[positions] = part["unassigned_reason"].array
         return table.assign(clone=clone, clone_probability=probability, unassigned_reason=reason)
+
+    def at_least(self, min_probability: float) -> "SubjectModels":
+        """Return the models that call a cell only if its best clone is at least this probable."""
+        return replace(
+            self, subjects={name: model.at_least(min_probability) for name, model in self.subjects.items()}
+        )
 
     def gains_table(self) -> pd.DataFrame:
         """``group, marker, gain, se``, as of one model; a group is named by subject and group."""

@@ -14,9 +14,15 @@ class ClonesParams(Params):
         "experiment",
         description="experiment: clones are shared by all subjects; subject: each has clones of its own",
     )
-    method: Literal["ray", "gmm"] = Field(
+    method: Literal["ray", "gmm", "hdbscan", "threshold"] = Field(
         "ray",
-        description="ray: the noise-aware mixture; gmm: a plain Gaussian mixture with BIC, for comparison",
+        description="ray: the noise-aware mixture; for comparison gmm: a plain Gaussian mixture with BIC, "
+        "hdbscan: clusters of density, threshold: unit vectors within a distance",
+    )
+    model: str | None = Field(
+        None,
+        description="clones found before (clone_model.json of a results folder): cells are called with them, "
+        "and none are looked for; None: clones are looked for",
     )
     min_probability: float = Field(
         0.5,

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from pydantic import Field, StrictInt, StrictStr, ValidationError, field_validator
 
-from rgbtrack.clones import ClonesParams
+from rgbtrack.clones import ClonesParams, load_clones
 from rgbtrack.correct import CorrectParams
 from rgbtrack.dynamics import DynamicsParams
 from rgbtrack.errors import DataError, ParamError
@@ -195,6 +195,10 @@ def read_experiment(path: str | Path) -> Experiment:
             )
     if "correct" in sections and channels is not None:
         problems += _file_problems(path, sections["correct"], channels)
+    if "clones" in sections and sections["clones"].model is not None:
+        file = path.parent / sections["clones"].model
+        sections["clones"] = sections["clones"].model_copy(update={"model": str(file.absolute())})
+        problems += _model_problems(path, file, channels)
     if problems:
         raise ParamError(*problems)
     head = sections.pop("experiment")
@@ -299,6 +303,20 @@ def _file_problems(path: Path, correct: CorrectParams, channels: ChannelsParams)
             if marker not in channels.markers
         ]
     return problems
+
+
+def _model_problems(path: Path, file: Path, channels: ChannelsParams | None) -> list[str]:
+    at = f"{path.name}: [clones] model"
+    try:
+        known = load_clones(file).markers
+    except DataError as error:
+        return [f"{at}: {error}"]
+    if channels is not None and set(known) != set(channels.markers):
+        return [
+            f"{at}: {file.name} holds clones of {', '.join(known)}; the markers here are "
+            f"{', '.join(channels.markers)}: name them as there"
+        ]
+    return []
 
 
 def _matrix(folder: Path, correct: CorrectParams, channels: ChannelsParams) -> pd.DataFrame | None:

@@ -13,7 +13,18 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 import rgbtrack
-from rgbtrack.clones import assign_clones, describe_clones, fit_clones, gains_seen
+from rgbtrack.clones import (
+    CloneModel,
+    ClonesParams,
+    SubjectModels,
+    assign_clones,
+    describe_clones,
+    fit_clones,
+    gains_seen,
+    learn_gains,
+    load_clones,
+    save_clones,
+)
 from rgbtrack.dynamics import clone_sizes
 from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
 from rgbtrack.files import read_json, read_table, sha256, write_json, write_table
@@ -237,7 +248,7 @@ def _call_clones(
     overwrite: bool,
 ) -> None:
     """Write cells.parquet, clones.csv and what corrections found, unless they are up to date."""
-    names = ("cells.parquet", "clones.csv", "corrections.csv", "bleed_through.csv")
+    names = ("cells.parquet", "clones.csv", "corrections.csv", "bleed_through.csv", "clone_model.json")
     written = [results / name for name in names]
     matrix = experiment.read_bleed_through()
     key = content_key(
@@ -247,6 +258,7 @@ def _call_clones(
             None if matrix is None else matrix.to_json(),
             experiment.signature.model_dump(),
             experiment.clones.model_dump(),
+            sha256(Path(experiment.clones.model)) if experiment.clones.model else None,
             {name: records[name]["measure_key"] for name in _done(records)},
             experiment.sheet_columns().to_json(),
         ]
@@ -257,7 +269,7 @@ def _call_clones(
         corrected = correct_colours(_gather_cells(experiment, results, records), experiment, records)
         cells = corrected.cells
         with threadpool_limits(1):
-            model = fit_clones(cells, experiment.clones)
+            model = _clones_of(cells, experiment.clones)
             cells = assign_clones(cells, experiment.clones, model=model)
             clones = describe_clones(cells, model)
         batches = judge_batches(tasks, results)
@@ -275,6 +287,7 @@ def _call_clones(
         told["corrections"] = [asdict(finding) for finding in found]
         write_table(written[0], cells)
         write_table(written[1], clones)
+        save_clones(results / "clone_model.json", model)
         write_table(written[2], findings_table(found))
         present = [task for task in tasks if task.image_id in _done(records)]
         seen = gains_seen(cells, model)
@@ -282,6 +295,13 @@ def _call_clones(
         written[3].unlink(missing_ok=True)
         if corrected.matrix is not None:
             write_table(written[3], _by_channel(corrected.matrix, experiment))
+
+
+def _clones_of(cells: pd.DataFrame, params: ClonesParams) -> CloneModel | SubjectModels:
+    """Clones of an earlier run where the settings name one, else those found in the cells."""
+    if params.model is None:
+        return fit_clones(cells, params)
+    return learn_gains(load_clones(params.model).at_least(params.min_probability), cells, params)
 
 
 def _by_channel(matrix: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
