@@ -280,6 +280,17 @@ CLONES = Table(
     ),
 )
 
+CLONE_DISTANCES = Table(
+    "clone distances",
+    ("clone", "other"),
+    (
+        Column("clone", "int", "", "clone"),
+        Column("other", "int", "", "another clone, of a larger number"),
+        Column("distance", "float", "sd", "of their colours, in standard deviations of a cell"),
+        Column("merge_probability", "float", "", "chance that founders so far apart are called as one clone"),
+    ),
+)
+
 CLONE_SIZES = Table(
     "clone sizes",
     ("clone", "subject", "treatment", "timepoint", "site"),

@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rgbtrack.clones import ClonesParams, assign_clones, describe_clones, fit_clones
+from rgbtrack.clones import (
+    ClonesParams,
+    assign_clones,
+    clone_resolution,
+    describe_clones,
+    fit_clones,
+    resolve_palettes,
+)
 from rgbtrack.clones.confusion import (
     Colours,
     colour_distances,
@@ -23,6 +30,7 @@ from rgbtrack.clones.founders import (
 from rgbtrack.clones.ray import Spread
 from rgbtrack.errors import DataError
 from rgbtrack.simulate.params import CASES
+from rgbtrack.tables import CLONE_DISTANCES
 
 SPREAD = Spread(0.1, 0.4)
 NAMES = ["red", "green", "blue"]
@@ -271,3 +279,84 @@ def test_chance_matches_are_no_silencing():
     crowded = founders_of(120, seed=3)
     flagged = describe_clones(cells_of(crowded, 30))["silenced_from"].notna()
     assert flagged.mean() < 0.05
+
+
+# ---- what can be told apart
+
+
+def test_resolution_of_few_clones():
+    cells = cells_of([[1000, 0, 0], [0, 1000, 0], [0, 300, 900], [500, 0, 1500]], [60, 50, 40, 30])
+    resolution = clone_resolution(cells)
+    assert resolution.n_clones == 4
+    assert 4 <= resolution.n_founders < 6
+    assert resolution.n_colours > 8
+    assert 1 <= resolution.n_founders_alone < resolution.n_colours
+    assert not resolution.unresolvable
+    assert resolution.verdict == ""
+    assert f"about {resolution.n_colours:.0f} colours" in resolution.words
+    assert list(resolution.distances) == [column.name for column in CLONE_DISTANCES.columns]
+    CLONE_DISTANCES.check(resolution.distances)
+    assert len(resolution.distances) == 6
+    assert (resolution.distances["clone"] < resolution.distances["other"]).all()
+    clones = describe_clones(cells).set_index("clone")
+    nearest = resolution.distances.loc[resolution.distances["distance"].idxmin()]
+    assert clones.loc[nearest["clone"], "nearest_clone"] == nearest["other"]
+    assert clones.loc[nearest["clone"], "nearest_distance"] == pytest.approx(nearest["distance"])
+
+
+def test_noise_and_missing_markers_leave_fewer_colours():
+    bright = clone_resolution(cells_of(founders_of(12), 30)).n_colours
+    dim = clone_resolution(cells_of(founders_of(12, light=40.0), 30)).n_colours
+    assert dim < 0.8 * bright
+    two = clone_resolution(cells_of(founders_of(12)[:, :2] + [[30, 0]], 30)).n_colours
+    assert two < bright
+
+
+def test_no_clone_no_colours():
+    none = cells_of([[1000, 0, 0]], [20]).assign(clone=pd.array([pd.NA] * 20, dtype="Int64"))
+    resolution = clone_resolution(none)
+    assert resolution.n_clones == 0
+    assert resolution.words == "No clone was called: there are no colours to tell apart."
+    assert not resolution.unresolvable
+    assert resolution.numbers()["n_colours"] is None
+    assert len(resolution.distances) == 0
+
+
+def test_resolution_of_subjects():
+    cells = cells_of(founders_of(4, seed=2), 60)
+    cells["subject"] = np.where(np.arange(len(cells)) % 2, "m1", "m2")
+    params = ClonesParams(palette="subject", starts=1)
+    models = fit_clones(cells, params)
+    called = models.assign(cells)
+    found = resolve_palettes(called, models, params)
+    assert list(found) == ["m1", "m2"]
+    assert sum(one.n_clones for one in found.values()) == models.n_clones
+    numbers = [set(one.distances[["clone", "other"]].to_numpy().ravel()) for one in found.values()]
+    assert not numbers[0] & numbers[1]
+    assert list(resolve_palettes(called)) == [""]
+    with pytest.raises(DataError, match=r"each subject's own.*model.subjects\[...\], of m1, m2"):
+        clone_resolution(called, models)
+
+
+def planted(n_founders, n_cells, seed=0):
+    """Cells of founders of uneven size, not called."""
+    rng = np.random.default_rng(seed)
+    share = rng.lognormal(0, 1, n_founders)
+    cells = cells_of(founders_of(n_founders, seed), rng.multinomial(n_cells, share / share.sum()), seed)
+    return cells.drop(columns="clone")
+
+
+@pytest.mark.parametrize(
+    ("n_founders", "n_cells", "past"), [(15, 1200, False), (40, 2500, False), (300, 3000, True)]
+)
+def test_the_verdict_speaks_past_the_limit_only(n_founders, n_cells, past):
+    cells = planted(n_founders, n_cells)
+    model = fit_clones(cells, ClonesParams(starts=1))
+    resolution = clone_resolution(model.assign(cells), model)
+    assert resolution.unresolvable == past
+    if past:
+        assert resolution.n_founders > 1.4 * resolution.n_clones
+        assert "Most clones cannot be resolved by colour" in resolution.verdict
+        assert resolution.words.endswith(resolution.verdict)
+    else:
+        assert resolution.verdict == ""

@@ -6,13 +6,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rgbtrack.clones.confusion import Colours, colour_distances, separation
+from rgbtrack.clones.confusion import HALF_MERGED, Colours, colour_distances, separation
 from rgbtrack.clones.model import CloneModel
 from rgbtrack.clones.ray import TYPICAL, Floats, Ints, Spread
 from rgbtrack.clones.signatures import read_signatures
 
 _ONE_COLOUR = 0.03  # share of brightness that all other markers together may hold
-_SAME_RAY = 1.64  # distance, at equal brightness, within which two colours differ in brightness only
 _CLEARLY = 5.0  # what a marker that may be lost must have read, in standard errors of a cell
 _LEFT = 0.05  # share of it that may be left
 _EQUAL = 0.5  # distance that is not believed, however many cells there are
@@ -64,7 +63,7 @@ class Called:
         second = mean[None, :] * (dimmer / bright[None, :])[..., None]
         error = np.where((bright[:, None] < bright[None, :])[..., None], noise[:, None], noise[None, :])
         apart = separation(first, second, error, Spread(self.spread.colour, _ANY_BRIGHTNESS))
-        return np.where((apart < _SAME_RAY) & np.isfinite(self.distance), self.distance, np.inf)
+        return np.where((apart < HALF_MERGED) & np.isfinite(self.distance), self.distance, np.inf)
 
     def silenced(self, others: Colours, n_cells: Ints | float) -> NDArray[np.bool_]:
         """Whether each of some colours, (m,), looks like each clone, (k,), with one marker lost; (m, k).

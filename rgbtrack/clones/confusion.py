@@ -7,7 +7,10 @@ from scipy.special import ndtr
 
 from rgbtrack.clones.ray import Floats, Ints, Spread
 
-_HALF_MERGED = 1.64  # distance at which two founders are called as one clone half of the time
+HALF_MERGED = 1.64
+"""Distance at which two founders are called as one clone half of the time."""
+NEAR = 3.0
+"""Distance below which a few percent of the cells are confused."""
 _MERGE_WIDTH = 0.57
 _OTHERS = 0.1  # share of a clone's cells from which another founder counts
 _LEAK_WIDTH = 0.53  # of ln share
@@ -62,7 +65,7 @@ def merge_probability(distance: Floats) -> Floats:
 
     A logistic curve, fitted to what `fit_clones` did to planted founders (``benchmarks/bench_unique.py``).
     """
-    return np.asarray(1 / (1 + np.exp(np.clip((distance - _HALF_MERGED) / _MERGE_WIDTH, -50, 50))))
+    return np.asarray(1 / (1 + np.exp(np.clip((distance - HALF_MERGED) / _MERGE_WIDTH, -50, 50))))
 
 
 def foreign_share(distance: Floats, n_cells: Ints) -> Floats:

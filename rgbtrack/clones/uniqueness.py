@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from rgbtrack.clones.called import Called, read_called
-from rgbtrack.clones.confusion import Colours, foreign_share, pure_probability
+from rgbtrack.clones.confusion import NEAR, Colours, foreign_share, pure_probability
 from rgbtrack.clones.founders import Population, founder_rows, founders_behind, size_evidence
 from rgbtrack.clones.model import CloneModel
 from rgbtrack.clones.palettes import SubjectModels, subject_rows
@@ -13,7 +13,6 @@ from rgbtrack.clones.ray import Ints
 from rgbtrack.errors import DataError
 from rgbtrack.tables import CLONES, MARKER
 
-_NEAR = 3.0  # distance below which a few percent of cells are confused
 _BY_CHANCE = 0.2  # founders expected to look silenced by chance, from which nothing is said
 
 
@@ -51,7 +50,10 @@ def describe_clones(
     many called clones, and how large the clone is (see `rgbtrack.clones.founders`).
     """
     return pd.concat(
-        [_describe(called, founders, params) for called, founders in read_palettes(table, model, params)],
+        [
+            describe_palette(called, founders, params)
+            for called, founders in read_palettes(table, model, params)
+        ],
         ignore_index=True,
     ).sort_values("clone", ignore_index=True)
 
@@ -88,8 +90,8 @@ def read_palettes(
     return palettes
 
 
-def _describe(called: Called, founders: Colours, params: ClonesParams) -> pd.DataFrame:
-    """Describe the clones of one palette."""
+def describe_palette(called: Called, founders: Colours, params: ClonesParams) -> pd.DataFrame:
+    """Describe the clones of one palette; see `describe_clones`."""
     k = len(called.numbers)
     probability, expected, parent = np.ones(k), np.ones(k), np.full(k, -1)
     if k:
@@ -107,7 +109,7 @@ def _describe(called: Called, founders: Colours, params: ClonesParams) -> pd.Dat
         "unique_probability": probability,
         "expected_founders": expected,
         "one_colour": called.one_colour,
-        "near_pair": nearest < _NEAR,
+        "near_pair": nearest < NEAR,
         "nearest_clone": _numbers(called.numbers, _nearest(called.distance)),
         "nearest_distance": np.where(np.isfinite(nearest), nearest, np.nan),
         "brightness_split_from": _numbers(called.numbers, _nearest(called.of_brightness_only())),
