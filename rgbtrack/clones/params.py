@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, StrictFloat, StrictInt, StrictStr
 
 from rgbtrack.params import Params
 
@@ -61,5 +61,10 @@ class ClonesParams(Params):
         12_000,
         ge=100,
         description="clones are looked for among at most so many cells, drawn at random; all are then called",
+    )
+    founders: Literal["called"] | dict[str, StrictStr | StrictInt | StrictFloat] = Field(
+        "called",
+        description="clones whose colours stand for the founders': called, all of them; or those of a "
+        "founder sample, named by columns of the sample sheet: { timepoint = 0 }",
     )
     seed: int = Field(0, ge=0, description="seed of every random draw: the same seed gives the same clones")

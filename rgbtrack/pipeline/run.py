@@ -3,41 +3,25 @@
 import datetime
 import platform
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
 import rgbtrack
-from rgbtrack.clones import (
-    CloneModel,
-    ClonesParams,
-    SubjectModels,
-    assign_clones,
-    describe_clones,
-    fit_clones,
-    gains_seen,
-    learn_gains,
-    load_clones,
-    save_clones,
-)
 from rgbtrack.dynamics import clone_sizes
 from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
 from rgbtrack.files import read_json, read_table, sha256, write_json, write_table
-from rgbtrack.pipeline.batches import by_batch, judge_batches, look_at_batches
-from rgbtrack.pipeline.before_after import draw_corrections
-from rgbtrack.pipeline.colours import correct_colours
+from rgbtrack.pipeline.batches import judge_batches, look_at_batches
+from rgbtrack.pipeline.call_clones import call_clones
 from rgbtrack.pipeline.experiment import Experiment, read_experiment
-from rgbtrack.pipeline.findings import Finding, findings_table
-from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, forget_image, process_image, read_part
+from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, forget_image, process_image
 from rgbtrack.pipeline.pool import available_workers, map_tasks
+from rgbtrack.pipeline.steps import done, step
 from rgbtrack.report import write_report
 from rgbtrack.segment import check_method
-from rgbtrack.signature import no_colours
 
 Step = Literal["segment", "measure", "clones", "dynamics", "report"]
 STEPS: tuple[Step, ...] = ("segment", "measure", "clones", "dynamics", "report")
@@ -126,7 +110,7 @@ def run(
         records = _records(tasks)
     if "clones" in steps:
         say("clones", 0, 1)
-        _call_clones(experiment, results, records, tasks, overwrite)
+        call_clones(experiment, results, records, tasks, overwrite)
         say("clones", 1, 1)
     if "dynamics" in steps:
         _count_clones(experiment, results, records, overwrite)
@@ -221,183 +205,19 @@ def _records(tasks: list[ImageTask]) -> dict[str, dict[str, Any]]:
     return records
 
 
-def _gather_cells(experiment: Experiment, results: Path, records: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """All cells, with the sample sheet's columns."""
-    done = _done(records)
-    missing = [name for name in done if not (results / PARTS / f"{name}.parquet").exists()]
-    if missing:
-        raise DataError(f"{', '.join(missing)} not measured in {results}: run 'rgbtrack measure' first")
-    parts = [read_part(results, name) for name in done]
-    if not parts:
-        markers = tuple(experiment.channels.markers)
-        none = no_colours(markers)
-        parts = [pd.DataFrame({"image_id": [], "frame": [], "cell": [], **none})]
-    # empty tables have no types to speak of: they would turn numbers into objects
-    cells = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    sheet = experiment.sheet_columns().astype({"image_id": "str"})
-    return cells.astype({"image_id": "str"}).merge(
-        sheet, on="image_id", how="left", validate="many_to_one", sort=False
-    )
-
-
-def _call_clones(
-    experiment: Experiment,
-    results: Path,
-    records: dict[str, dict[str, Any]],
-    tasks: list[ImageTask],
-    overwrite: bool,
-) -> None:
-    """Write cells.parquet, clones.csv and what corrections found, unless they are up to date."""
-    names = ("cells.parquet", "clones.csv", "corrections.csv", "bleed_through.csv", "clone_model.json")
-    written = [results / name for name in names]
-    matrix = experiment.read_bleed_through()
-    key = content_key(
-        [
-            rgbtrack.__version__,
-            experiment.correct.model_dump(),
-            None if matrix is None else matrix.to_json(),
-            experiment.signature.model_dump(),
-            experiment.clones.model_dump(),
-            sha256(Path(experiment.clones.model)) if experiment.clones.model else None,
-            {name: records[name]["measure_key"] for name in _done(records)},
-            experiment.sheet_columns().to_json(),
-        ]
-    )
-    with _step(results, "clones", key, lambda _: written, overwrite) as told:
-        if told is None:
-            return
-        corrected = correct_colours(_gather_cells(experiment, results, records), experiment, records)
-        cells = corrected.cells
-        with threadpool_limits(1):
-            model = _clones_of(cells, experiment.clones)
-            cells = assign_clones(cells, experiment.clones, model=model)
-            clones = describe_clones(cells, model)
-        batches = judge_batches(tasks, results)
-        found = [
-            *(finding for shared in batches.values() for finding in shared.findings),
-            *corrected.findings,
-            *_backgrounds(records, by_batch(tasks)),
-            *_drifts(records),
-            *_gains(model.gains_table()),
-        ]
-        gains = model.gains_table()
-        told["gains"] = {
-            group: dict(zip(of["marker"], of["gain"], strict=True)) for group, of in gains.groupby("group")
-        }
-        told["corrections"] = [asdict(finding) for finding in found]
-        write_table(written[0], cells)
-        write_table(written[1], clones)
-        save_clones(results / "clone_model.json", model)
-        write_table(written[2], findings_table(found))
-        present = [task for task in tasks if task.image_id in _done(records)]
-        seen = gains_seen(cells, model)
-        draw_corrections(results, replace(corrected, cells=cells), batches, present, seen)
-        written[3].unlink(missing_ok=True)
-        if corrected.matrix is not None:
-            write_table(written[3], _by_channel(corrected.matrix, experiment))
-
-
-def _clones_of(cells: pd.DataFrame, params: ClonesParams) -> CloneModel | SubjectModels:
-    """Clones of an earlier run where the settings name one, else those found in the cells."""
-    if params.model is None:
-        return fit_clones(cells, params)
-    return learn_gains(load_clones(params.model).at_least(params.min_probability), cells, params)
-
-
-def _by_channel(matrix: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
-    """A matrix by marker as the table that `read_bleed_through` reads, by channel name."""
-    names = {marker: str(channel) for marker, channel in experiment.channels.markers.items()}
-    return matrix.rename(index=names, columns=names).reset_index(names="detector")
-
-
-def _drifts(records: dict[str, dict[str, Any]]) -> list[Finding]:
-    return [Finding(**found) for name in _done(records) for found in records[name].get("drift") or []]
-
-
-def _backgrounds(records: dict[str, dict[str, Any]], batches: dict[str, list[ImageTask]]) -> list[Finding]:
-    """Median background of the images of each batch, and how far they scatter about it."""
-    found = []
-    for batch, tasks in batches.items():
-        levels = pd.DataFrame(
-            [
-                records[task.image_id].get("background") or {}
-                for task in tasks
-                if task.image_id in _done(records)
-            ]
-        )
-        found += [
-            Finding(
-                "background",
-                batch,
-                str(channel),
-                float(level.median()),
-                float(level.std()),
-                "counts",
-                applied=tasks[0].correct.background,
-                reason=f"median of {len(level)} image{'s' * (len(level) > 1)}, first frames; "
-                "± is their scatter, not an error",
-            )
-            for channel, level in levels.items()
-        ]
-    return found
-
-
-def _gains(gains: pd.DataFrame) -> list[Finding]:
-    return [
-        Finding(
-            "gain",
-            group,
-            marker,
-            gain,
-            se,
-            "share of the mean",
-            applied=True,
-            reason="from the clones that images share, blind to treatment; undone where clones are called",
-        )
-        for group, marker, gain, se in gains.to_numpy(object)
-    ]
-
-
 def _count_clones(
     experiment: Experiment, results: Path, records: dict[str, dict[str, Any]], overwrite: bool
 ) -> None:
     """Write clone_sizes.csv, unless it is up to date."""
     source = _need(results, "cells.parquet", "clones")
     written = results / "clone_sizes.csv"
-    samples = experiment.samples[experiment.samples["image_id"].isin(_done(records))]
+    samples = experiment.samples[experiment.samples["image_id"].isin(done(records))]
     key = content_key(
         [rgbtrack.__version__, experiment.dynamics.model_dump(), sha256(source), samples.to_json()]
     )
-    with _step(results, "dynamics", key, lambda _: [written], overwrite) as told:
+    with step(results, "dynamics", key, lambda _: [written], overwrite) as told:
         if told is not None:
             write_table(written, clone_sizes(read_table(source), experiment.dynamics, samples=samples))
-
-
-@contextmanager
-def _step(
-    results: Path, name: str, key: str, written: Callable[[Path], list[Path]], overwrite: bool
-) -> Iterator[dict[str, Any] | None]:
-    """Yield None where the step's files are those of a former run of that key, else a dict to tell into.
-
-    The step's own note vouches for its files: it goes first and comes back last.
-    """
-    note = results / PARTS / f"{name}.step"
-    if not overwrite and note.exists():
-        old = read_json(note)
-        if old["key"] == key and old["written"] == _checksums(written(results)):
-            yield None
-            return
-    note.unlink(missing_ok=True)
-    told: dict[str, Any] = {}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", RgbtrackWarning)
-        yield told
-    told["warnings"] = [str(item.message) for item in caught if issubclass(item.category, RgbtrackWarning)]
-    write_json(note, {"key": key, "written": _checksums(written(results)), "told": told})
-
-
-def _checksums(paths: list[Path]) -> list[str | None]:
-    return [sha256(path) if path.exists() else None for path in paths]
 
 
 def _write_run_json(
@@ -408,7 +228,7 @@ def _write_run_json(
     told = [read_json(note)["told"] if note.exists() else {} for note in notes]
     counts: dict[str, Any] = {
         "images": len(records),
-        "failed": len(records) - len(_done(records)),
+        "failed": len(records) - len(done(records)),
         "cells": sum(record["n_cells"] or 0 for record in records.values()),
     }
     if notes[0].exists():
@@ -431,6 +251,7 @@ def _write_run_json(
         "counts": counts,
         "gains": told[0].get("gains", {}),
         "corrections": told[0].get("corrections", []),
+        "resolution": told[0].get("resolution", {}),
         "warnings": [text for step in told for text in step.get("warnings", [])],
     }
     write_json(results / "run.json", description)
@@ -442,7 +263,7 @@ def _write_report(experiment: Experiment, results: Path, records: dict[str, Any]
     key = content_key(
         [rgbtrack.__version__, experiment.configuration(), records, [sha256(path) for path in tables]]
     )
-    with _step(results, "report", key, _report_files, overwrite) as told:
+    with step(results, "report", key, _report_files, overwrite) as told:
         if told is not None:
             write_report(results, experiment.report)
 
@@ -479,10 +300,6 @@ def _prepare(results: Path, overwrite: bool) -> None:
         (results / PARTS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ParamError(f"--out {results} cannot be made: {error.strerror}: give another folder") from error
-
-
-def _done(records: dict[str, dict[str, Any]]) -> list[str]:
-    return [name for name, record in records.items() if record["status"] == "done"]
 
 
 def _number(value: Any) -> float | None:

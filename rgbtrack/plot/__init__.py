@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         snr_histogram,
         snr_per_image,
     )
+    from rgbtrack.plot.resolution import plot_resolution
     from rgbtrack.plot.space import ternary
     from rgbtrack.plot.style import save_figure
 
@@ -50,6 +51,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
             "snr_histogram",
             "snr_per_image",
         ],
+        "resolution": ["plot_resolution"],
         "space": ["ternary"],
         "style": ["save_figure"],
     },
@@ -69,6 +71,7 @@ __all__ = [
     "plot_fading",
     "plot_gains",
     "plot_illumination",
+    "plot_resolution",
     "plot_shift",
     "plot_unmixing",
     "rejected_counts",
