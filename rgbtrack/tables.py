@@ -231,6 +231,12 @@ CELLS = Table(
         Column("clone", "int", "", "clone, 1 is the largest; missing where unassigned", False),
         Column("clone_probability", "float", "", "probability of the most probable clone", False),
         Column("unassigned_reason", "str", "", "why the cell has no clone; missing where it has one", False),
+        Column(
+            "colour_clone", "int", "", "clone by colour alone: for statistics that ask about space", False
+        ),
+        Column(
+            "colour_probability", "float", "", "probability of the most probable clone by colour alone", False
+        ),
         Column("subject", "str", "", "from the sample sheet", False),
         Column("treatment", "str", "", "from the sample sheet", False),
         Column("timepoint", "float", "d", "from the sample sheet", False),

@@ -209,11 +209,14 @@ def assign_clones(
     -------
     table
         A copy with ``clone`` (missing where unassigned; 1 is the largest), ``clone_probability`` (of the most
-        probable clone) and ``unassigned_reason`` (missing where assigned).
+        probable clone) and ``unassigned_reason`` (missing where assigned); and with ``colour_clone`` and
+        ``colour_probability``, the same by colour alone. What neighbours and links told, or what was lacking
+        to hear them, stands in ``table.attrs["neighbours"]``.
 
     Raises
     ------
     DataError
         As `fit_clones`; or if the table lacks a marker or a subject of the model.
     """
-    return (fit_clones(table, params) if model is None else model).assign(table)
+    model = fit_clones(table, params) if model is None else model
+    return model.assign(table, spatial=params.spatial)

@@ -16,12 +16,21 @@ from rgbtrack.clones.junk import Junk
 from rgbtrack.clones.mixture import all_clones, likelihood
 from rgbtrack.clones.ray import Floats, Ints, Spread, null_likelihood
 from rgbtrack.clones.signatures import Signatures, read_signatures
+from rgbtrack.clones.surroundings import hear_surroundings
 from rgbtrack.errors import DataError
 
 UNMARKED = "no marker above noise"
 UNLIKE = "unlike any clone"
 NOT_MEASURED = "not measured"
 DOUBLET = "doublet"
+CALLS = {
+    "clone": "Int64",
+    "clone_probability": "Float64",
+    "unassigned_reason": "string",
+    "colour_clone": "Int64",
+    "colour_probability": "Float64",
+}
+"""Columns that `CloneModel.assign` adds."""
 
 
 def ambiguous(min_probability: float) -> str:
@@ -153,11 +162,35 @@ class CloneModel:
         values = pd.Index(table[self.gain_column].astype("string").fillna(""))
         return detectors, pd.Index(list(self.gains)).get_indexer(values) % len(detectors)
 
-    def assign(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Return the table with ``clone``, ``clone_probability`` and ``unassigned_reason``."""
+    def assign(self, table: pd.DataFrame, *, spatial: bool = False) -> pd.DataFrame:
+        """Return the table with the calls of its cells, `CALLS`.
+
+        Parameters
+        ----------
+        table
+            See `fit_clones`.
+        spatial
+            Whether neighbours and links are heard: see `rgbtrack.clones.surroundings`.
+        """
         signatures = read_signatures(table, self.markers)
-        probability = self._probabilities(table, signatures)
-        n, k = len(table), self.n_clones
+        colour = self._probabilities(table, signatures)
+        result = table.copy()
+        clone, top, reason = colour_clone, colour_top, _ = self._call(colour, signatures)
+        if spatial:
+            share = np.append(self.weights, [self.unmarked_weight, self.junk_weight])
+            single = np.where(signatures.doublet[:, None], np.nan, colour)
+            heard = hear_surroundings(table, single, share)
+            sharper = np.where(np.isnan(heard.probability), colour, heard.probability)
+            clone, top, reason = self._call(sharper, signatures)
+            changed = int((clone.fillna(0) != colour_clone.fillna(0)).sum())
+            result.attrs["neighbours"] = heard.words(changed, len(table))
+        result["clone"], result["clone_probability"], result["unassigned_reason"] = clone, top, reason
+        result["colour_clone"], result["colour_probability"] = colour_clone, colour_top
+        return result
+
+    def _call(self, probability: Floats, signatures: Signatures) -> tuple[Any, Floats, Any]:
+        """Return clone, its probability, and why there is none, from the probabilities of each row."""
+        n, k = len(probability), self.n_clones
         reason = np.full(n, None, dtype=object)
         best = np.zeros(n, dtype=np.int64)
         top = np.full(n, np.nan)
@@ -177,14 +210,9 @@ class CloneModel:
         reason[within_noise & ~pd.isna(reason)] = UNMARKED
         reason[signatures.doublet] = DOUBLET
         reason[~signatures.measured] = NOT_MEASURED
-        called = pd.isna(reason) & (k > 0)
-        result = table.copy()
-        numbers = np.append(self.clone_numbers, 0)
-        result["clone"] = pd.array(numbers[best], dtype="Int64")
-        result.loc[~called, "clone"] = pd.NA
-        result["clone_probability"] = top
-        result["unassigned_reason"] = pd.array(reason, dtype="string")
-        return result
+        clone = pd.array(np.append(self.clone_numbers, 0)[best], dtype="Int64")
+        clone[~pd.isna(reason) | (k == 0)] = pd.NA
+        return clone, top, pd.array(reason, dtype="string")
 
     def ordered(self, order: Ints) -> "CloneModel":
         """Return the model with its clones in another order."""

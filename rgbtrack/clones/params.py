@@ -42,6 +42,11 @@ class ClonesParams(Params):
         description="how far bleed-through drifts from one image or batch to the next, as a share of the "
         "marker it comes from",
     )
+    spatial: bool = Field(
+        True,
+        description="whether neighbours in tissue and links in time sharpen calls, where there is evidence "
+        "that they share clones; colour_clone and colour_probability are by colour alone either way",
+    )
     max_clones: int = Field(200, ge=1, le=2000, description="the largest number of clones looked for")
     min_cells: int = Field(3, ge=2, description="the fewest cells that make a clone (cells)")
     strictness: float = Field(

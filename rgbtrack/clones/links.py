@@ -1,0 +1,165 @@
+"""Evidence of time: a track is one cell, and a daughter has her mother's clone.
+
+Labels along a track form a chain, which branches where cells divide: a cell has its predecessor's clone with
+probability ``q`` (the link is right), else any clone by its share. Forward and backward messages are exact.
+The frames of a track show the same cell with the same deviation from its clone's colour, over and over, so
+their evidence is averaged, not added up: each track counts as one measurement.
+"""
+
+import numpy as np
+import pandas as pd
+from numba import njit
+
+from rgbtrack.clones.ray import Floats, Ints
+
+_FLOOR = 1e-9
+_SUREST = 0.995
+
+
+def find_predecessors(table: pd.DataFrame) -> tuple[Ints, Ints]:
+    """Find the row that each row comes from, and how many rows its track has.
+
+    Parameters
+    ----------
+    table
+        Cells with ``image_id, frame, track``, and ``parent`` (the mother's track) where there are divisions.
+
+    Returns
+    -------
+    previous
+        The same track in the frame before (the last one that it was seen in), else the mother's last row
+        before this one; -1 for none. Shape (n,).
+    length
+        Rows of each row's track, shape (n,).
+    """
+    n = len(table)
+    previous, length = np.full(n, -1, dtype=np.int64), np.ones(n, dtype=np.int64)
+    rows = pd.DataFrame(
+        {
+            "image": table["image_id"].astype("string").fillna("").to_numpy(),
+            "frame": table["frame"].to_numpy(dtype=float, na_value=np.nan),
+            "track": table["track"].to_numpy(dtype=float, na_value=np.nan),
+            "row": np.arange(n),
+        }
+    )
+    rows = rows[rows["track"].notna() & rows["frame"].notna()].sort_values(
+        ["image", "track", "frame"], kind="stable"
+    )
+    tracks = rows.groupby(["image", "track"], sort=False)
+    before = tracks["row"].shift()
+    previous[rows["row"]] = before.fillna(-1).astype(np.int64)
+    length[rows["row"]] = tracks["row"].transform("size")
+    if "parent" in table.columns:
+        first = rows[before.isna()]
+        mother = table["parent"].to_numpy(dtype=float, na_value=np.nan)[first["row"]]
+        born = first.assign(mother=mother)
+        born = born[born["mother"].notna() & (born["mother"] != born["track"])].sort_values(
+            "frame", kind="stable"
+        )
+        found = pd.merge_asof(
+            born,
+            rows.sort_values("frame", kind="stable").rename(columns={"track": "mother", "row": "from"}),
+            on="frame",
+            by=["image", "mother"],
+            allow_exact_matches=False,
+        ).dropna(subset=["from"])
+        previous[found["row"].to_numpy()] = found["from"].astype(np.int64)
+    return previous, length
+
+
+def link_certainty(probability: Floats, share: Floats, previous: Ints) -> float:
+    """Learn how probable it is that a link joins cells of one clone, beyond chance.
+
+    It maximises ``sum log(1 - q + q sum_c p_i(c) p_j(c) / share_c)`` over links.
+
+    Parameters
+    ----------
+    probability
+        From colour alone, of each class, shape (n, classes).
+    share
+        Of each class, shape (classes,).
+    previous
+        From `find_predecessors`.
+    """
+    later = np.flatnonzero(previous >= 0)
+    if not len(later):
+        return 0.0
+    ratio = np.zeros(len(later))
+    _agreement(probability, share, later, previous, ratio)
+    q = 0.5
+    for _ in range(200):
+        q = float((q * ratio / (1 - q + q * ratio)).mean())
+    return min(q, _SUREST) if q > 1e-3 else 0.0
+
+
+def hear_links(
+    probability: Floats, share: Floats, previous: Ints, length: Ints, frame: Floats, certainty: float
+) -> Floats:
+    """Return the probabilities of all cells, given those they are linked with.
+
+    Parameters
+    ----------
+    probability, share, previous
+        See `link_certainty`.
+    length
+        From `find_predecessors`.
+    frame
+        Of each row; predecessors are in earlier ones.
+    certainty
+        From `link_certainty`.
+    """
+    linked = previous >= 0
+    linked[previous[linked]] = True
+    rows = np.flatnonzero(linked)
+    if certainty == 0 or not len(rows):
+        return probability
+    rows = rows[np.argsort(frame[rows], kind="stable")]
+    place = np.full(len(previous), -1, dtype=np.int64)
+    place[rows] = np.arange(len(rows))
+    origin = np.where(previous[rows] >= 0, place[previous[rows]], -1)
+    evidence = (np.maximum(probability[rows], _FLOOR) / share) ** (1 / length[rows])[:, None]
+    result = probability.copy()
+    result[rows] = _along(evidence, share, origin, certainty)
+    return result
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _agreement(probability, share, later, previous, ratio):  # type: ignore[no-untyped-def]
+    for a in range(len(later)):
+        i, j = later[a], previous[later[a]]
+        for c in range(len(share)):
+            ratio[a] += probability[i, c] * probability[j, c] / share[c]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _along(evidence, share, origin, certainty):  # type: ignore[no-untyped-def]
+    """Messages from the last rows to the first and back; rows are in order of time."""
+    n, k = evidence.shape
+    upward = evidence.copy()  # evidence of a row and all that come from it
+    message = np.empty((n, k))
+    for i in range(n - 1, -1, -1):
+        total = (upward[i] * share).sum()
+        for c in range(k):
+            upward[i, c] /= total
+            message[i, c] = 1 - certainty + certainty * upward[i, c]
+        if origin[i] >= 0:
+            for c in range(k):
+                upward[origin[i], c] *= message[i, c]
+    result = np.empty((n, k))
+    for i in range(n):
+        for c in range(k):
+            result[i, c] = share[c]
+        j = origin[i]
+        if j >= 0:
+            total = 0.0
+            for c in range(k):
+                total += result[j, c] / message[i, c]
+            for c in range(k):
+                result[i, c] = (1 - certainty) * share[c] + certainty * result[j, c] / message[i, c] / total
+        total = 0.0
+        for c in range(k):
+            result[i, c] *= upward[i, c]
+            total += result[i, c]
+        for c in range(k):
+            result[i, c] /= total
+    return result
