@@ -7,7 +7,7 @@ from scipy.spatial import cKDTree
 from scipy.special import logsumexp
 
 from rgbtrack.clones import ClonesParams, assign_clones, fit_clones
-from rgbtrack.clones.links import find_predecessors, hear_links, link_certainty
+from rgbtrack.clones.links import find_predecessors, hear_links, judge_links
 from rgbtrack.clones.mixture import all_clones, likelihood
 from rgbtrack.clones.neighbours import NO_PATCHES, Field, Patchiness, find_patchiness, hear_neighbours
 from rgbtrack.clones.ray import Spread
@@ -277,9 +277,9 @@ def test_predecessors_follow_tracks_and_mothers():
             "parent": [pd.NA, pd.NA, pd.NA, 1, 1, 1, 9, 1],
         }
     ).astype({"track": "Int64", "parent": "Int64"})
-    previous, length = find_predecessors(table)
+    previous, born = find_predecessors(table)
     assert previous.tolist() == [2, -1, 1, 0, 0, 3, -1, -1]
-    assert length.tolist() == [3, 3, 3, 2, 1, 2, 1, 1]
+    assert np.flatnonzero(born).tolist() == [3, 4]
 
 
 def test_frames_of_a_track_agree_and_do_not_overstate():
@@ -303,13 +303,15 @@ def test_links_that_mean_nothing_are_not_heard():
     assert (right(result.probability, 0) == right(probability, 0)).all()
 
 
-def test_a_track_that_changes_cells_is_found_out():
-    frame = np.arange(12.0)
-    probability = np.where(frame[:, None] < 6, [0.999, 0.001, 0, 0], [0.001, 0.999, 0, 0]) + 1e-12
-    previous = np.arange(-1, 11)
-    share = np.array([0.5, 0.5, 1e-6, 1e-6])
-    heard = hear_links(probability, share / share.sum(), previous, np.full(12, 12), frame, 0.9)
-    assert (heard.argmax(axis=1) == (frame >= 6)).all()
+@pytest.mark.parametrize("sure", [0.999, 0.9])
+def test_a_track_that_changes_cells_is_found_out(sure):
+    table, label, probability = movie(n_tracks=40, n_frames=12)
+    truth = np.where((table["frame"] >= 6) & (table["track"] == 1), 1 - label, label)
+    probability[:] = 1e-9
+    probability[np.arange(len(truth)), truth] = sure
+    probability[np.arange(len(truth)), 1 - truth] = 1 - sure
+    heard = hear_surroundings(table, probability, np.array([0.5, 0.5, 1e-6, 1e-6])).probability
+    assert right(heard, truth).all()
 
 
 def test_messages_are_exact():
@@ -326,7 +328,8 @@ def test_messages_are_exact():
             joint[labels] *= (1 - q) * share[labels[i]] + q * (labels[i] == labels[previous[i]])
     joint /= joint.sum()
     exact = [joint.sum(axis=tuple(j for j in range(4) if j != i)) for i in range(4)]
-    heard = hear_links(probability, share, previous, np.ones(4), np.array([0.0, 1, 2, 2]), q)
+    everyone = np.ones(4, dtype=bool)  # each a track of its own
+    heard = hear_links(probability, share, previous, everyone, np.array([0.0, 1, 2, 2]), q)
     np.testing.assert_allclose(heard, exact, atol=1e-9)
 
 
@@ -337,9 +340,9 @@ def test_certainty_of_links_is_recovered():
     kept = rng.random(3999) < 0.7
     for i in range(1, 4000):
         label[i] = label[i - 1] if kept[i - 1] else label[i]
-    certainty = link_certainty(np.eye(4)[label], share, np.arange(-1, 3999))
+    certainty = judge_links(np.eye(4)[label], share, np.arange(-1, 3999))[0]
     assert certainty == pytest.approx(0.7, abs=0.03)
-    assert link_certainty(np.eye(4)[label], share, np.full(4000, -1)) == 0
+    assert judge_links(np.eye(4)[label], share, np.full(4000, -1))[0] == 0
 
 
 def test_few_cells_and_one_clone_have_no_patches():

@@ -3,12 +3,16 @@
 Labels along a track form a chain, which branches where cells divide: a cell has its predecessor's clone with
 probability ``q`` (the link is right), else any clone by its share. Forward and backward messages are exact.
 The frames of a track show the same cell with the same deviation from its clone's colour, over and over, so
-their evidence is averaged, not added up: each track counts as one measurement.
+their evidence is averaged, not added up: each track counts as one measurement. A link that joins colours of
+different clones, as when a track jumps to another cell, is cut.
 """
 
 import numpy as np
 import pandas as pd
 from numba import njit
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from rgbtrack.clones.ray import Floats, Ints
 
@@ -16,8 +20,8 @@ _FLOOR = 1e-9
 _SUREST = 0.995
 
 
-def find_predecessors(table: pd.DataFrame) -> tuple[Ints, Ints]:
-    """Find the row that each row comes from, and how many rows its track has.
+def find_predecessors(table: pd.DataFrame) -> tuple[Ints, NDArray[np.bool_]]:
+    """Find the row that each row comes from.
 
     Parameters
     ----------
@@ -29,11 +33,11 @@ def find_predecessors(table: pd.DataFrame) -> tuple[Ints, Ints]:
     previous
         The same track in the frame before (the last one that it was seen in), else the mother's last row
         before this one; -1 for none. Shape (n,).
-    length
-        Rows of each row's track, shape (n,).
+    born
+        Whether the predecessor is the mother, shape (n,).
     """
     n = len(table)
-    previous, length = np.full(n, -1, dtype=np.int64), np.ones(n, dtype=np.int64)
+    previous, born = np.full(n, -1, dtype=np.int64), np.zeros(n, dtype=bool)
     rows = pd.DataFrame(
         {
             "image": table["image_id"].astype("string").fillna("").to_numpy(),
@@ -48,29 +52,27 @@ def find_predecessors(table: pd.DataFrame) -> tuple[Ints, Ints]:
     tracks = rows.groupby(["image", "track"], sort=False)
     before = tracks["row"].shift()
     previous[rows["row"]] = before.fillna(-1).astype(np.int64)
-    length[rows["row"]] = tracks["row"].transform("size")
     if "parent" in table.columns:
         first = rows[before.isna()]
         mother = table["parent"].to_numpy(dtype=float, na_value=np.nan)[first["row"]]
-        born = first.assign(mother=mother)
-        born = born[born["mother"].notna() & (born["mother"] != born["track"])].sort_values(
-            "frame", kind="stable"
-        )
+        first = first.assign(mother=mother)
+        first = first[first["mother"].notna() & (first["mother"] != first["track"])]
         found = pd.merge_asof(
-            born,
+            first.sort_values("frame", kind="stable"),
             rows.sort_values("frame", kind="stable").rename(columns={"track": "mother", "row": "from"}),
             on="frame",
             by=["image", "mother"],
             allow_exact_matches=False,
         ).dropna(subset=["from"])
         previous[found["row"].to_numpy()] = found["from"].astype(np.int64)
-    return previous, length
+        born[found["row"].to_numpy()] = True
+    return previous, born
 
 
-def link_certainty(probability: Floats, share: Floats, previous: Ints) -> float:
+def judge_links(probability: Floats, share: Floats, previous: Ints) -> tuple[float, Floats]:
     """Learn how probable it is that a link joins cells of one clone, beyond chance.
 
-    It maximises ``sum log(1 - q + q sum_c p_i(c) p_j(c) / share_c)`` over links.
+    The certainty maximises ``sum log(1 - q + q r)`` over links, ``r = sum_c p_i(c) p_j(c) / share_c``.
 
     Parameters
     ----------
@@ -80,44 +82,65 @@ def link_certainty(probability: Floats, share: Floats, previous: Ints) -> float:
         Of each class, shape (classes,).
     previous
         From `find_predecessors`.
+
+    Returns
+    -------
+    certainty
+        Of a link before one looks at the colours that it joins; 0 where links mean nothing.
+    right
+        That the link to each row's predecessor is right, given both colours; 0 where it has none. Shape (n,).
     """
+    right = np.zeros(len(previous))
     later = np.flatnonzero(previous >= 0)
     if not len(later):
-        return 0.0
+        return 0.0, right
     ratio = np.zeros(len(later))
     _agreement(probability, share, later, previous, ratio)
     q = 0.5
     for _ in range(200):
         q = float((q * ratio / (1 - q + q * ratio)).mean())
-    return min(q, _SUREST) if q > 1e-3 else 0.0
+    q = min(q, _SUREST) if q > 1e-3 else 0.0
+    right[later] = q * ratio / (1 - q + q * ratio)
+    return q, right
 
 
 def hear_links(
-    probability: Floats, share: Floats, previous: Ints, length: Ints, frame: Floats, certainty: float
+    probability: Floats,
+    share: Floats,
+    previous: Ints,
+    born: NDArray[np.bool_],
+    frame: Floats,
+    certainty: float,
 ) -> Floats:
     """Return the probabilities of all cells, given those they are linked with.
 
     Parameters
     ----------
-    probability, share, previous
-        See `link_certainty`.
-    length
-        From `find_predecessors`.
+    probability, share
+        See `judge_links`.
+    previous, born
+        See `find_predecessors`.
     frame
         Of each row; predecessors are in earlier ones.
     certainty
-        From `link_certainty`.
+        From `judge_links`.
     """
+    n = len(previous)
     linked = previous >= 0
+    same = np.flatnonzero(linked & ~born)
     linked[previous[linked]] = True
     rows = np.flatnonzero(linked)
     if certainty == 0 or not len(rows):
         return probability
-    rows = rows[np.argsort(frame[rows], kind="stable")]
-    place = np.full(len(previous), -1, dtype=np.int64)
+    links = coo_array((np.ones(len(same)), (same, previous[same])), shape=(n, n))
+    track = connected_components(links, directed=False)[1]
+    length = np.bincount(track)[track[rows]]
+    rows_in_time = np.argsort(frame[rows], kind="stable")
+    rows, length = rows[rows_in_time], length[rows_in_time]
+    place = np.full(n, -1, dtype=np.int64)
     place[rows] = np.arange(len(rows))
     origin = np.where(previous[rows] >= 0, place[previous[rows]], -1)
-    evidence = (np.maximum(probability[rows], _FLOOR) / share) ** (1 / length[rows])[:, None]
+    evidence = (np.maximum(probability[rows], _FLOOR) / share) ** (1 / length)[:, None]
     result = probability.copy()
     result[rows] = _along(evidence, share, origin, certainty)
     return result

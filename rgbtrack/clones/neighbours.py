@@ -27,7 +27,7 @@ CLEAR = 3.0
 """Standard deviations of chance that likeness must exceed."""
 ROUNDS = 4
 _SHUFFLES = 40
-_MOST_CELLS = 20_000  # that the strength is learnt from
+_MOST_CELLS = 10_000  # that the strength is learnt from
 _FEWEST_CELLS = 30
 
 
@@ -93,24 +93,25 @@ def find_patchiness(probability: Floats, share: Floats, fields: list[Field]) -> 
         return NO_PATCHES
     spacing = _spacing(fields)
     step = -(-n // _MOST_CELLS)
-    rng = np.random.default_rng(0)
-    shuffled = np.tile(np.arange(len(probability)), (_SHUFFLES + 1, 1))
     near, far = [], []
     seen = 0
     for field in fields:
         chosen = np.arange(-seen % step, len(field.rows), step)
         seen += len(field.rows)
-        for shuffle in shuffled[1:]:
-            shuffle[field.rows] = rng.permutation(field.rows)
         adjacent, beyond = _pairs(field.places, chosen, ADJACENT * spacing)
         near.append(field.rows[adjacent])
         far.append(field.rows[beyond])
     adjacent, beyond = (np.ascontiguousarray(np.concatenate(pairs).T) for pairs in (near, far))
     if not adjacent.shape[1] or not beyond.shape[1]:
         return NO_PATCHES
-    k = len(share)
-    clones = np.ascontiguousarray(probability[:, :k])
-    alike = np.array([[_alike(clones, *pairs, order) for order in shuffled] for pairs in (adjacent, beyond)])
+    clones = np.ascontiguousarray(probability[:, : len(share)])
+    rng = np.random.default_rng(0)
+    order = np.arange(len(clones))
+    alike = np.empty((2, 1 + _SHUFFLES))
+    for turn in range(1 + _SHUFFLES):
+        for field in fields if turn else ():
+            order[field.rows] = rng.permutation(field.rows)
+        alike[:, turn] = [_alike(clones, *pairs, order) for pairs in (adjacent, beyond)]
     chance, sd = alike[:, 1:].mean(axis=1), alike[:, 1:].std(axis=1, ddof=1)
     evidence = (alike[:, 0] - chance) / np.maximum(sd, 1e-12)
     patchiness = Patchiness(

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from rgbtrack.clones.links import find_predecessors, hear_links, link_certainty
+from rgbtrack.clones.links import find_predecessors, hear_links, judge_links
 from rgbtrack.clones.neighbours import NO_PATCHES, Field, Patchiness, find_patchiness, hear_neighbours
 from rgbtrack.clones.ray import Floats
 
 PLACE = ("z_um", "y_um", "x_um")
+CUT = 0.5
+"""A link that is less probably right than so is not followed."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,10 @@ def hear_surroundings(table: pd.DataFrame, probability: Floats, share: Floats) -
     known, share = np.ascontiguousarray(probability[order]), share / share.sum()
     certainty = None
     if {"image_id", "frame", "track"} <= set(table.columns):
-        previous, length = find_predecessors(cells)
-        certainty = link_certainty(known, share, previous)
-        frame = cells["frame"].to_numpy(dtype=float, na_value=np.nan)
-        known = hear_links(known, share, previous, length, frame, certainty)
+        previous, born = find_predecessors(cells)
+        certainty, right = judge_links(known, share, previous)
+        previous[right < CUT] = -1
+        known = hear_links(known, share, previous, born, _numbers(cells, "frame"), certainty)
     patchiness = None
     if _has_places(table):
         fields, samples = _fields(cells)

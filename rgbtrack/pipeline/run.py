@@ -270,6 +270,7 @@ def _call_clones(
             *_gains(model.gains_table()),
         ]
         told |= {"gains": model.gains_table(), "corrections": [asdict(finding) for finding in found]}
+        told["neighbours"] = cells.attrs.get("neighbours", "spatial is off: calls rest on colour alone")
         write_table(written[0], cells)
         write_table(written[1], clones)
         write_table(written[2], findings_table(found))
@@ -398,6 +399,7 @@ def _write_run_json(
         "images": records,
         "counts": counts,
         "gains": told[0].get("gains", {}),
+        "neighbours": told[0].get("neighbours", ""),
         "corrections": told[0].get("corrections", []),
         "warnings": [text for step in told for text in step.get("warnings", [])],
     }
