@@ -215,6 +215,25 @@ def test_missing_places_and_colours_are_left_out(seen):
     assert result.loc[200, "clone_probability"] == result.loc[200, "colour_probability"]
 
 
+def test_cells_in_one_place_and_tracks_without_links_are_no_evidence(seen):
+    table, _, model, _ = seen
+    heap = table.assign(y_um=0.0, x_um=0.0, track=pd.array([pd.NA] * len(table), dtype="Int64"), parent=pd.NA)
+    result = assign_clones(heap, model=model)
+    assert "too few cells" in result.attrs["neighbours"]
+    assert "linked" not in result.attrs["neighbours"]
+    pd.testing.assert_frame_equal(result[CALLS], model.assign(heap)[CALLS])
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_uneven_light_is_no_evidence_of_patches(seed):
+    """A fifth more red on the right and a fifth less blue; cells are mixed."""
+    table, *_ = planted(cells_per_patch=0, seed=seed)
+    light = np.exp(0.2 * (table["x_um"] / table["x_um"].max() - 0.5))
+    uneven = table.assign(red=table["red"] * light, blue=table["blue"] / light)
+    result = assign_clones(uneven, ClonesParams(starts=1))
+    assert "no evidence" in result.attrs["neighbours"]
+
+
 def test_shuffled_places_change_nothing(seen):
     table, _, model, _ = seen
     rng = np.random.default_rng(0)

@@ -20,7 +20,9 @@ from scipy.spatial import cKDTree
 from rgbtrack.clones.ray import Floats, Ints
 
 ADJACENT = 1.5
-"""Cells up to so many spacings away are neighbours; those up to twice as far bear witness."""
+"""Cells up to so many spacings away are neighbours."""
+WITNESS = 2.25
+"""Cells between that and so many spacings away bear witness that clones keep together."""
 MOST = 0.95
 """Weight of the neighbours at most: one cell in twenty may always be a migrant."""
 CLEAR = 3.0
@@ -98,20 +100,21 @@ def find_patchiness(probability: Floats, share: Floats, fields: list[Field]) -> 
     for field in fields:
         chosen = np.arange(-seen % step, len(field.rows), step)
         seen += len(field.rows)
-        adjacent, beyond = _pairs(field.places, chosen, ADJACENT * spacing)
+        adjacent, beyond = _pairs(field.places, chosen, spacing)
         near.append(field.rows[adjacent])
         far.append(field.rows[beyond])
     adjacent, beyond = (np.ascontiguousarray(np.concatenate(pairs).T) for pairs in (near, far))
-    if not adjacent.shape[1] or not beyond.shape[1]:
+    if not spacing or not adjacent.shape[1] or not beyond.shape[1]:
         return NO_PATCHES
     clones = np.ascontiguousarray(probability[:, : len(share)])
+    rare = clones / share**0.25  # that two cells share a rare clone tells more
     rng = np.random.default_rng(0)
     order = np.arange(len(clones))
     alike = np.empty((2, 1 + _SHUFFLES))
     for turn in range(1 + _SHUFFLES):
         for field in fields if turn else ():
             order[field.rows] = rng.permutation(field.rows)
-        alike[:, turn] = [_alike(clones, *pairs, order) for pairs in (adjacent, beyond)]
+        alike[:, turn] = _alike(clones, *adjacent, order), _alike(rare, *beyond, order)
     chance, sd = alike[:, 1:].mean(axis=1), alike[:, 1:].std(axis=1, ddof=1)
     evidence = (alike[:, 0] - chance) / np.maximum(sd, 1e-12)
     patchiness = Patchiness(
@@ -161,13 +164,13 @@ def _spacing(fields: list[Field]) -> float:
     return float(np.median(np.concatenate(third))) if third else 0.0
 
 
-def _pairs(places: Floats, chosen: Ints, reach: float) -> tuple[Ints, Ints]:
-    """Pairs of a chosen cell and its neighbours, and of it and those up to twice as far, shape (n, 2)."""
-    around = cKDTree(places).query_ball_point(places[chosen], 2 * reach, return_sorted=True)
+def _pairs(places: Floats, chosen: Ints, spacing: float) -> tuple[Ints, Ints]:
+    """Pairs of a chosen cell and its neighbours, and of it and those that bear witness, shape (n, 2)."""
+    around = cKDTree(places).query_ball_point(places[chosen], WITNESS * spacing, return_sorted=True)
     first = np.repeat(chosen, [len(found) for found in around])
     second = np.concatenate([np.asarray(found, dtype=np.int64) for found in around] or [chosen[:0]])
     pairs = np.column_stack([first, second])[first != second]
-    adjacent = np.linalg.norm(places[pairs[:, 0]] - places[pairs[:, 1]], axis=1) <= reach
+    adjacent = np.linalg.norm(places[pairs[:, 0]] - places[pairs[:, 1]], axis=1) <= ADJACENT * spacing
     return pairs[adjacent], pairs[~adjacent]
 
 
@@ -186,7 +189,7 @@ def _likeliest(marked: Floats, foretold: Floats, number: Floats) -> float:
     return float(np.exp(found.x)) if found.fun < 0 else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def _alike(clones, first, second, order):  # type: ignore[no-untyped-def]
     """Mean probability that two cells share a clone, over pairs of rows put in another order."""
     total = 0.0

@@ -25,7 +25,7 @@ class Surroundings:
     patchiness
         Of the tissue; None without coordinates.
     certainty
-        That linked cells share a clone; None without tracks.
+        That linked cells share a clone; None without links.
     """
 
     probability: Floats
@@ -78,9 +78,10 @@ def hear_surroundings(table: pd.DataFrame, probability: Floats, share: Floats) -
     certainty = None
     if {"image_id", "frame", "track"} <= set(table.columns):
         previous, born = find_predecessors(cells)
-        certainty, right = judge_links(known, share, previous)
-        previous[right < CUT] = -1
-        known = hear_links(known, share, previous, born, _numbers(cells, "frame"), certainty)
+        if (previous >= 0).any():
+            certainty, right = judge_links(known, share, previous)
+            previous[right < CUT] = -1
+            known = hear_links(known, share, previous, born, _numbers(cells, "frame"), certainty)
     patchiness = None
     if _has_places(table):
         fields, samples = _fields(cells)
@@ -112,14 +113,17 @@ def _fields(cells: pd.DataFrame) -> tuple[list[Field], list[Field]]:
     """Fields of view, and of those one of each image: the frame with the most cells."""
     depth = _numbers(cells, "z_um") if "z_um" in cells.columns else np.zeros(len(cells))
     places = np.column_stack([np.nan_to_num(depth), _numbers(cells, "y_um"), _numbers(cells, "x_um")])
-    placed = np.flatnonzero(np.isfinite(places).all(axis=1))
     keys = pd.DataFrame(
         {
             name: cells[name].astype("string").fillna("").to_numpy() if name in cells.columns else ""
             for name in ("image_id", "frame")
         },
         index=np.arange(len(cells)),
-    ).iloc[placed]
+    )
+    # several cells in one place have no place
+    shared = pd.concat([keys, pd.DataFrame(places)], axis=1).duplicated(keep=False).to_numpy()
+    placed = np.flatnonzero(np.isfinite(places).all(axis=1) & ~shared)
+    keys = keys.iloc[placed]
     fields: list[Field] = []
     fullest: dict[str, Field] = {}
     for key, positions in keys.groupby(["image_id", "frame"], sort=False).indices.items():
