@@ -178,10 +178,8 @@ class CloneModel:
         clone, top, reason = colour_clone, colour_top, _ = self._call(colour, signatures)
         if spatial:
             share = np.append(self.weights, [self.unmarked_weight, self.junk_weight])
-            single = np.where(signatures.doublet[:, None], np.nan, colour)
-            heard = hear_surroundings(table, single, share)
-            sharper = np.where(np.isnan(heard.probability), colour, heard.probability)
-            clone, top, reason = self._call(sharper, signatures)
+            heard = hear_surroundings(table, colour, share, signatures.doublet)
+            clone, top, reason = self._call(heard.probability, signatures)
             changed = int((clone.fillna(0) != colour_clone.fillna(0)).sum())
             result.attrs["neighbours"] = heard.words(changed, len(table))
         result["clone"], result["clone_probability"], result["unassigned_reason"] = clone, top, reason

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from rgbtrack.clones.links import find_predecessors, hear_links, judge_links
 from rgbtrack.clones.neighbours import NO_PATCHES, Field, Patchiness, find_patchiness, hear_neighbours
-from rgbtrack.clones.ray import Floats
+from rgbtrack.clones.ray import Floats, Ints
 
 PLACE = ("z_um", "y_um", "x_um")
 CUT = 0.5
@@ -55,7 +56,9 @@ class Surroundings:
         return f"neighbours share a clone {often} often {'than' if likeness < 2 else 'as'} by chance"
 
 
-def hear_surroundings(table: pd.DataFrame, probability: Floats, share: Floats) -> Surroundings:
+def hear_surroundings(
+    table: pd.DataFrame, probability: Floats, share: Floats, left_out: NDArray[np.bool_] | None = None
+) -> Surroundings:
     """Sharpen the probabilities of cells by their links in time, then by their neighbours.
 
     Parameters
@@ -64,17 +67,19 @@ def hear_surroundings(table: pd.DataFrame, probability: Floats, share: Floats) -
         Cells; with ``y_um, x_um`` (and ``z_um``) neighbours are used, within each ``image_id`` and ``frame``;
         with ``image_id, frame, track`` (and ``parent``) links are.
     probability
-        From colour alone: of each clone, then of unmarked and of junk, shape (n, k + 2). Rows with a NaN are
-        neither heard nor changed.
+        From colour alone: of each clone, then of unmarked and of junk, shape (n, k + 2); NaN where unknown.
     share
         Of each clone, of unmarked and of junk among all cells, shape (k + 2,).
+    left_out
+        Rows that are neither heard nor changed, as those with a NaN are, shape (n,).
     """
     k = probability.shape[1] - 2
-    order = _order(table, np.flatnonzero(np.isfinite(probability).all(axis=1)))
+    heard = np.isfinite(probability).all(axis=1)
+    order = _order(table, np.flatnonzero(heard if left_out is None else heard & ~left_out))
     if not k or not len(order):
         return Surroundings(probability, NO_PATCHES if _has_places(table) else None, None)
     cells = table.iloc[order]
-    known, share = np.ascontiguousarray(probability[order]), share / share.sum()
+    known, share = probability[order], share / share.sum()
     certainty = None
     if {"image_id", "frame", "track"} <= set(table.columns):
         previous, born = find_predecessors(cells)
@@ -88,7 +93,6 @@ def hear_surroundings(table: pd.DataFrame, probability: Floats, share: Floats) -
         clones = share[:k] / share[:k].sum()
         patchiness = find_patchiness(known, clones, samples)
         if patchiness.strength:
-            known = known.copy()
             for field in fields:
                 known[field.rows] = hear_neighbours(known[field.rows], clones, field.places, patchiness)
     result = probability.copy()
@@ -100,7 +104,7 @@ def _has_places(table: pd.DataFrame) -> bool:
     return {"y_um", "x_um"} <= set(table.columns)
 
 
-def _order(table: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
+def _order(table: pd.DataFrame, rows: Ints) -> Ints:
     """Sort rows by what they are, so that the order of a table changes nothing."""
     names = [name for name in ("image_id", "frame", *PLACE, "cell") if name in table.columns]
     if not names:
