@@ -12,6 +12,7 @@ from rgbtrack.clones.mixture import all_clones, likelihood
 from rgbtrack.clones.neighbours import NO_PATCHES, Field, Patchiness, find_patchiness, hear_neighbours
 from rgbtrack.clones.ray import Spread
 from rgbtrack.clones.surroundings import hear_surroundings
+from rgbtrack.errors import DataError
 from rgbtrack.evaluate import calibration_error
 
 SPACING = 14.0
@@ -222,6 +223,17 @@ def test_cells_in_one_place_and_tracks_without_links_are_no_evidence(seen):
     assert "too few cells" in result.attrs["neighbours"]
     assert "linked" not in result.attrs["neighbours"]
     pd.testing.assert_frame_equal(result[CALLS], model.assign(heap)[CALLS])
+
+
+@pytest.mark.parametrize("column", ["x_um", "track"])
+def test_words_where_numbers_should_be_are_an_error(seen, column):
+    table, _, model, _ = seen
+    words = table.assign(**{column: "left"})
+    with pytest.raises(
+        DataError, match=f"column {column} should hold numbers, found 'left'.*spatial to false"
+    ):
+        assign_clones(words, model=model)
+    assign_clones(words, ClonesParams(spatial=False), model=model)
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -216,7 +216,8 @@ def assign_clones(
     Raises
     ------
     DataError
-        As `fit_clones`; or if the table lacks a marker or a subject of the model.
+        As `fit_clones`; if the table lacks a marker or a subject of the model; or, where ``spatial`` is asked
+        for, if coordinates or tracks are no numbers.
     """
     model = fit_clones(table, params) if model is None else model
     return model.assign(table, spatial=params.spatial)

@@ -15,9 +15,29 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from rgbtrack.clones.ray import Floats, Ints
+from rgbtrack.errors import DataError
 
 _FLOOR = 1e-9
 _SUREST = 0.995
+
+
+def read_numbers(table: pd.DataFrame, name: str) -> Floats:
+    """Return a column as numbers, missing ones as NaN.
+
+    Raises
+    ------
+    DataError
+        If it holds anything else.
+    """
+    found = table[name]
+    numbers = pd.to_numeric(found, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    other = np.isnan(numbers) & found.notna().to_numpy()
+    if other.any():
+        raise DataError(
+            f"column {name} should hold numbers, found {found[other].iloc[0]!r}: give numbers, leave the "
+            "column out, or set spatial to false"
+        )
+    return numbers
 
 
 def find_predecessors(table: pd.DataFrame) -> tuple[Ints, NDArray[np.bool_]]:
@@ -35,14 +55,19 @@ def find_predecessors(table: pd.DataFrame) -> tuple[Ints, NDArray[np.bool_]]:
         before this one; -1 for none. Shape (n,).
     born
         Whether the predecessor is the mother, shape (n,).
+
+    Raises
+    ------
+    DataError
+        If frame, track or parent are no numbers.
     """
     n = len(table)
     previous, born = np.full(n, -1, dtype=np.int64), np.zeros(n, dtype=bool)
     rows = pd.DataFrame(
         {
             "image": table["image_id"].astype("string").fillna("").to_numpy(),
-            "frame": table["frame"].to_numpy(dtype=float, na_value=np.nan),
-            "track": table["track"].to_numpy(dtype=float, na_value=np.nan),
+            "frame": read_numbers(table, "frame"),
+            "track": read_numbers(table, "track"),
             "row": np.arange(n),
         }
     )
@@ -54,7 +79,7 @@ def find_predecessors(table: pd.DataFrame) -> tuple[Ints, NDArray[np.bool_]]:
     previous[rows["row"]] = before.fillna(-1).astype(np.int64)
     if "parent" in table.columns:
         first = rows[before.isna()]
-        mother = table["parent"].to_numpy(dtype=float, na_value=np.nan)[first["row"]]
+        mother = read_numbers(table, "parent")[first["row"]]
         first = first.assign(mother=mother)
         first = first[first["mother"].notna() & (first["mother"] != first["track"])]
         found = pd.merge_asof(

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rgbtrack.clones.links import find_predecessors, hear_links, judge_links
+from rgbtrack.clones.links import find_predecessors, hear_links, judge_links, read_numbers
 from rgbtrack.clones.neighbours import NO_PATCHES, Field, Patchiness, find_patchiness, hear_neighbours
 from rgbtrack.clones.ray import Floats, Ints
 
@@ -72,6 +72,11 @@ def hear_surroundings(
         Of each clone, of unmarked and of junk among all cells, shape (k + 2,).
     left_out
         Rows that are neither heard nor changed, as those with a NaN are, shape (n,).
+
+    Raises
+    ------
+    DataError
+        If a coordinate, frame, track or parent is no number.
     """
     k = probability.shape[1] - 2
     heard = np.isfinite(probability).all(axis=1)
@@ -86,7 +91,7 @@ def hear_surroundings(
         if (previous >= 0).any():
             certainty, right = judge_links(known, share, previous)
             previous[right < CUT] = -1
-            known = hear_links(known, share, previous, born, _numbers(cells, "frame"), certainty)
+            known = hear_links(known, share, previous, born, read_numbers(cells, "frame"), certainty)
     patchiness = None
     if _has_places(table):
         fields, samples = _fields(cells)
@@ -115,8 +120,8 @@ def _order(table: pd.DataFrame, rows: Ints) -> Ints:
 
 def _fields(cells: pd.DataFrame) -> tuple[list[Field], list[Field]]:
     """Fields of view, and of those one of each image: the frame with the most cells."""
-    depth = _numbers(cells, "z_um") if "z_um" in cells.columns else np.zeros(len(cells))
-    places = np.column_stack([np.nan_to_num(depth), _numbers(cells, "y_um"), _numbers(cells, "x_um")])
+    depth = read_numbers(cells, "z_um") if "z_um" in cells.columns else np.zeros(len(cells))
+    places = np.column_stack([np.nan_to_num(depth), read_numbers(cells, "y_um"), read_numbers(cells, "x_um")])
     keys = pd.DataFrame(
         {
             name: cells[name].astype("string").fillna("").to_numpy() if name in cells.columns else ""
@@ -137,7 +142,3 @@ def _fields(cells: pd.DataFrame) -> tuple[list[Field], list[Field]]:
         if image not in fullest or len(field.rows) > len(fullest[image].rows):
             fullest[image] = field
     return fields, list(fullest.values())
-
-
-def _numbers(cells: pd.DataFrame, name: str) -> Floats:
-    return cells[name].to_numpy(dtype=float, na_value=np.nan)
