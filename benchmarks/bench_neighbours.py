@@ -4,6 +4,7 @@
     python benchmarks/bench_neighbours.py grown [--seeds 5]
     python benchmarks/bench_neighbours.py tracks [--seeds 5]
     python benchmarks/bench_neighbours.py time [--cells 100000]
+    python benchmarks/bench_neighbours.py picture    # docs/images/neighbours.png
 
 scenes: simulated images, measured on the true masks, 30 founders. grown: tables of cells on a loose grid, in
 patches of 30 cells of one clone with migrants among them, 40 founders; "spill" is the share of its light that
@@ -19,7 +20,9 @@ import argparse
 import time
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
@@ -262,10 +265,45 @@ def clock(n: int, k: int = 60) -> None:
     print(f"{n} cells, {k} clones: learnt in {learnt - begin:.1f} s, heard in {heard - learnt:.1f} s")
 
 
+def picture() -> None:
+    """Draw cells of patches with migrants: as measured, and as called by colour and by neighbours too."""
+    cells, founders = grown(0.05, 0.0, seed=4, side=36)
+    model = fit_clones(cells, ClonesParams(starts=1))
+    assert isinstance(model, CloneModel)
+    result = informed(model, founders, cells, 1e-4).assign(cells, spatial=True)
+    true = result["true_clone"].to_numpy(dtype=int)
+    measured = result[list(MARKERS)].to_numpy()
+    own = founders[list(MARKERS)].to_numpy()
+    palette = np.vstack([[0.5, 0.5, 0.5], 0.15 + 0.85 * np.sqrt(own / own.max(axis=1, keepdims=True))])
+    figure, axes = plt.subplots(1, 3, figsize=(13.5, 5.2), layout="constrained")
+    panels = (
+        ("as measured", None),
+        ("called by colour alone", "colour_clone"),
+        ("called by colour and neighbours", "clone"),
+    )
+    for axis, (title, column) in zip(axes, panels, strict=True):
+        paint = np.sqrt(np.clip(measured / np.quantile(measured, 0.97), 0.01, 1))
+        if column is not None:
+            called = result[column].to_numpy(dtype=float, na_value=0).astype(int)
+            paint = palette[called]
+            wrong = (called > 0) & (called != true)
+            title += (
+                f"\n{wrong.sum()} of {len(true)} wrong (white rings), {(called == 0).sum()} unassigned (grey)"
+            )
+            ring = result[wrong]
+            axis.scatter(ring["x_um"], ring["y_um"], s=70, facecolors="none", edgecolors="white")
+        axis.scatter(result["x_um"], result["y_um"], s=30, c=paint, linewidths=0)
+        axis.set_title(title, fontsize=10)
+        axis.set(aspect="equal", facecolor="black", xticks=[], yticks=[])
+    figure.savefig(Path(__file__).parents[1] / "docs" / "images" / "neighbours.png", dpi=80)
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", nargs="?", default="scenes", choices=["scenes", "grown", "tracks", "time"])
+    parser.add_argument(
+        "what", nargs="?", default="scenes", choices=["scenes", "grown", "tracks", "time", "picture"]
+    )
     parser.add_argument("--presets", nargs="*", default=["sparse", "typical", "dim_crowded", "confluent"])
     parser.add_argument("--patchiness", nargs="*", type=float, default=[0, 0.5, 1.5, 3])
     parser.add_argument("--seeds", type=int, default=5)
@@ -278,8 +316,10 @@ def main() -> None:
         patches(chosen.seeds)
     elif chosen.what == "tracks":
         tracks(chosen.seeds)
-    else:
+    elif chosen.what == "time":
         clock(chosen.cells)
+    else:
+        picture()
 
 
 if __name__ == "__main__":
