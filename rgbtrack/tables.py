@@ -229,8 +229,19 @@ CELLS = Table(
         ),
         Column("cell_probability", "float", "", "that it is a cell; missing for ready-made masks", False),
         Column("clone", "int", "", "clone, 1 is the largest; missing where unassigned", False),
-        Column("clone_probability", "float", "", "probability of the most probable clone", False),
+        Column(
+            "clone_probability",
+            "float",
+            "",
+            "that it descends from the main founder of its most probable clone: how sure the call is, times "
+            "the share of the clone's cells that one founder is expected to provide",
+            False,
+        ),
         Column("unassigned_reason", "str", "", "why the cell has no clone; missing where it has one", False),
+        Column(
+            "colour_clone", "int", "", "clone by colour alone: for statistics that ask about space", False
+        ),
+        Column("colour_probability", "float", "", "as clone_probability, by colour alone", False),
         Column("subject", "str", "", "from the sample sheet", False),
         Column("treatment", "str", "", "from the sample sheet", False),
         Column("timepoint", "float", "d", "from the sample sheet", False),

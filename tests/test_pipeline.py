@@ -118,6 +118,7 @@ def test_run_json_tells_what_was_done(finished, small_experiment):
     assert image["status"] == "done"
     assert [len(checksum) for checksum in image["inputs"].values()] == [64]
     assert set(told["gains"]) == {"session_d0", "session_d7"}
+    assert "neighbours share a clone" in told["neighbours"]
 
 
 @pytest.mark.parametrize("workers", [2, 3])

@@ -98,21 +98,19 @@ def read_called(table: pd.DataFrame, model: CloneModel | None) -> Called:
     Without a model, the spread within clones is taken as typical.
     """
     signatures = read_signatures(table, model.markers if model else None)
-    order = [marker for marker in map(str, table.columns) if marker in signatures.markers]
-    column = [signatures.markers.index(marker) for marker in order]
     clone = table["clone"][signatures.measured].to_numpy(dtype=np.float64, na_value=np.nan)
     numbers = np.unique(clone[np.isfinite(clone)]).astype(np.int64)
-    k, d = len(numbers), len(order)
+    k, d = len(numbers), len(signatures.markers)
     mean, noise, count = np.zeros((k, d)), np.ones((k, d)), np.zeros(k, dtype=np.int64)
-    scale = model.error_scale[column] if model else np.ones(d)
-    variance = np.diagonal(signatures.s, axis1=1, axis2=2)[:, column] * scale**2
+    scale = model.error_scale if model else np.ones(d)
+    variance = np.diagonal(signatures.s, axis1=1, axis2=2) * scale**2
     for row, number in enumerate(numbers):
         members = clone == number
         count[row] = members.sum()
-        mean[row] = signatures.x[members][:, column].mean(axis=0)
+        mean[row] = signatures.x[members].mean(axis=0)
         noise[row] = np.median(variance[members], axis=0)
     colours = Colours(mean, noise)
     spread = Spread(model.spread_colour, model.spread_brightness) if model else TYPICAL
     distance = colour_distances(colours, colours, spread) if k else np.zeros((0, 0))
     np.fill_diagonal(distance, np.inf)
-    return Called(tuple(order), numbers, count, colours, spread, distance)
+    return Called(signatures.markers, numbers, count, colours, spread, distance)

@@ -16,8 +16,10 @@ from rgbtrack.clones.params import ClonesParams
 from rgbtrack.clones.ray import TYPICAL, Floats, Ints, null_likelihood
 from rgbtrack.clones.search import gains_se, search_mixture
 from rgbtrack.clones.signatures import noise_scale, read_signatures
+from rgbtrack.clones.uniqueness import main_shares
 
 Model = CloneModel | SubjectModels
+_DESCRIBED = 50_000  # cells that tell how large clones are and how noisy
 
 
 def fit_clones(table: pd.DataFrame, params: ClonesParams = ClonesParams()) -> Model:  # noqa: B008
@@ -55,8 +57,13 @@ def fit_clones(table: pd.DataFrame, params: ClonesParams = ClonesParams()) -> Mo
     >>> fit_clones(cells).n_clones
     1
     """
-    if params.palette == "experiment":
-        return _fit_one(table, params)
+    model = _fit_one(table, params) if params.palette == "experiment" else _fit_each(table, params)
+    few = table.iloc[_sample(len(table), _DESCRIBED, params.seed)]
+    return main_shares(model.assign(few), model, params)
+
+
+def _fit_each(table: pd.DataFrame, params: ClonesParams) -> SubjectModels:
+    """Find the clones of each subject."""
     markers = read_signatures(table).markers
     models = {}
     sizes: list[tuple[int, str, int]] = []
@@ -94,7 +101,7 @@ def _fit_one(table: pd.DataFrame, params: ClonesParams) -> CloneModel:
     )
     x, s = x / unit, s / unit[:, None] / unit
     junk = fit_junk(x, s, params.seed)
-    rows = _sample(len(x), params)
+    rows = _sample(len(x), params.max_fit_cells, params.seed)
     x, s, group = x[rows], s[rows], group[rows]
     noise = np.empty(len(x))
     null_likelihood(x, s, noise)
@@ -125,11 +132,11 @@ def _fit_one(table: pd.DataFrame, params: ClonesParams) -> CloneModel:
     return _largest_first(model, table)
 
 
-def _sample(n: int, params: ClonesParams) -> Ints:
-    """Positions of the cells that clones are looked for among, in their order."""
-    if n <= params.max_fit_cells:
+def _sample(n: int, most: int, seed: int) -> Ints:
+    """Positions of at most so many of n cells, drawn at random, in their order."""
+    if n <= most:
         return np.arange(n)
-    return np.sort(np.random.default_rng([params.seed, 1]).choice(n, params.max_fit_cells, replace=False))
+    return np.sort(np.random.default_rng([seed, 1]).choice(n, most, replace=False))
 
 
 def _no_clones(markers: tuple[str, ...], params: ClonesParams) -> CloneModel:
@@ -224,12 +231,18 @@ def assign_clones(
     Returns
     -------
     table
-        A copy with ``clone`` (missing where unassigned; 1 is the largest), ``clone_probability`` (of the most
-        probable clone) and ``unassigned_reason`` (missing where assigned).
+        A copy with ``clone`` (missing where unassigned; 1 is the largest), ``clone_probability`` and
+        ``unassigned_reason`` (missing where assigned); and with ``colour_clone`` and ``colour_probability``,
+        the same by colour alone. A probability is that the cell descends from the main founder of its most
+        probable clone: how sure the call is, times the share of that founder, as a clone may hold the cells
+        of another founder of its colour. What neighbours and links told, or what was lacking to hear them,
+        stands in ``table.attrs["neighbours"]``.
 
     Raises
     ------
     DataError
-        As `fit_clones`; or if the table lacks a marker or a subject of the model.
+        As `fit_clones`; if the table lacks a marker or a subject of the model; or, where ``spatial`` is asked
+        for, if coordinates or tracks are no numbers.
     """
-    return (fit_clones(table, params) if model is None else model).assign(table)
+    model = fit_clones(table, params) if model is None else model
+    return model.assign(table, spatial=params.spatial)

@@ -16,6 +16,7 @@ from rgbtrack.clones.junk import Junk
 from rgbtrack.clones.mixture import find_candidates, likelihood
 from rgbtrack.clones.ray import Floats, Ints, Spread, null_likelihood
 from rgbtrack.clones.signatures import Signatures, read_signatures
+from rgbtrack.clones.surroundings import hear_surroundings
 from rgbtrack.errors import DataError
 from rgbtrack.threads import over_bands
 
@@ -26,6 +27,14 @@ DOUBLET = "doublet"
 BAND = 16_384
 """Cells that are called at a time."""
 NO_GAINS = pd.DataFrame({"group": [], "marker": [], "gain": [], "se": []})
+CALLS = {
+    "clone": "Int64",
+    "clone_probability": "Float64",
+    "unassigned_reason": "string",
+    "colour_clone": "Int64",
+    "colour_probability": "Float64",
+}
+"""Columns that `CloneModel.assign` adds."""
 
 
 def ambiguous(min_probability: float) -> str:
@@ -67,6 +76,8 @@ class CloneModel:
         Of the plain methods: covariance of each clone in ``asinh(x / junk.softness)``; None for ``ray``.
     numbers
         Number of each clone in the tables; None for 1, 2, 3 ...
+    main_share
+        Share of each clone's cells that its main founder is expected to provide, (k,); None for all.
     """
 
     markers: tuple[str, ...]
@@ -85,6 +96,7 @@ class CloneModel:
     junk: Junk | None
     covariances: Floats | None = None
     numbers: Ints | None = None
+    main_share: Floats | None = None
 
     @property
     def n_clones(self) -> int:
@@ -173,11 +185,33 @@ class CloneModel:
         values = pd.Index(table[self.gain_column].astype("string").fillna(""))
         return detectors, pd.Index(list(self.gains)).get_indexer(values) % len(detectors)
 
-    def assign(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Return the table with ``clone``, ``clone_probability`` and ``unassigned_reason``."""
+    def assign(self, table: pd.DataFrame, *, spatial: bool = False) -> pd.DataFrame:
+        """Return the table with the calls of its cells, `CALLS`.
+
+        Parameters
+        ----------
+        table
+            See `fit_clones`.
+        spatial
+            Whether neighbours and links are heard: see `rgbtrack.clones.surroundings`.
+        """
         signatures = read_signatures(table, self.markers)
-        probability = self._probabilities(table, signatures)
-        n, k = len(table), self.n_clones
+        colour = self._probabilities(table, signatures)
+        result = table.copy()
+        clone, top, reason = colour_clone, colour_top, _ = self._call(colour, signatures)
+        if spatial:
+            share = np.append(self.weights, [self.unmarked_weight, self.junk_weight])
+            heard = hear_surroundings(table, colour, share, signatures.doublet)
+            clone, top, reason = self._call(heard.probability, signatures)
+            changed = int((clone.fillna(0) != colour_clone.fillna(0)).sum())
+            result.attrs["neighbours"] = heard.words(changed, len(table))
+        result["clone"], result["clone_probability"], result["unassigned_reason"] = clone, top, reason
+        result["colour_clone"], result["colour_probability"] = colour_clone, colour_top
+        return result
+
+    def _call(self, probability: Floats, signatures: Signatures) -> tuple[Any, Floats, Any]:
+        """Return clone, its probability, and why there is none, from the probabilities of each row."""
+        n, k = len(probability), self.n_clones
         reason = np.full(n, None, dtype=object)
         best = np.zeros(n, dtype=np.int64)
         top = np.full(n, np.nan)
@@ -197,14 +231,11 @@ class CloneModel:
         reason[within_noise & ~pd.isna(reason)] = UNMARKED
         reason[signatures.doublet] = DOUBLET
         reason[~signatures.measured] = NOT_MEASURED
-        called = pd.isna(reason) & (k > 0)
-        result = table.copy()
-        numbers = np.append(self.clone_numbers, 0)
-        result["clone"] = pd.array(numbers[best], dtype="Int64")
-        result.loc[~called, "clone"] = pd.NA
-        result["clone_probability"] = top
-        result["unassigned_reason"] = pd.array(reason, dtype="string")
-        return result
+        clone = pd.array(np.append(self.clone_numbers, 0)[best], dtype="Int64")
+        clone[~pd.isna(reason) | (k == 0)] = pd.NA
+        if self.main_share is not None and k:
+            top = top * self.main_share[best]
+        return clone, top, pd.array(reason, dtype="string")
 
     def at_least(self, min_probability: float) -> "CloneModel":
         """Return the model that calls a cell only if its best clone is at least this probable."""
@@ -245,6 +276,7 @@ class CloneModel:
             },
             "covariances": None if self.covariances is None else self.covariances.tolist(),
             "numbers": None if self.numbers is None else self.numbers.tolist(),
+            "main_share": None if self.main_share is None else self.main_share.tolist(),
         }
 
     @classmethod
@@ -275,6 +307,7 @@ class CloneModel:
             )
         if saved["numbers"] is not None:
             values["numbers"] = np.array(saved["numbers"], dtype=np.int64)
-        if saved["covariances"] is not None:
-            values["covariances"] = np.array(saved["covariances"], dtype=float)
+        for name in ("covariances", "main_share"):
+            if saved[name] is not None:
+                values[name] = np.array(saved[name], dtype=float)
         return cls(**values)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rgbtrack.clones.model import NO_GAINS, CloneModel
+from rgbtrack.clones.model import CALLS, NO_GAINS, CloneModel
 from rgbtrack.errors import DataError
 
 
@@ -39,8 +39,8 @@ class SubjectModels:
         """Number of clones of all subjects."""
         return sum(model.n_clones for model in self.subjects.values())
 
-    def assign(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Return the table with ``clone``, ``clone_probability`` and ``unassigned_reason``.
+    def assign(self, table: pd.DataFrame, *, spatial: bool = False) -> pd.DataFrame:
+        """Return the table with what `CloneModel.assign` adds.
 
         Raises
         ------
@@ -54,15 +54,19 @@ class SubjectModels:
                 f"no clones were found for subject {', '.join(unknown)}; "
                 f"known are {', '.join(self.subjects) or 'none'}: fit the clones to a table that holds all"
             )
-        clone = pd.array([pd.NA] * len(table), dtype="Int64")
-        probability = np.full(len(table), np.nan)
-        reason = pd.array([pd.NA] * len(table), dtype="string")
+        result, told = table.copy(), []
+        columns = {name: pd.Series(pd.NA, range(len(table)), dtype=kind) for name, kind in CALLS.items()}
         for name, positions in rows.items():
-            part = self.subjects[name].assign(table.iloc[positions])
-            clone[positions] = part["clone"].array
-            probability[positions] = part["clone_probability"]
-            reason[positions] = part["unassigned_reason"].array
-        return table.assign(clone=clone, clone_probability=probability, unassigned_reason=reason)
+            part = self.subjects[name].assign(table.iloc[positions], spatial=spatial)
+            for column, values in columns.items():
+                values.iloc[positions] = part[column].array
+            told += [f"{name}: {part.attrs['neighbours']}"] if spatial else []
+        for column, values in columns.items():
+            numbers = CALLS[column] == "Float64"
+            result[column] = values.to_numpy(float, na_value=np.nan) if numbers else values.array
+        if spatial:
+            result.attrs["neighbours"] = ". ".join(told)
+        return result
 
     def at_least(self, min_probability: float) -> "SubjectModels":
         """Return the models that call a cell only if its best clone is at least this probable."""

@@ -28,7 +28,7 @@ class ClonesParams(Params):
         0.5,
         ge=0,
         le=1,
-        description="a cell is called only if its best clone is at least this probable",
+        description="a cell is called only if its best clone is at least this probable among all clones",
     )
     gains: Literal["auto", "image", "batch", "none"] = Field(
         "auto",
@@ -47,6 +47,11 @@ class ClonesParams(Params):
         le=0.2,
         description="how far bleed-through drifts from one image or batch to the next, as a share of the "
         "marker it comes from",
+    )
+    spatial: bool = Field(
+        True,
+        description="whether neighbours in tissue and links in time sharpen calls, where there is evidence "
+        "that they share clones; colour_clone and colour_probability are by colour alone either way",
     )
     max_clones: int = Field(200, ge=1, le=2000, description="the largest number of clones looked for")
     min_cells: int = Field(3, ge=2, description="the fewest cells that make a clone (cells)")

@@ -1,5 +1,7 @@
 """Is a clone one founder? The clones table, with its honest doubts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -9,10 +11,11 @@ from rgbtrack.clones.founders import Population, founder_rows, founders_behind, 
 from rgbtrack.clones.model import CloneModel
 from rgbtrack.clones.palettes import SubjectModels, subject_rows
 from rgbtrack.clones.params import ClonesParams
-from rgbtrack.clones.ray import Ints
+from rgbtrack.clones.ray import Floats, Ints
 from rgbtrack.errors import DataError
 from rgbtrack.tables import CLONES, MARKER
 
+_LARGEST = 0.47  # the largest of m lognormal shares, ln sd 1, is m^-0.47 of their sum
 _BY_CHANCE = 0.2  # founders expected to look silenced by chance, from which nothing is said
 
 
@@ -49,13 +52,14 @@ def describe_clones(
     number of the first follows from the founder population: its colours, how many founders must be behind as
     many called clones, and how large the clone is (see `rgbtrack.clones.founders`).
     """
-    return pd.concat(
-        [
-            describe_palette(called, founders, params)
-            for called, founders in read_palettes(table, model, params)
-        ],
-        ignore_index=True,
-    ).sort_values("clone", ignore_index=True)
+    palettes = read_palettes(table, model, params)
+    clones = pd.concat(
+        [describe_palette(called, founders, params) for called, founders in palettes], ignore_index=True
+    )
+    known = palettes[0][0].markers
+    markers = [str(name) for name in table.columns if name in known]
+    names = [name for c in CLONES.columns for name in (markers if c.name == MARKER else [c.name])]
+    return clones.sort_values("clone", ignore_index=True)[names]
 
 
 def read_palettes(
@@ -90,6 +94,50 @@ def read_palettes(
     return palettes
 
 
+def main_shares(
+    table: pd.DataFrame, model: CloneModel | SubjectModels, params: ClonesParams
+) -> CloneModel | SubjectModels:
+    """Return the model that knows what share of each clone's cells its main founder is expected to provide.
+
+    A clone that may be two founders is not the lineage of one with certainty, however sure it is that a cell
+    belongs to it: `CloneModel.assign` multiplies its probability by this.
+
+    Parameters
+    ----------
+    table
+        Cells that the model called; some will do.
+    model
+        The model.
+    params
+        Whence founder colours are known, and the seed.
+    """
+    shares: dict[int, float] = {}
+    for called, founders in read_palettes(table, model, params):
+        if len(called.numbers):
+            one, expected = _founders(called, Population.like(founders, called.spread, params.seed))
+            shares |= dict(zip(called.numbers.tolist(), _main_share(one, expected), strict=True))
+    if isinstance(model, SubjectModels):
+        return replace(model, subjects={n: _sharing(own, shares) for n, own in model.subjects.items()})
+    return _sharing(model, shares)
+
+
+def _sharing(model: CloneModel, shares: dict[int, float]) -> CloneModel:
+    return replace(model, main_share=np.array([shares.get(int(n), 1.0) for n in model.clone_numbers]))
+
+
+def _main_share(one: Floats, expected: Floats) -> Floats:
+    """Share of the largest of one founder with that chance, else of as many as expected."""
+    several = np.maximum((expected - one) / np.maximum(1 - one, 1e-9), 2)
+    return one + (1 - one) * several**-_LARGEST
+
+
+def _founders(called: Called, population: Population) -> tuple[Floats, Floats]:
+    """Chance that one founder is behind each clone, and the number expected."""
+    n_founders = population.n_founders(len(called.numbers))
+    drawn_in = population.drawn_in(called.colours) * size_evidence(called.n_cells, n_founders)
+    return founders_behind(drawn_in, n_founders)
+
+
 def describe_palette(called: Called, founders: Colours, params: ClonesParams) -> pd.DataFrame:
     """Describe the clones of one palette; see `describe_clones`."""
     k = len(called.numbers)
@@ -97,8 +145,7 @@ def describe_palette(called: Called, founders: Colours, params: ClonesParams) ->
     if k:
         population = Population.like(founders, called.spread, params.seed)
         n_founders = population.n_founders(k)
-        drawn_in = population.drawn_in(called.colours) * size_evidence(called.n_cells, n_founders)
-        alone, expected = founders_behind(drawn_in, n_founders)
+        alone, expected = _founders(called, population)
         probability = alone * pure_probability(foreign_share(called.distance, called.n_cells))
         parent = _parents(called, population, n_founders)
     nearest = called.distance.min(axis=1, initial=np.inf)
@@ -115,8 +162,7 @@ def describe_palette(called: Called, founders: Colours, params: ClonesParams) ->
         "brightness_split_from": _numbers(called.numbers, _nearest(called.of_brightness_only())),
         "silenced_from": _numbers(called.numbers, parent),
     }
-    names = [name for c in CLONES.columns for name in (called.markers if c.name == MARKER else [c.name])]
-    return pd.DataFrame({name: values[name] for name in names})
+    return pd.DataFrame(values)
 
 
 def _nearest(distance: np.ndarray) -> Ints:

@@ -87,6 +87,7 @@ def call_clones(
             *_gains(model.gains_table()),
         ]
         told |= _tell(model, found, resolutions)
+        told["neighbours"] = cells.attrs.get("neighbours", "spatial is off: calls rest on colour alone")
         pairs = pd.concat([one.distances for one in resolutions.values()], ignore_index=True)
         write_table(results / "cells.parquet", cells)
         write_table(results / "clones.csv", clones)

@@ -250,6 +250,7 @@ def _write_run_json(
         "images": records,
         "counts": counts,
         "gains": told[0].get("gains", {}),
+        "neighbours": told[0].get("neighbours", ""),
         "corrections": told[0].get("corrections", []),
         "resolution": told[0].get("resolution", {}),
         "warnings": [text for step in told for text in step.get("warnings", [])],
