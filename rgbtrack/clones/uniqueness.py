@@ -134,5 +134,5 @@ def _describe(table: pd.DataFrame, model: CloneModel | None) -> pd.DataFrame:
         "one_colour": total - largest <= _ONE_COLOUR * total,
         "near_pair": distance.min(axis=1, initial=np.inf) < _NEAR,
     }
-    names = [name for c in CLONES.columns for name in (order if c.name == MARKER else [c.name])]
+    names = [name for c in CLONES.columns if c.required for name in (order if c.name == MARKER else [c.name])]
     return pd.DataFrame({name: values[name] for name in names})

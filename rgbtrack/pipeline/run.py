@@ -24,6 +24,7 @@ from rgbtrack.pipeline.experiment import Experiment, read_experiment
 from rgbtrack.pipeline.findings import Finding, findings_table
 from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, forget_image, process_image, read_part
 from rgbtrack.pipeline.pool import available_workers, map_tasks
+from rgbtrack.pipeline.review import REVIEW, name_clones, review_cells, review_counts
 from rgbtrack.pipeline.shifts import Shifts, draw_shift, find_shifts, known_shifts
 from rgbtrack.plot import plot_fading, plot_unmixing, save_figure
 from rgbtrack.report import write_report
@@ -239,7 +240,7 @@ def _call_clones(
     overwrite: bool,
 ) -> None:
     """Write cells.parquet, clones.csv and what corrections found, unless they are up to date."""
-    names = ("cells.parquet", "clones.csv", "corrections.csv", "bleed_through.csv")
+    names = ("cells.parquet", "clones.csv", "corrections.csv", "bleed_through.csv", "review.csv")
     written = [results / name for name in names]
     matrix = experiment.read_bleed_through()
     key = content_key(
@@ -251,6 +252,7 @@ def _call_clones(
             experiment.clones.model_dump(),
             {name: records[name]["measure_key"] for name in _done(records)},
             experiment.sheet_columns().to_json(),
+            _checksums([results / REVIEW]),
         ]
     )
     with _step(results, "clones", key, lambda _: written, overwrite) as told:
@@ -261,7 +263,8 @@ def _call_clones(
         with threadpool_limits(1):
             model = fit_clones(cells, experiment.clones)
             cells = assign_clones(cells, experiment.clones, model=model)
-            clones = describe_clones(cells, model)
+            cells, reviewed = review_cells(cells, results, experiment.clones.palette)
+            clones = name_clones(describe_clones(cells, model), cells)
         shifts = known_shifts(tasks, results) if experiment.correct.chromatic_shift == "auto" else {}
         found = [
             *(finding for _, of_batch in shifts.values() for finding in of_batch),
@@ -270,6 +273,7 @@ def _call_clones(
             *_gains(model.gains_table()),
         ]
         told |= {"gains": model.gains_table(), "corrections": [asdict(finding) for finding in found]}
+        told |= {"review": review_counts(reviewed)}
         write_table(written[0], cells)
         write_table(written[1], clones)
         write_table(written[2], findings_table(found))
@@ -277,6 +281,9 @@ def _call_clones(
         written[3].unlink(missing_ok=True)
         if corrected.matrix is not None:
             write_table(written[3], _by_channel(corrected.matrix, experiment))
+        written[4].unlink(missing_ok=True)
+        if len(reviewed):
+            write_table(written[4], reviewed)
 
 
 def _draw_corrections(results: Path, corrected: Corrected, shifts: Shifts, tasks: list[ImageTask]) -> None:
@@ -399,6 +406,7 @@ def _write_run_json(
         "counts": counts,
         "gains": told[0].get("gains", {}),
         "corrections": told[0].get("corrections", []),
+        "review": told[0].get("review", {}),
         "warnings": [text for step in told for text in step.get("warnings", [])],
     }
     write_json(results / "run.json", description)
@@ -406,10 +414,8 @@ def _write_run_json(
 
 
 def _write_report(experiment: Experiment, results: Path, records: dict[str, Any], overwrite: bool) -> None:
-    tables = [results / name for name in ("cells.parquet", "clones.csv", "clone_sizes.csv")]
-    key = content_key(
-        [rgbtrack.__version__, experiment.configuration(), records, [sha256(path) for path in tables]]
-    )
+    tables = [results / name for name in ("cells.parquet", "clones.csv", "clone_sizes.csv", "review.csv")]
+    key = content_key([rgbtrack.__version__, experiment.configuration(), records, _checksums(tables)])
     with _step(results, "report", key, _report_files, overwrite) as told:
         if told is not None:
             write_report(results, experiment.report)
@@ -437,7 +443,7 @@ def _prepare(results: Path, overwrite: bool) -> None:
     """Make the results folder; refuse one that holds something else."""
     if results.exists() and not results.is_dir():
         raise ParamError(f"--out {results} is a file: give a folder")
-    ours = (results / "run.json").exists() or (results / PARTS).exists()
+    ours = any((results / name).exists() for name in ("run.json", PARTS, REVIEW))
     if results.exists() and not ours and not overwrite and any(results.iterdir()):
         raise ParamError(
             f"--out {results} is a folder that holds other files: give a new one, or --overwrite to "

@@ -13,6 +13,7 @@ from rgbtrack.report.corrections import correction_rows, correction_warnings
 from rgbtrack.report.params import ReportParams
 from rgbtrack.report.pictures import closeups, correction_pictures, draw_figures, image_pictures, written
 from rgbtrack.report.results import Results, read_results
+from rgbtrack.report.review import review_rows
 from rgbtrack.report.words import FLAGS, count, headline, percent, share, warnings_of
 
 SITUATION = {"problem": "Problem", "caution": "Caution", "note": "Note"}
@@ -55,6 +56,7 @@ def write_report(
         gains=found.run.get("gains") or {},
         corrections=correction_rows(found),
         correction_pictures=correction_pictures(found),
+        reviewed=review_rows(found),
         markers=found.markers,
         control=found.control,
         palette=found.palette,
@@ -96,6 +98,7 @@ def _clone_rows(results: Results, colours: dict[int, Any], most: int) -> list[di
         rows.append(
             {
                 "clone": int(row["clone"]),
+                "name": "" if pd.isna(row.get("clone_name")) else str(row["clone_name"]),
                 "colour": hex_of(colour),
                 "ink": ink_on(colour),
                 "n_cells": int(row["n_cells"]),
