@@ -316,7 +316,12 @@ REVIEW = Table(
             "",
             "applied; partly; nothing: it holds already; conflict: not made; undone: taken back",
         ),
-        Column("n_cells", "int", "cells", "cells whose clone it changed"),
+        Column(
+            "n_cells",
+            "int",
+            "cells",
+            "cells whose clone it changed, all of it where clones were joined or told apart",
+        ),
         Column("n_missing", "int", "cells", "cells that it names and that were not found"),
         Column("overrules", "str", "", "ids of earlier corrections that said otherwise of the same cells"),
         Column("outcome", "str", "", "what came of it, in words"),

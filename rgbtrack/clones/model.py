@@ -1,7 +1,7 @@
 """The fitted clones, and calling cells with them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -153,10 +153,17 @@ class CloneModel:
         values = pd.Index(table[self.gain_column].astype("string").fillna(""))
         return detectors, pd.Index(list(self.gains)).get_indexer(values) % len(detectors)
 
-    def assign(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Return the table with ``clone``, ``clone_probability`` and ``unassigned_reason``."""
+    def assign(self, table: pd.DataFrame, together: Sequence[int] = ()) -> pd.DataFrame:
+        """Return the table with ``clone``, ``clone_probability`` and ``unassigned_reason``.
+
+        Clones whose numbers are in `together` are taken for one, under the first of their numbers: a cell
+        between two of them is then a cell of theirs.
+        """
         signatures = read_signatures(table, self.markers)
         probability = self._probabilities(table, signatures)
+        same = np.flatnonzero(np.isin(self.clone_numbers, together))
+        probability[:, same[:1]] = probability[:, same].sum(axis=1, keepdims=True)
+        probability[:, same[1:]] = 0
         n, k = len(table), self.n_clones
         reason = np.full(n, None, dtype=object)
         best = np.zeros(n, dtype=np.int64)

@@ -1,6 +1,6 @@
 """Clones of each subject's own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +39,10 @@ class SubjectModels:
         """Number of clones of all subjects."""
         return sum(model.n_clones for model in self.subjects.values())
 
-    def assign(self, table: pd.DataFrame) -> pd.DataFrame:
+    def assign(self, table: pd.DataFrame, together: Sequence[int] = ()) -> pd.DataFrame:
         """Return the table with ``clone``, ``clone_probability`` and ``unassigned_reason``.
+
+        Clones of a subject whose numbers are in `together` are taken for one, as in `CloneModel.assign`.
 
         Raises
         ------
@@ -58,7 +60,7 @@ class SubjectModels:
         probability = np.full(len(table), np.nan)
         reason = pd.array([pd.NA] * len(table), dtype="string")
         for name, positions in rows.items():
-            part = self.subjects[name].assign(table.iloc[positions])
+            part = self.subjects[name].assign(table.iloc[positions], together)
             clone[positions] = part["clone"].array
             probability[positions] = part["clone_probability"]
             reason[positions] = part["unassigned_reason"].array

@@ -2,10 +2,10 @@
 
 import warnings
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 
+from rgbtrack.clones import CloneModel, SubjectModels
 from rgbtrack.errors import RgbtrackWarning
 from rgbtrack.review import apply_review, read_review
 
@@ -15,11 +15,12 @@ TOLD = 3
 
 
 def review_cells(
-    cells: pd.DataFrame, results: Path, palette: Literal["experiment", "subject"]
+    cells: pd.DataFrame, results: Path, model: CloneModel | SubjectModels
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make the corrections of a results folder; warn of those that could not be made as they were meant."""
-    within = "subject" if palette == "subject" else None
-    cells, outcomes = apply_review(cells, read_review(results / REVIEW), within=within)
+    within = "subject" if isinstance(model, SubjectModels) else None
+    corrections = read_review(results / REVIEW)
+    cells, outcomes = apply_review(cells, corrections, within=within, assign=model.assign)
     status, overrules = outcomes["status"], outcomes["overrules"].notna()
     for which, what in (
         (status == "conflict", "could not be made"),

@@ -263,7 +263,7 @@ def _call_clones(
         with threadpool_limits(1):
             model = fit_clones(cells, experiment.clones)
             cells = assign_clones(cells, experiment.clones, model=model)
-            cells, reviewed = review_cells(cells, results, experiment.clones.palette)
+            cells, reviewed = review_cells(cells, results, model)
             clones = name_clones(describe_clones(cells, model), cells)
         shifts = known_shifts(tasks, results) if experiment.correct.chromatic_shift == "auto" else {}
         found = [

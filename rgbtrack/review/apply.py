@@ -1,6 +1,6 @@
 """Corrections made again, one after the other, on the clones of a later fit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,11 @@ UNASSIGNED = "unassigned by hand"
 
 
 def apply_review(
-    cells: pd.DataFrame, corrections: Sequence[Correction], *, within: str | None = None
+    cells: pd.DataFrame,
+    corrections: Sequence[Correction],
+    *,
+    within: str | None = None,
+    assign: Callable[[pd.DataFrame, Sequence[int]], pd.DataFrame] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make corrections by hand on called cells, in the order in which they were given.
 
@@ -31,6 +35,10 @@ def apply_review(
     within
         Column whose values share no clones, as ``subject`` where each subject has a palette of its own: no
         correction then joins clones, or moves cells, from one to another.
+    assign
+        `CloneModel.assign` of the model that called the cells: a merge then calls the cells that lay between
+        the merged clones too, and gives their cells the probability of being of any of them. Without it
+        those cells stay unassigned, and probabilities as they are.
 
     Returns
     -------
@@ -68,7 +76,7 @@ def apply_review(
     2     3      2                     <NA>
     """
     CELLS.check(cells, need=["clone", "clone_probability", "unassigned_reason"])
-    replay = _Replay.of(cells, locate(cells, (p for c in corrections for p in c.places)), within)
+    replay = _Replay.of(cells, locate(cells, (p for c in corrections for p in c.places)), within, assign)
     undone = _undone(corrections)
     for correction in corrections:
         if correction.id in undone:
@@ -104,13 +112,16 @@ class _Replay:
     touched: NDArray[Any]
     palette: Ints
     last: int
+    assign: Callable[[pd.DataFrame, Sequence[int]], pd.DataFrame] | None
+    fitted: dict[int, list[int]]
+    """Clone to the fitted ones that it is made of; one that was split is made of none."""
     names: dict[int, str] = field(default_factory=dict)
     decided: dict[int, str] = field(default_factory=dict)
     """Row to the correction that decided on this very cell."""
     told: dict[str, _Told] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, cells: pd.DataFrame, rows: Mapping[Place, int], within: str | None) -> "_Replay":
+    def of(cls, cells: pd.DataFrame, rows: Mapping[Place, int], within: str | None, assign: Any) -> "_Replay":
         """Begin with what was fitted."""
         clone = np.array(cells["clone"].astype("Int64").fillna(0), dtype=np.int64)
         palette = np.zeros(len(cells)) if within is None else pd.factorize(cells[within])[0]
@@ -124,6 +135,8 @@ class _Replay:
             np.full(len(cells), None, dtype=object),
             palette.astype(np.int64),
             int(clone.max(initial=0)),
+            assign,
+            {int(number): [int(number)] for number in np.unique(clone[clone > 0])},
         )
 
     def find(self, places: Places) -> Ints:
@@ -200,18 +213,39 @@ def _merge(replay: _Replay, correction: Merge) -> _Told:
     if len({int(replay.palette[replay.clone == number][0]) for number in numbers}) > 1:
         clones = " and ".join(map(str, numbers))
         return _Told("conflict", words=[f"clones {clones} are of different subjects, which share no clones"])
-    rows = np.flatnonzero(np.isin(replay.clone, others))
+    sizes = {number: _count(int((replay.clone == number).sum())) for number in numbers}
+    rows = np.flatnonzero(np.isin(replay.clone, numbers))
     replay.call(rows, kept, correction)
-    told.n_cells = len(rows)
-    names = [replay.names.pop(number) for number in numbers if number in replay.names]
+    between = _call_between(replay, kept, others, correction)
+    told.n_cells = len(rows) + between
+    in_order = dict.fromkeys(number for number, _ in meant if number)
+    names = [replay.names.pop(number) for number in in_order if number in replay.names]
     if names:
         replay.names[kept] = names[0]
     told.status = "partly" if unclear else "applied"
-    joined = ", ".join(map(str, others))
-    told.words.insert(0, f"clone {joined} joined to clone {kept}")
+    joined = " and ".join(f"clone {number} ({sizes[number]})" for number in others)
+    told.words.insert(0, f"{joined} joined to clone {kept} ({sizes[kept]})")
+    if between:
+        told.words.insert(1, f"{_count(between)} that lay between them called too")
     if len(names) > 1:
         told.words.append(f"the name {names[0]!r} is kept, {' and '.join(map(repr, names[1:]))} dropped")
     return told
+
+
+def _call_between(replay: _Replay, kept: int, others: Sequence[int], correction: Merge) -> int:
+    """Call the cells anew that are of merged clones or of none, but for those a person decided on."""
+    parts = [replay.fitted.pop(number, []) for number in (kept, *others)]
+    if replay.assign is None or not all(parts):
+        return 0
+    replay.fitted[kept] = sorted(number for part in parts for number in part)
+    by_hand = np.isin(np.arange(len(replay.clone)), list(replay.decided))
+    rows = np.flatnonzero(np.isin(replay.clone, (0, kept)) & ~by_hand)
+    again = replay.assign(replay.cells.iloc[rows], replay.fitted[kept])
+    theirs = again["clone"].isin(replay.fitted[kept]).to_numpy(bool)
+    replay.probability[rows[theirs]] = again["clone_probability"].to_numpy(float)[theirs]
+    between = rows[theirs & (replay.clone[rows] == 0)]
+    replay.call(between, kept, correction)
+    return len(between)
 
 
 def _split(replay: _Replay, correction: Split) -> _Told:
@@ -222,14 +256,16 @@ def _split(replay: _Replay, correction: Split) -> _Told:
         told.words.append("no cell of a part was found")
         return told
     meant = [_clone_of(replay, group) for group in correction.groups]
-    rest = _clone_of(replay, correction.clone) if correction.clone else (0, "")
+    # what no group names is a part of its own, but where every cell goes to one of the groups
+    some_stay = bool(correction.clone) and correction.rule == "cells"
+    rest = _clone_of(replay, correction.clone) if some_stay else (0, "")
     apart = [number for number, _ in [*meant, rest] if number]
     unclear = [words for number, words in meant if not number]
     if not unclear and len(set(apart)) == len(apart) > 1:
         told.status = "nothing"
         told.words.append(f"they are apart already, in clones {', '.join(map(str, sorted(apart)))}")
         return told
-    if correction.rule == "cells" and correction.clone:
+    if some_stay:
         clone, why = rest
     else:
         numbers = {number for number, _ in meant}
@@ -246,6 +282,7 @@ def _split(replay: _Replay, correction: Split) -> _Told:
 
 def _split_by_cells(replay: _Replay, correction: Split, clone: int, groups: list[Ints], told: _Told) -> _Told:
     """Make each group a clone; the rest stays, and where there is none the first group keeps the number."""
+    replay.fitted.pop(clone, None)
     named = np.unique(np.concatenate(groups))
     inside = [group[replay.clone[group] == clone] for group in groups]
     n_outside = int((replay.clone[named] != clone).sum())
@@ -273,6 +310,7 @@ def _split_by_colour(
     replay: _Replay, correction: Split, clone: int, groups: list[Ints], told: _Told
 ) -> _Told:
     """Give every cell of a clone to a group; the largest part keeps the number."""
+    replay.fitted.pop(clone, None)
     members = np.flatnonzero(replay.clone == clone)
     part = nearest_group(replay.cells, members, groups)
     for number, group in enumerate(groups):
@@ -289,7 +327,7 @@ def _split_by_colour(
             new.append(f"{replay.last} ({_count(len(rows))})")
             replay.clone[rows] = replay.last
     replay.touch(members, correction)
-    told.n_cells = int((part != largest).sum())
+    told.n_cells = len(members)
     told.words.insert(0, f"clone {clone} split by colour: new clone {', '.join(new)}")
     return _finish(told)
 
@@ -410,7 +448,8 @@ def _outcomes(corrections: Sequence[Correction], told: Mapping[str, _Told]) -> p
         }
         for correction in corrections
     ]
-    return pd.DataFrame(rows, columns=[column.name for column in REVIEW.columns])
+    table = pd.DataFrame(rows, columns=[column.name for column in REVIEW.columns])
+    return table.astype({c.name: "string" if c.kind == "str" else "int64" for c in REVIEW.columns})
 
 
 def _text(values: NDArray[Any]) -> NDArray[np.str_]:
