@@ -317,7 +317,10 @@ def test_describe_clones(seven):
     _, _, model, result = seven
     clones = describe_clones(result, model)
     assert list(clones) == [
-        name for c in CLONES.columns for name in (NAMES[:3] if c.name == "<marker>" else [c.name])
+        name
+        for c in CLONES.columns
+        if c.required
+        for name in (NAMES[:3] if c.name == "<marker>" else [c.name])
     ]
     assert clones["n_cells"].sum() == result["clone"].notna().sum()
     assert clones["unique_probability"].between(0.9, 1).all()

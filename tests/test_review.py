@@ -1,8 +1,13 @@
 """Corrections by hand: what they mean outlives a refit and a new segmentation, and nothing is guessed."""
 
+import io
+import re
+import shlex
 import shutil
 import sys
 import warnings
+from contextlib import redirect_stdout
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -995,3 +1000,23 @@ def test_cells_of_time_series_are_named_with_their_frame(rgbtrack, finished, tmp
     assert rgbtrack("amend", tmp_path, "assign", 1, "vehicle_m1_d0:1:1")[0] == 0
     assert read_review(tmp_path / "review.jsonl")[0].cells[0].frame == 1
     assert rgbtrack("amend", tmp_path / "none", "list")[0] == 2
+
+
+def test_what_the_documentation_says_works(rgbtrack, finished, tmp_path, monkeypatch):
+    text = (Path(__file__).parents[1] / "docs" / "review.md").read_text(encoding="utf-8")
+    results = shutil.copytree(finished, tmp_path / "results")
+    commands = re.findall(r"^ {4}rgbtrack (amend RESULTS .+)$", text, flags=re.MULTILINE)
+    assert len(commands) == 8
+    for command in commands:
+        words = shlex.split(command, comments=True)
+        code, _, err = rgbtrack(*[results if word == "RESULTS" else word for word in words])
+        assert code == 0, (command, err)
+    _, told = apply_review(read_table(results / "cells.parquet"), read_review(results / "review.jsonl"))
+    assert told["status"].eq("applied").all(), told["outcome"].tolist()
+    (results / "review.jsonl").unlink()
+    monkeypatch.chdir(tmp_path)
+    for code in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        with redirect_stdout(io.StringIO()) as said:
+            exec(compile(code, "review.md", "exec"), {})
+    assert "applied" in said.getvalue()
+    assert len(read_review(results / "review.jsonl")) == 2
