@@ -49,8 +49,7 @@ def merge(
     """Make clones one."""
     from rgbtrack.review import merge_clones
 
-    cells = _cells(context)
-    _add(context, merge_clones(cells, clones, who=who, note=note), f"merge {_clones(cells, clones)}")
+    _add(context, merge_clones(_cells(context), clones, who=who, note=note))
 
 
 @amend.command()
@@ -74,9 +73,7 @@ def split(
 
     table = _cells(context)
     groups = [[_key(table, cell) for cell in group] for group in (cells, against) if group]
-    correction = split_clone(table, clone, groups, by_colour=bool(against), who=who, note=note)
-    what = "by the colours of two groups of its cells" if against else f"off it {_count(len(cells))}"
-    _add(context, correction, f"split {_clones(table, [clone])}: {what}")
+    _add(context, split_clone(table, clone, groups, by_colour=bool(against), who=who, note=note))
 
 
 @amend.command()
@@ -94,10 +91,7 @@ def assign(
         raise ParamError(f"clone is {clone!r}: give its number, or none")
     table, number = _cells(context), None if clone == "none" else int(clone)
     keys = [_key(table, cell) for cell in cells]
-    to = "no clone" if number is None else _clones(table, [number])
-    _add(
-        context, assign_cells(table, keys, number, who=who, note=note), f"assign {_count(len(keys))} to {to}"
-    )
+    _add(context, assign_cells(table, keys, number, who=who, note=note))
 
 
 @amend.command()
@@ -113,8 +107,7 @@ def exclude(
 
     table = _cells(context)
     keys = [_key(table, cell) for cell in cells]
-    correction = exclude_cells(table, keys, reason, who=who, note=note)
-    _add(context, correction, f"exclude {_count(len(keys))}: {reason}")
+    _add(context, exclude_cells(table, keys, reason, who=who, note=note))
 
 
 @amend.command()
@@ -128,9 +121,7 @@ def rename(
     """Give a clone a name, shown beside its number."""
     from rgbtrack.review import rename_clone
 
-    cells = _cells(context)
-    correction = rename_clone(cells, clone, name, who=who, note=note)
-    _add(context, correction, f"name {_clones(cells, [clone])} {correction.name!r}")
+    _add(context, rename_clone(_cells(context), clone, name, who=who, note=note))
 
 
 @amend.command()
@@ -143,12 +134,15 @@ def undo(
     """Take a correction back; an undo can be undone too."""
     from rgbtrack.review import Undo, read_review
 
-    known = [earlier.id for earlier in read_review(_file(context))]
-    meant = [name for name in known if name.startswith(correction)]
+    known = read_review(_file(context))
+    meant = [earlier.id for earlier in known if earlier.id.startswith(correction)]
     if len(meant) != 1:
         which = f"begins {len(meant)} of them" if meant else "names none of them"
-        raise ParamError(f"correction {correction} {which}: there are {', '.join(known) or 'none'}")
-    _add(context, Undo(of=meant[0], who=who, note=note), f"undo {meant[0]}")
+        raise ParamError(
+            f"correction {correction} {which}: there are {', '.join(k.id for k in known) or 'none'}"
+        )
+    said = f"undo {next(earlier.said or earlier.id for earlier in known if earlier.id == meant[0])}"
+    _add(context, Undo(of=meant[0], said=said, who=who, note=note))
 
 
 @amend.command("list")
@@ -164,7 +158,9 @@ def list_corrections(context: typer.Context) -> None:
         row = came.get(correction.id, {"status": "waits for the next run", "outcome": ""})
         words = f"{row['status']}: {row['outcome']}" if row["outcome"] else row["status"]
         why = f" ({correction.note})" if correction.note else ""
-        print(f"{correction.id}  {correction.when[:16]}  {correction.action:8}{words}{why}")
+        print(
+            f"{correction.id}  {correction.when[:16]}  {correction.said or correction.action}{why}: {words}"
+        )
     if not corrections:
         print(f"{_file(context)}: no corrections")
 
@@ -179,25 +175,19 @@ def _cells(context: typer.Context) -> "pd.DataFrame":
     return read_table(Path(context.obj) / "cells.parquet")
 
 
-def _add(context: typer.Context, correction: "Correction", what: str) -> None:
+def _add(context: typer.Context, correction: "Correction") -> None:
     """Write a correction, and tell what the next run will do."""
     from rgbtrack.files import read_json
     from rgbtrack.review import append_correction
 
     append_correction(_file(context), correction)
-    print(f"{correction.id}: {what}")
+    print(f"{correction.id}: {correction.said}")
     experiment = Path(read_json(Path(context.obj) / "run.json").get("experiment", "EXPERIMENT"))
     results = Path(context.obj).resolve()
     out = "" if results == experiment.parent / "results" else f" --out {shlex.quote(str(results))}"
     print(
         f"kept in {_file(context)}; the next run makes it: rgbtrack run {shlex.quote(str(experiment))}{out}"
     )
-
-
-def _clones(cells: "pd.DataFrame", clones: list[int]) -> str:
-    """Clones in words, with their sizes, to see that they are those that were meant."""
-    words = [f"clone {clone} ({_count(int((cells['clone'] == clone).sum()))})" for clone in clones]
-    return " and ".join(words)
 
 
 def _key(cells: "pd.DataFrame", text: str) -> tuple[str, int, int]:
@@ -215,7 +205,3 @@ def _key(cells: "pd.DataFrame", text: str) -> tuple[str, int, int]:
         f"{text}: no cell is named so: give IMAGE:CELL or IMAGE:FRAME:CELL, the image as in cells.parquet "
         f"({', '.join(sorted(known)[:5])}{' ...' if len(known) > 5 else ''})"
     )
-
-
-def _count(n: int) -> str:
-    return f"{n:,} cell{'' if n == 1 else 's'}"

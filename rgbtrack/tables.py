@@ -310,6 +310,7 @@ REVIEW = Table(
     (
         Column("id", "str", "", "name of the correction in review.jsonl"),
         Column("action", "str", "", "merge, split, assign, exclude, rename or undo"),
+        Column("said", "str", "", "what was asked, with the clone numbers of that time"),
         Column(
             "status",
             "str",

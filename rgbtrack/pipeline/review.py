@@ -33,7 +33,10 @@ def review_cells(
 
 
 def _words(some: pd.DataFrame, n: int, what: str) -> str:
-    told = [f"{row['id']} ({row['action']}): {row['outcome']}" for row in some.head(TOLD).to_dict("records")]
+    told = [
+        f"{row['id']} ({row['said'] or row['action']}): {row['outcome']}"
+        for row in some.head(TOLD).to_dict("records")
+    ]
     if len(some) > TOLD:
         told.append(f"and {len(some) - TOLD} more")
     what = what.replace("contradicts", "contradict").replace("holds", "hold") if len(some) > 1 else what

@@ -400,7 +400,8 @@ def _clone_of(replay: _Replay, anchors: Places) -> tuple[int, str]:
     """Clone in which most of some cells lie; 0, and why, where that cannot be told."""
     rows = replay.find(anchors)
     if len(rows) < FOUND * len(anchors):
-        return 0, f"only {len(rows)} of the {len(anchors)} cells that stand for a clone were found"
+        found = f"only {len(rows)}" if len(rows) else "none"
+        return 0, f"{found} of the {len(anchors)} cells that stand for a clone were found"
     numbers, counts = np.unique(replay.clone[rows], return_counts=True)
     best = int(counts.argmax())
     if numbers[best] and counts[best] >= AGREE * len(rows):
@@ -437,6 +438,7 @@ def _outcomes(corrections: Sequence[Correction], told: Mapping[str, _Told]) -> p
         {
             "id": correction.id,
             "action": correction.action,
+            "said": correction.said,
             "status": told[correction.id].status,
             "n_cells": told[correction.id].n_cells,
             "n_missing": told[correction.id].n_missing,

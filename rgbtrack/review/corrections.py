@@ -49,6 +49,7 @@ class _Said(Params):
     when: str = Field(default_factory=_now, description="when it was made (UTC)")
     who: str | None = Field(None, description="who made it")
     note: str | None = Field(None, description="why, in free words")
+    said: str = Field("", description="what was asked, for people to read: with the numbers of that time")
     rgbtrack: str = Field(rgbtrack.__version__, description="version that wrote it")
 
     @property

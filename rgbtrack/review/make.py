@@ -43,7 +43,8 @@ def merge_clones(
         )
     _check_clones(cells, clones)
     anchors = tuple(anchors_of(cells, clone) for clone in dict.fromkeys(clones))
-    return Merge(clones=anchors, who=who, note=note)
+    said = f"merge {' and '.join(_clone(cells, clone) for clone in dict.fromkeys(clones))}"
+    return Merge(clones=anchors, said=said, who=who, note=note)
 
 
 def split_clone(
@@ -89,10 +90,16 @@ def split_clone(
         raise DataError(f"split of clone {clone}: a cell is named twice: each belongs to one part")
     if not by_colour and len(rows) == 1 and len(named) == (cells["clone"] == clone).sum():
         raise ParamError(f"split of clone {clone}: these are all of its cells: leave some, or name two parts")
+    parts = " and ".join(_count(len(part)) for part in rows)
+    if by_colour:
+        said = f"split {_clone(cells, clone)} by the colours of {parts}"
+    else:
+        said = f"split {parts} off {_clone(cells, clone)}"
     return Split(
         clone=anchors_of(cells, clone, without=named),
         groups=tuple(places_of(cells, part) for part in rows),
         rule="colour" if by_colour else "cells",
+        said=said,
         who=who,
         note=note,
     )
@@ -126,14 +133,17 @@ def assign_cells(
     DataError
         If the table has no such clone or cell.
     """
-    if clone is None:
-        return Assign(cells=_named(cells, keys), clone=None, who=who, note=note)
-    _check_clones(cells, [clone])
-    rows = rows_of(cells, list(keys))
+    if clone is not None:
+        _check_clones(cells, [clone])
+    named, rows = _named(cells, keys), rows_of(cells, list(keys))
+    to = "no clone" if clone is None else _clone(cells, clone)
     return Assign(
-        cells=_named(cells, keys), clone=anchors_of(cells, clone, without=rows) or anchors_of(cells, clone),
-        who=who, note=note,
-    )  # fmt: skip
+        cells=named,
+        clone=None if clone is None else anchors_of(cells, clone, without=rows) or anchors_of(cells, clone),
+        said=f"assign {_count(len(rows))} to {to}",
+        who=who,
+        note=note,
+    )
 
 
 def exclude_cells(
@@ -166,7 +176,8 @@ def exclude_cells(
     """
     if not reason.strip():
         raise ParamError("exclude without a reason: say why the cells do not count, as 'debris'")
-    return Exclude(cells=_named(cells, keys), reason=reason, who=who, note=note)
+    said = f"exclude {_count(len(keys))}: {reason.strip()}"
+    return Exclude(cells=_named(cells, keys), reason=reason, said=said, who=who, note=note)
 
 
 def rename_clone(
@@ -195,7 +206,8 @@ def rename_clone(
     if not name.strip():
         raise ParamError(f"rename of clone {clone} without a name: give one, as 'big red'")
     _check_clones(cells, [clone])
-    return Rename(clone=anchors_of(cells, clone), name=name, who=who, note=note)
+    said = f"name {_clone(cells, clone)} {name.strip()!r}"
+    return Rename(clone=anchors_of(cells, clone), name=name, said=said, who=who, note=note)
 
 
 def _named(cells: pd.DataFrame, keys: Sequence[Key]) -> tuple:
@@ -228,3 +240,12 @@ def _check_members(cells: pd.DataFrame, rows: np.ndarray, clone: int) -> None:
             f"split of clone {clone}: cell {first['image_id']}:{first['frame']}:{first['cell']} is of {now}: "
             f"name cells of clone {clone} only"
         )
+
+
+def _clone(cells: pd.DataFrame, clone: int) -> str:
+    """A clone in words, with its size, to see that it is the one that was meant."""
+    return f"clone {clone} ({_count(int((cells['clone'] == clone).sum()))})"
+
+
+def _count(n: int) -> str:
+    return f"{n:,} cell{'' if n == 1 else 's'}"
