@@ -41,17 +41,17 @@ def locate(cells: pd.DataFrame, places: Iterable[Place]) -> dict[Place, int]:
     if not wanted or cells.empty:
         return rows
     CELLS.check(cells, need=["image_id", "frame", "cell", *CENTROID])
-    image = cells["image_id"].astype("str").to_numpy()
-    named = np.flatnonzero(np.isin(image, list({image_id for image_id, _ in wanted})))
-    frame, cell = (cells[name].to_numpy(np.int64) for name in ("frame", "cell"))
-    centroid = cells[CENTROID].to_numpy(float)
-    for (image_id, t), here in wanted.items():
-        found = named[(image[named] == image_id) & (frame[named] == t)]
-        if not len(found):
+    named = np.flatnonzero(cells["image_id"].astype("str").isin({image_id for image_id, _ in wanted}))
+    here = cells[["image_id", "frame"]].iloc[named].astype({"image_id": "str"})
+    rows_in = {key: named[rows] for key, rows in here.groupby(["image_id", "frame"]).indices.items()}
+    cell, centroid = cells["cell"].to_numpy(np.int64), cells[CENTROID].to_numpy(float)
+    for key, meant in wanted.items():
+        found = rows_in.get(key)
+        if found is None:
             continue
         tree = cKDTree(centroid[found])
-        points = np.array([[place.z_um, place.y_um, place.x_um] for place in here])
-        for place, near in zip(here, tree.query(points, k=min(2, len(found)))[1], strict=True):
+        points = np.array([[place.z_um, place.y_um, place.x_um] for place in meant])
+        for place, near in zip(meant, tree.query(points, k=min(2, len(found)))[1], strict=True):
             near = found[np.atleast_1d(near)]
             far = np.linalg.norm(centroid[near] - [place.z_um, place.y_um, place.x_um], axis=1).round(6)
             best = min(zip(far, cell[near] != place.cell, near, strict=True))
@@ -68,9 +68,12 @@ def rows_of(cells: pd.DataFrame, keys: Sequence[Key]) -> Ints:
     DataError
         All names that no cell has, at once.
     """
-    CELLS.check(cells, need=["image_id", "frame", "cell"])
-    index = pd.MultiIndex.from_arrays([cells["image_id"].astype("str"), cells["frame"], cells["cell"]])
-    rows = index.get_indexer(pd.MultiIndex.from_tuples(list(keys)) if keys else index[:0])
+    CELLS.check(cells, need=["image_id"])
+    here = np.flatnonzero(cells["image_id"].astype("str").isin({image_id for image_id, _, _ in keys}))
+    names = CELLS.check(cells.iloc[here], need=["image_id", "frame", "cell"])
+    index = pd.MultiIndex.from_arrays([names["image_id"].astype("str"), names["frame"], names["cell"]])
+    found = index.get_indexer(pd.MultiIndex.from_tuples(list(keys)) if keys else index[:0])
+    rows = np.append(here, -1)[found]
     missing = [":".join(map(str, key)) for key, row in zip(keys, rows, strict=True) if row < 0]
     if missing:
         raise DataError(
