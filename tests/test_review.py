@@ -296,6 +296,12 @@ def test_any_corrections_mean_the_same_after_a_refit_and_a_new_segmentation(seed
     same = ["id", "status", "n_cells", "n_missing", "overrules"]
     pd.testing.assert_frame_equal(told_later[same], told[same])
     assert first["clone"].isna().equals(first["unassigned_reason"].notna())
+    # one at a time comes to the same as all at once
+    at_once = [correction for correction in corrections if correction.action != "undo"]
+    step = cells
+    for correction in at_once:
+        step, _ = apply_review(step, [correction])
+    assert partition(step) == partition(apply_review(cells, at_once)[0])
     # all taken back is the fit again
     undone = [Undo(of=correction.id) for correction in corrections[::-1]]
     plain, _ = apply_review(cells, [])
@@ -955,6 +961,13 @@ def test_a_cut_off_line_is_warned_of_by_the_run(experiment):
     (results / "review.jsonl").write_bytes(b'{"id": "r1')
     with pytest.warns(RgbtrackWarning, match="line 1, the last, was cut off"):
         run(experiment, results, workers=1, steps=("clones",))
+
+
+def test_a_bad_line_stops_the_run_and_is_named(rgbtrack, experiment):
+    (experiment / "results" / "review.jsonl").write_text("merge 3 and 4\n")
+    code, _, err = rgbtrack("clones", experiment)
+    assert code == 2
+    assert "review.jsonl, line 1: not JSON: mend the line or delete it" in err
 
 
 def test_conflicts_are_warned_of(experiment):

@@ -29,7 +29,8 @@ def apply_review(
     ----------
     cells
         Called cells, with ``image_id, frame, cell``, centroids, ``clone, clone_probability,
-        unassigned_reason``; markers and their errors for splits by colour.
+        unassigned_reason``; markers and their errors for splits by colour. Of a table that was corrected
+        before, only further corrections are to be made.
     corrections
         From `read_review`.
     within
@@ -125,18 +126,19 @@ class _Replay:
         """Begin with what was fitted."""
         clone = np.array(cells["clone"].astype("Int64").fillna(0), dtype=np.int64)
         palette = np.zeros(len(cells)) if within is None else pd.factorize(cells[within])[0]
-        reason = cells["unassigned_reason"].astype("object").where(cells["unassigned_reason"].notna(), None)
+        named = cells[["clone", "clone_name"]].dropna() if "clone_name" in cells.columns else cells.iloc[:0]
         return cls(
             cells,
             rows,
             clone,
             cells["clone_probability"].to_numpy(float, na_value=np.nan).copy(),
-            reason.to_numpy().copy(),
-            np.full(len(cells), None, dtype=object),
+            _column(cells, "unassigned_reason"),
+            _column(cells, "corrected_by"),
             palette.astype(np.int64),
             int(clone.max(initial=0)),
             assign,
             {int(number): [int(number)] for number in np.unique(clone[clone > 0])},
+            {} if named.empty else {int(c): str(n) for c, n in named.drop_duplicates("clone").to_numpy()},
         )
 
     def find(self, places: Places) -> Ints:
@@ -452,6 +454,13 @@ def _outcomes(corrections: Sequence[Correction], told: Mapping[str, _Told]) -> p
     ]
     table = pd.DataFrame(rows, columns=[column.name for column in REVIEW.columns])
     return table.astype({c.name: "string" if c.kind == "str" else "int64" for c in REVIEW.columns})
+
+
+def _column(cells: pd.DataFrame, name: str) -> NDArray[Any]:
+    """A copy of a column of text, with None where it is missing."""
+    if name not in cells.columns:
+        return np.full(len(cells), None, dtype=object)
+    return np.array(cells[name].astype("object").where(cells[name].notna(), None), dtype=object)
 
 
 def _text(values: NDArray[Any]) -> NDArray[np.str_]:
