@@ -21,6 +21,9 @@ from .pipeline import Experiment as Experiment
 from .pipeline import read_experiment as read_experiment
 from .pipeline import run as run
 from .report import write_report as write_report
+from .review import append_correction as append_correction
+from .review import apply_review as apply_review
+from .review import read_review as read_review
 from .segment import SegmentParams as SegmentParams
 from .segment import find_cells as find_cells
 from .segment import segment_cells as segment_cells

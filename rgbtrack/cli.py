@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from rgbtrack.amend import amend
 from rgbtrack.errors import ParamError, RgbtrackError, RgbtrackWarning
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(amend)
 
 ExperimentArg = Annotated[
     Path, typer.Argument(help="experiment.toml, or the folder that holds it", show_default=False)

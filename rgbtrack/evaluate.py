@@ -168,9 +168,11 @@ def calibration_error(probability: Any, correct: Any, n_bins: int = 10) -> float
     Parameters
     ----------
     probability, correct
-        Stated probability of each call, and whether it was right, shape (n,).
+        Stated probability of each call, and whether it was right, shape (n,). Calls without a probability,
+        as those made by hand, are left out.
     """
     stated, right = np.asarray(probability, float), np.asarray(correct, float)
+    right, stated = right[np.isfinite(stated)], stated[np.isfinite(stated)]
     if not len(stated):
         return float("nan")
     bins = np.array_split(np.argsort(stated, kind="stable"), min(n_bins, len(stated)))

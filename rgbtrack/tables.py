@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from rgbtrack.errors import DataError
 
 MARKER = "<marker>"
+EXCLUDED = "excluded by hand"
+"""How `unassigned_reason` begins for what a person took out of every count."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,14 @@ def errors_of(table: pd.DataFrame, markers: Sequence[str]) -> NDArray[np.float64
         if parts
         else np.empty((len(table), 0))
     )
+
+
+def counted(cells: pd.DataFrame) -> pd.DataFrame:
+    """Cells without those that a person excluded."""
+    if "unassigned_reason" not in cells.columns:
+        return cells
+    excluded = cells["unassigned_reason"].astype("string").str.startswith(EXCLUDED).fillna(value=False)
+    return cells[~excluded.astype(bool)]
 
 
 SAMPLES = Table(
@@ -228,13 +238,20 @@ CELLS = Table(
             False,
         ),
         Column("cell_probability", "float", "", "that it is a cell; missing for ready-made masks", False),
-        Column("clone", "int", "", "clone, 1 is the largest; missing where unassigned", False),
+        Column(
+            "clone",
+            "int",
+            "",
+            "clone, 1 is the largest (corrections by hand keep numbers); missing where unassigned",
+            False,
+        ),
         Column(
             "clone_probability",
             "float",
             "",
             "that it descends from the main founder of its most probable clone: how sure the call is, times "
-            "the share of the clone's cells that one founder is expected to provide",
+            "the share of the clone's cells that one founder is expected to provide; missing where a "
+            "person decided",
             False,
         ),
         Column("unassigned_reason", "str", "", "why the cell has no clone; missing where it has one", False),
@@ -242,6 +259,8 @@ CELLS = Table(
             "colour_clone", "int", "", "clone by colour alone: for statistics that ask about space", False
         ),
         Column("colour_probability", "float", "", "as clone_probability, by colour alone", False),
+        Column("corrected_by", "str", "", "ids of the corrections by hand that changed its clone", False),
+        Column("clone_name", "str", "", "name given to its clone by hand", False),
         Column("subject", "str", "", "from the sample sheet", False),
         Column("treatment", "str", "", "from the sample sheet", False),
         Column("timepoint", "float", "d", "from the sample sheet", False),
@@ -253,7 +272,7 @@ CLONES = Table(
     "clones",
     ("clone",),
     (
-        Column("clone", "int", "", "1 is the largest"),
+        Column("clone", "int", "", "1 is the largest (corrections by hand keep numbers)"),
         Column("n_cells", "int", "cells", "cells called for this clone"),
         Column(MARKER, "float", "counts", "mean intensity of the clone's colour"),
         Column(
@@ -288,6 +307,7 @@ CLONES = Table(
             "clone of which this may be a part that lost a marker: the others are alike; else missing",
             False,
         ),
+        Column("clone_name", "str", "", "name given by hand", False),
     ),
 )
 
@@ -326,5 +346,33 @@ TRUTH = Table(
         Column("frame", "int", "", "0-based frame"),
         Column("cell", "int", "", "label of the cell in the truth masks, from 1"),
         Column("clone", "int", "", "true clone (founder); missing for an unmarked cell", False),
+    ),
+)
+
+REVIEW = Table(
+    "corrections by hand",
+    ("id",),
+    (
+        Column("id", "str", "", "name of the correction in review.jsonl"),
+        Column("action", "str", "", "merge, split, assign, exclude, rename or undo"),
+        Column("said", "str", "", "what was asked, with the clone numbers of that time"),
+        Column(
+            "status",
+            "str",
+            "",
+            "applied; partly; nothing: it holds already; conflict: not made; undone: taken back",
+        ),
+        Column(
+            "n_cells",
+            "int",
+            "cells",
+            "cells whose clone it changed, all of it where clones were joined or told apart",
+        ),
+        Column("n_missing", "int", "cells", "cells that it names and that were not found"),
+        Column("overrules", "str", "", "ids of earlier corrections that said otherwise of the same cells"),
+        Column("outcome", "str", "", "what came of it, in words"),
+        Column("note", "str", "", "why it was made"),
+        Column("who", "str", "", "who made it"),
+        Column("when", "str", "", "when it was made (UTC)"),
     ),
 )

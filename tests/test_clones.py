@@ -1,6 +1,7 @@
 """Clonal identity: planted truth, invariances, bad input."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -219,12 +220,24 @@ def test_probabilities_are_calibrated():
     table, truth = planted(1500, close, unmarked=0, seed=2)
     model = fit_clones(table, ClonesParams(starts=1))
     assert 3 <= model.n_clones <= 4
-    result = model.assign(table)
+    result = replace(model, main_share=None).assign(table)  # three founders tell little of their population
     numbers = range(1, model.n_clones + 1)
     names = {c: np.bincount(truth[result["clone"].eq(c).fillna(False)]).argmax() for c in numbers}
     right = result["clone"].map(names).to_numpy(dtype=float, na_value=0) == truth
     called = result["clone"].notna().to_numpy()
     assert right[called].mean() == pytest.approx(result["clone_probability"][called].mean(), abs=0.06)
+
+
+def test_a_clone_that_may_be_two_founders_is_less_the_lineage_of_one(seven):
+    _, _, model, result = seven
+    assert model.main_share.min() > 0.9
+    plain = replace(model, main_share=None).assign(result)
+    assert result["clone"].equals(plain["clone"])
+    ratio = (result["clone_probability"] / plain["clone_probability"]).groupby(result["clone"]).mean()
+    np.testing.assert_allclose(ratio, model.main_share)
+    rng = np.random.default_rng(0)
+    crowd, _ = planted(1500, rng.lognormal(6.5, 0.25, (60, 3)), seed=1)
+    assert fit_clones(crowd, ClonesParams(starts=1)).main_share.min() < 0.75
 
 
 @pytest.mark.parametrize("method", ["gmm", "hdbscan", "threshold"])
@@ -406,7 +419,10 @@ def test_describe_clones(seven):
     _, _, model, result = seven
     clones = describe_clones(result, model)
     assert list(clones) == [
-        name for c in CLONES.columns for name in (NAMES[:3] if c.name == "<marker>" else [c.name])
+        name
+        for c in CLONES.columns
+        if c.required
+        for name in (NAMES[:3] if c.name == "<marker>" else [c.name])
     ]
     assert clones["n_cells"].sum() == result["clone"].notna().sum()
     assert clones["unique_probability"].between(0.8, 1).all()

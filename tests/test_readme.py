@@ -42,6 +42,7 @@ def test_commands_exist():
     from rgbtrack.cli import app
 
     known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    known |= {group.typer_instance.info.name for group in app.registered_groups}
     said = {*re.findall(r"rgbtrack ([a-z]+) [A-Z]", README), *re.findall(r"`rgbtrack ([a-z| ]+) ", README)}
     said = {word for words in said for word in words.replace("|", " ").split()}
     assert {"init", "check", "run", "review", "simulate", "evaluate", "export"} <= said <= known

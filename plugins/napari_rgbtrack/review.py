@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from napari_rgbtrack.layers import image_ids, image_layers
 from rgbtrack.errors import DataError, RgbtrackError
 
@@ -94,7 +96,9 @@ def describe_cell(viewer: Any) -> str:
         reason = cell.get("unassigned_reason", "clones are not called yet")
         text = f"no clone: {reason}"
     else:
-        text = f"clone {int(cell['clone'])}, probability {cell['clone_probability']:.2f}"
+        sure = cell["clone_probability"]
+        sure = "decided by hand" if pd.isna(sure) else f"probability {sure:.2f}"
+        text = f"clone {int(cell['clone'])}, {sure}"
     return f"{text}\nSNR {cell['snr']:.0f}"
 
 

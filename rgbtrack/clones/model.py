@@ -1,7 +1,7 @@
 """The fitted clones, and calling cells with them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -185,18 +185,26 @@ class CloneModel:
         values = pd.Index(table[self.gain_column].astype("string").fillna(""))
         return detectors, pd.Index(list(self.gains)).get_indexer(values) % len(detectors)
 
-    def assign(self, table: pd.DataFrame, *, spatial: bool = False) -> pd.DataFrame:
+    def assign(
+        self, table: pd.DataFrame, together: Sequence[int] = (), *, spatial: bool = False
+    ) -> pd.DataFrame:
         """Return the table with the calls of its cells, `CALLS`.
 
         Parameters
         ----------
         table
             See `fit_clones`.
+        together
+            Numbers of clones that are taken for one, under the first of them: a cell between two of these is
+            then a cell of theirs.
         spatial
             Whether neighbours and links are heard: see `rgbtrack.clones.surroundings`.
         """
         signatures = read_signatures(table, self.markers)
         colour = self._probabilities(table, signatures)
+        same = np.flatnonzero(np.isin(self.clone_numbers, together))
+        colour[:, same[:1]] = colour[:, same].sum(axis=1, keepdims=True)
+        colour[:, same[1:]] = 0
         result = table.copy()
         clone, top, reason = colour_clone, colour_top, _ = self._call(colour, signatures)
         if spatial:

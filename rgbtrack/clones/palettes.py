@@ -1,6 +1,6 @@
 """Clones of each subject's own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,8 +39,12 @@ class SubjectModels:
         """Number of clones of all subjects."""
         return sum(model.n_clones for model in self.subjects.values())
 
-    def assign(self, table: pd.DataFrame, *, spatial: bool = False) -> pd.DataFrame:
+    def assign(
+        self, table: pd.DataFrame, together: Sequence[int] = (), *, spatial: bool = False
+    ) -> pd.DataFrame:
         """Return the table with what `CloneModel.assign` adds.
+
+        Clones of a subject whose numbers are in `together` are taken for one, as in `CloneModel.assign`.
 
         Raises
         ------
@@ -57,7 +61,7 @@ class SubjectModels:
         result, told = table.copy(), []
         columns = {name: pd.Series(pd.NA, range(len(table)), dtype=kind) for name, kind in CALLS.items()}
         for name, positions in rows.items():
-            part = self.subjects[name].assign(table.iloc[positions], spatial=spatial)
+            part = self.subjects[name].assign(table.iloc[positions], together, spatial=spatial)
             for column, values in columns.items():
                 values.iloc[positions] = part[column].array
             told += [f"{name}: {part.attrs['neighbours']}"] if spatial else []

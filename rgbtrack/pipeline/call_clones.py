@@ -32,7 +32,8 @@ from rgbtrack.pipeline.colours import correct_colours
 from rgbtrack.pipeline.experiment import Experiment
 from rgbtrack.pipeline.findings import Finding, findings_table
 from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, read_part
-from rgbtrack.pipeline.steps import done, step
+from rgbtrack.pipeline.review import REVIEW, name_clones, review_cells, review_counts
+from rgbtrack.pipeline.steps import checksums, done, step
 from rgbtrack.plot import plot_resolution, save_figure
 from rgbtrack.signature import no_colours
 
@@ -43,6 +44,7 @@ WRITTEN = (
     "clone_model.json",
     "corrections.csv",
     "bleed_through.csv",
+    "review.csv",
 )
 
 
@@ -66,6 +68,7 @@ def call_clones(
             sha256(Path(experiment.clones.model)) if experiment.clones.model else None,
             {name: records[name]["measure_key"] for name in done(records)},
             experiment.sheet_columns().to_json(),
+            checksums([results / REVIEW]),
         ]
     )
     with step(results, "clones", key, lambda _: written, overwrite) as told:
@@ -76,7 +79,8 @@ def call_clones(
         with threadpool_limits(1):
             model = _clones_of(cells, experiment.clones)
             cells = assign_clones(cells, experiment.clones, model=model)
-            clones = describe_clones(cells, model, experiment.clones)
+            cells, reviewed = review_cells(cells, results, model)
+            clones = name_clones(describe_clones(cells, model, experiment.clones), cells)
             resolutions = resolve_palettes(cells, model, experiment.clones)
         batches = judge_batches(tasks, results)
         found = [
@@ -87,6 +91,7 @@ def call_clones(
             *_gains(model.gains_table()),
         ]
         told |= _tell(model, found, resolutions)
+        told["review"] = review_counts(reviewed)
         told["neighbours"] = cells.attrs.get("neighbours", "spatial is off: calls rest on colour alone")
         pairs = pd.concat([one.distances for one in resolutions.values()], ignore_index=True)
         write_table(results / "cells.parquet", cells)
@@ -94,9 +99,12 @@ def call_clones(
         write_table(results / "clone_distances.csv", pairs)
         save_clones(results / "clone_model.json", model)
         write_table(results / "corrections.csv", findings_table(found))
-        (results / "bleed_through.csv").unlink(missing_ok=True)
+        for name in ("bleed_through.csv", "review.csv"):
+            (results / name).unlink(missing_ok=True)
         if corrected.matrix is not None:
             write_table(results / "bleed_through.csv", _by_channel(corrected.matrix, experiment))
+        if len(reviewed):
+            write_table(results / "review.csv", reviewed)
         present = [task for task in tasks if task.image_id in done(records)]
         seen = gains_seen(cells, model)
         draw_corrections(results, replace(corrected, cells=cells), batches, present, seen)

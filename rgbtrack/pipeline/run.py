@@ -19,7 +19,8 @@ from rgbtrack.pipeline.call_clones import call_clones
 from rgbtrack.pipeline.experiment import Experiment, read_experiment
 from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, forget_image, process_image
 from rgbtrack.pipeline.pool import available_workers, map_tasks
-from rgbtrack.pipeline.steps import done, step
+from rgbtrack.pipeline.review import REVIEW
+from rgbtrack.pipeline.steps import checksums, done, step
 from rgbtrack.report import write_report
 from rgbtrack.segment import check_method
 
@@ -253,6 +254,7 @@ def _write_run_json(
         "neighbours": told[0].get("neighbours", ""),
         "corrections": told[0].get("corrections", []),
         "resolution": told[0].get("resolution", {}),
+        "review": told[0].get("review", {}),
         "warnings": [text for step in told for text in step.get("warnings", [])],
     }
     write_json(results / "run.json", description)
@@ -260,10 +262,8 @@ def _write_run_json(
 
 
 def _write_report(experiment: Experiment, results: Path, records: dict[str, Any], overwrite: bool) -> None:
-    tables = [results / name for name in ("cells.parquet", "clones.csv", "clone_sizes.csv")]
-    key = content_key(
-        [rgbtrack.__version__, experiment.configuration(), records, [sha256(path) for path in tables]]
-    )
+    tables = [results / name for name in ("cells.parquet", "clones.csv", "clone_sizes.csv", "review.csv")]
+    key = content_key([rgbtrack.__version__, experiment.configuration(), records, checksums(tables)])
     with step(results, "report", key, _report_files, overwrite) as told:
         if told is not None:
             write_report(results, experiment.report)
@@ -291,7 +291,7 @@ def _prepare(results: Path, overwrite: bool) -> None:
     """Make the results folder; refuse one that holds something else."""
     if results.exists() and not results.is_dir():
         raise ParamError(f"--out {results} is a file: give a folder")
-    ours = (results / "run.json").exists() or (results / PARTS).exists()
+    ours = any((results / name).exists() for name in ("run.json", PARTS, REVIEW))
     if results.exists() and not ours and not overwrite and any(results.iterdir()):
         raise ParamError(
             f"--out {results} is a folder that holds other files: give a new one, or --overwrite to "

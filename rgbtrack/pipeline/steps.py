@@ -27,7 +27,7 @@ def step(
     note = results / PARTS / f"{name}.step"
     if not overwrite and note.exists():
         old = read_json(note)
-        if old["key"] == key and old["written"] == _checksums(written(results)):
+        if old["key"] == key and old["written"] == checksums(written(results)):
             yield None
             return
     note.unlink(missing_ok=True)
@@ -36,8 +36,9 @@ def step(
         warnings.simplefilter("always", RgbtrackWarning)
         yield told
     told["warnings"] = [str(item.message) for item in caught if issubclass(item.category, RgbtrackWarning)]
-    write_json(note, {"key": key, "written": _checksums(written(results)), "told": told})
+    write_json(note, {"key": key, "written": checksums(written(results)), "told": told})
 
 
-def _checksums(paths: list[Path]) -> list[str | None]:
+def checksums(paths: list[Path]) -> list[str | None]:
+    """Checksum of each file, None where it is not there."""
     return [sha256(path) if path.exists() else None for path in paths]

@@ -294,7 +294,8 @@ def written(folder: Path) -> list[tuple[str, str]]:
         "thumbnails": "small pictures of the images",
         "closeups": "where the cells of each image are densest: plain, and with outlines",
         "figures": "every figure of this page as SVG (editable) and PNG, and the clone maps",
-        "review.jsonl": "corrections made by hand",
+        "review.jsonl": "corrections made by hand: made again by every later run, keep it",
+        "review.csv": "what came of each correction made by hand",
         "run.json": "version, settings, checksums of the inputs, what failed and why",
     }
     return [(name, text) for name, text in meanings.items() if (folder / name).exists()]

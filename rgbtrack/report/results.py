@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rgbtrack.errors import DataError
 from rgbtrack.files import read_json, read_labels, read_table
 from rgbtrack.plot.quality import LOW_SNR, UNSURE
-from rgbtrack.tables import CELLS, CLONE_SIZES, CLONES, markers_of
+from rgbtrack.tables import CELLS, CLONE_SIZES, CLONES, counted, markers_of
 
 STEPS = {
     "run.json": "run",
@@ -104,7 +104,7 @@ def read_results(folder: Path) -> Results:
     cells = CELLS.check(read_table(folder / "cells.parquet"), need=["image_id", "frame", "cell"])
     if len(cells):
         need = ["brightness", "snr", "clone", "unassigned_reason"]
-        CELLS.check(cells, need=["image_id", "frame", "cell", *need])
+        cells = counted(CELLS.check(cells, need=["image_id", "frame", "cell", *need]))
     else:
         cells = cells.assign(
             **{

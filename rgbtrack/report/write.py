@@ -20,6 +20,7 @@ from rgbtrack.report.pictures import (
     written,
 )
 from rgbtrack.report.results import Results, read_results
+from rgbtrack.report.review import review_rows
 from rgbtrack.report.words import count, doubts_of, headline, percent, share, trust_of, warnings_of
 
 SITUATION = {"problem": "Problem", "caution": "Caution", "note": "Note"}
@@ -67,6 +68,7 @@ def write_report(
         ],
         resolution_pictures=resolution_pictures(found),
         correction_pictures=correction_pictures(found),
+        reviewed=review_rows(found),
         markers=found.markers,
         control=found.control,
         palette=found.palette,
@@ -109,6 +111,7 @@ def _clone_rows(results: Results, colours: dict[int, Any], most: int) -> list[di
         rows.append(
             {
                 "clone": int(row["clone"]),
+                "name": "" if pd.isna(row.get("clone_name")) else str(row["clone_name"]),
                 "colour": hex_of(colour),
                 "ink": ink_on(colour),
                 "n_cells": int(row["n_cells"]),

@@ -97,7 +97,9 @@ def test_the_cell_under_the_cursor_is_described(viewer):
     row = cells.features[cells.features["clone"].notna()].iloc[0]
     inside = np.argwhere(cells.data == row["index"])
     viewer.cursor.position = tuple(inside[len(inside) // 2] * cells.scale)
-    assert f"clone {int(row['clone'])}" in describe_cell(viewer)
+    assert f"clone {int(row['clone'])}, probability" in describe_cell(viewer)
+    cells.features.loc[cells.features["index"] == row["index"], "clone_probability"] = np.nan
+    assert f"clone {int(row['clone'])}, decided by hand" in describe_cell(viewer)
     viewer.cursor.position = tuple(np.argwhere(cells.data == 0)[0] * cells.scale)
     assert describe_cell(viewer) == "Point at a cell"
 

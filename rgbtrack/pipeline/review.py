@@ -1,0 +1,55 @@
+"""Corrections by hand, as a part of a run."""
+
+import warnings
+from pathlib import Path
+
+import pandas as pd
+
+from rgbtrack.clones import CloneModel, SubjectModels
+from rgbtrack.errors import RgbtrackWarning
+from rgbtrack.review import apply_review, read_review
+
+REVIEW = "review.jsonl"
+TOLD = 3
+"""Corrections that a warning tells of; review.csv tells of all."""
+
+
+def review_cells(
+    cells: pd.DataFrame, results: Path, model: CloneModel | SubjectModels
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Make the corrections of a results folder; warn of those that could not be made as they were meant."""
+    within = "subject" if isinstance(model, SubjectModels) else None
+    corrections = read_review(results / REVIEW)
+    cells, outcomes = apply_review(cells, corrections, within=within, assign=model.assign)
+    status, overrules = outcomes["status"], outcomes["overrules"].notna()
+    for which, what in (
+        (status == "conflict", "could not be made"),
+        (status == "partly", "could be made only in part"),
+        (overrules, "contradicts an earlier one, and holds"),
+    ):
+        if which.any():
+            warnings.warn(_words(outcomes[which], len(outcomes), what), RgbtrackWarning, stacklevel=2)
+    return cells, outcomes
+
+
+def _words(some: pd.DataFrame, n: int, what: str) -> str:
+    told = [
+        f"{row['id']} ({row['said'] or row['action']}): {row['outcome']}"
+        for row in some.head(TOLD).to_dict("records")
+    ]
+    if len(some) > TOLD:
+        told.append(f"and {len(some) - TOLD} more")
+    what = what.replace("contradicts", "contradict").replace("holds", "hold") if len(some) > 1 else what
+    return f"{len(some)} of {n} corrections by hand {what} (review.csv tells of all): {'; '.join(told)}"
+
+
+def review_counts(outcomes: pd.DataFrame) -> dict[str, int]:
+    """How many corrections there are, by what came of them, and how many cells they changed."""
+    by_status = {str(status): int(n) for status, n in outcomes["status"].value_counts().items()}
+    return {"corrections": len(outcomes), **by_status, "cells": int(outcomes["n_cells"].sum())}
+
+
+def name_clones(clones: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """Add the names that clones were given by hand."""
+    names = cells.dropna(subset=["clone", "clone_name"]).groupby("clone")["clone_name"].first()
+    return clones.assign(clone_name=clones["clone"].map(names).astype("string"))

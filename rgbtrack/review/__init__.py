@@ -1,0 +1,25 @@
+"""Corrections made by hand: written once, append-only, and made again after every later run."""
+
+from rgbtrack.review.apply import apply_review
+from rgbtrack.review.corrections import Assign, Correction, Exclude, Merge, Place, Rename, Split, Undo
+from rgbtrack.review.file import append_correction, read_review
+from rgbtrack.review.make import assign_cells, exclude_cells, merge_clones, rename_clone, split_clone
+
+__all__ = [
+    "Assign",
+    "Correction",
+    "Exclude",
+    "Merge",
+    "Place",
+    "Rename",
+    "Split",
+    "Undo",
+    "append_correction",
+    "apply_review",
+    "assign_cells",
+    "exclude_cells",
+    "merge_clones",
+    "read_review",
+    "rename_clone",
+    "split_clone",
+]

@@ -1,0 +1,138 @@
+"""What a correction says: each kind is one line of review.jsonl.
+
+No correction holds a clone's number, because a later fit numbers clones anew. A clone is named by some of its
+cells, its anchors, and a cell by its image, frame and place.
+"""
+
+import datetime
+import secrets
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, TypeAdapter
+
+import rgbtrack
+from rgbtrack.params import Params
+
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class Place(Params):
+    """A cell: its name in the table, and where it lay, to find it where labels were numbered anew."""
+
+    image_id: str = Field(description="image")
+    frame: int = Field(ge=0, description="0-based frame")
+    cell: int = Field(ge=1, description="label of the cell when the correction was made")
+    z_um: float = Field(description="centroid, depth (um)")
+    y_um: float = Field(description="centroid, down (um)")
+    x_um: float = Field(description="centroid, right (um)")
+    radius_um: float = Field(gt=0, description="of a disc of its area, or a ball of its volume (um)")
+
+
+Places = tuple[Place, ...]
+Some = Annotated[Places, Field(min_length=1)]
+
+
+def _new_id() -> str:
+    # the letter keeps a spreadsheet from reading a number
+    return f"r{secrets.token_hex(4)}"
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+class _Said(Params):
+    """What every correction tells: its name, when and by whom it was made, and with which version."""
+
+    id: str = Field(default_factory=_new_id, pattern=r"^r[0-9a-f]{8}$", description="name of this correction")
+    when: str = Field(default_factory=_now, description="when it was made (UTC)")
+    who: str | None = Field(None, description="who made it")
+    note: str | None = Field(None, description="why, in free words")
+    said: str = Field("", description="what was asked, for people to read: with the numbers of that time")
+    rgbtrack: str = Field(rgbtrack.__version__, description="version that wrote it")
+
+    @property
+    def places(self) -> Iterable[Place]:
+        """Every cell that it names."""
+        return ()
+
+
+class Merge(_Said):
+    """Clones that are one."""
+
+    action: Literal["merge"] = "merge"
+    clones: tuple[Some, ...] = Field(min_length=2, description="anchors of each clone")
+
+    @property
+    def places(self) -> Iterable[Place]:
+        """Every cell that it names."""
+        return (place for anchors in self.clones for place in anchors)
+
+
+class Split(_Said):
+    """One clone that is several."""
+
+    action: Literal["split"] = "split"
+    clone: Places = Field(description="anchors of the clone, among the cells that no group names")
+    groups: tuple[Some, ...] = Field(min_length=1, description="cells of each part")
+    rule: Literal["cells", "colour"] = Field(
+        "cells",
+        description="cells: each group becomes a clone, the rest stays; colour: each cell of the clone goes "
+        "to the group whose mean colour it fits best",
+    )
+
+    @property
+    def places(self) -> Iterable[Place]:
+        """Every cell that it names."""
+        return (place for group in (self.clone, *self.groups) for place in group)
+
+
+class Assign(_Said):
+    """Cells that belong to a clone, or to none."""
+
+    action: Literal["assign"] = "assign"
+    cells: Some = Field(description="the cells")
+    clone: Some | None = Field(description="anchors of the clone; null for none")
+
+    @property
+    def places(self) -> Iterable[Place]:
+        """Every cell that it names."""
+        return (*self.cells, *(self.clone or ()))
+
+
+class Exclude(_Said):
+    """What is no cell, or must not count."""
+
+    action: Literal["exclude"] = "exclude"
+    cells: Some = Field(description="the cells")
+    reason: Words = Field(description="why they do not count")
+
+    @property
+    def places(self) -> Iterable[Place]:
+        """Every cell that it names."""
+        return self.cells
+
+
+class Rename(_Said):
+    """A clone that has a name."""
+
+    action: Literal["rename"] = "rename"
+    clone: Some = Field(description="anchors of the clone")
+    name: Words = Field(description="its name")
+
+    @property
+    def places(self) -> Iterable[Place]:
+        """Every cell that it names."""
+        return self.clone
+
+
+class Undo(_Said):
+    """A correction that is taken back; an undo can be undone too."""
+
+    action: Literal["undo"] = "undo"
+    of: str = Field(description="id of an earlier correction")
+
+
+Correction = Merge | Split | Assign | Exclude | Rename | Undo
+CORRECTION: TypeAdapter[Correction] = TypeAdapter(Annotated[Correction, Field(discriminator="action")])
