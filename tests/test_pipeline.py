@@ -26,7 +26,7 @@ from rgbtrack.pipeline.pool import map_tasks
 from rgbtrack.pipeline.thumbnail import composite
 from rgbtrack.plot.colours import HUES
 from rgbtrack.simulate import PRESETS
-from rgbtrack.tables import CELLS, CLONE_SIZES, CLONES
+from rgbtrack.tables import CELLS, CLONE_DISTANCES, CLONE_SIZES, CLONES
 
 TABLES = ("cells.parquet", "clones.csv", "clone_sizes.csv")
 
@@ -101,6 +101,17 @@ def test_no_cell_is_lost_between_the_tables(finished):
         == read_table(finished / "clones.csv")["n_cells"].sum()
     )
     assert len(sizes) == len(sizes[["clone"]].drop_duplicates()) * 8
+
+
+def test_what_colours_can_be_told_apart_is_told(finished):
+    clones, pairs = read_table(finished / "clones.csv"), read_table(finished / "clone_distances.csv")
+    told = read_json(finished / "run.json")["resolution"][""]
+    CLONE_DISTANCES.check(pairs)
+    assert told["n_clones"] == len(clones)
+    assert len(pairs) == len(clones) * (len(clones) - 1) // 2
+    assert told["n_founders"] >= len(clones)
+    assert told["words"].split(".")[0] in (finished / "report.html").read_text(encoding="utf-8")
+    assert (finished / "figures" / "resolution.svg").exists()
 
 
 def test_planted_clones_come_back(finished, small_experiment):

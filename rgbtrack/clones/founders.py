@@ -12,8 +12,6 @@ from rgbtrack.clones.confusion import Colours, colour_distances, merge_probabili
 from rgbtrack.clones.ray import Floats, Ints, Spread
 from rgbtrack.errors import DataError
 
-FounderChoice = str | Mapping[str, str | int | float]
-
 _DRAWS = 2000
 _JUDGED = 400  # draws whose own collisions are worked out
 _MOST = 8.0  # founders a called clone: beyond it the colours tell nothing, and the number has no meaning
@@ -23,7 +21,7 @@ _PRIOR_CLONES = 3
 _LEAST_SEEN = 0.1  # of founders
 
 
-def founder_rows(table: pd.DataFrame, founders: FounderChoice) -> NDArray[np.bool_]:
+def founder_rows(table: pd.DataFrame, founders: Mapping[str, str | int | float]) -> NDArray[np.bool_]:
     """Which rows of a table belong to the founder sample.
 
     Parameters
@@ -31,7 +29,7 @@ def founder_rows(table: pd.DataFrame, founders: FounderChoice) -> NDArray[np.boo
     table
         Cells or sample sheet.
     founders
-        ``"called"`` for all; else column to value, all of which must hold: ``{"timepoint": 0}``.
+        Column to value, all of which must hold: ``{"timepoint": 0}``; none for all rows.
 
     Raises
     ------
@@ -39,8 +37,6 @@ def founder_rows(table: pd.DataFrame, founders: FounderChoice) -> NDArray[np.boo
         If there is no such column, or no row has these values.
     """
     rows = np.ones(len(table), dtype=bool)
-    if isinstance(founders, str):
-        return rows
     for name, value in founders.items():
         if name not in table.columns:
             raise DataError(
