@@ -13,6 +13,7 @@ import tifffile
 from rgbtrack import (
     DataError,
     ParamError,
+    RgbtrackWarning,
     Stack,
     evaluate_results,
     read_experiment,
@@ -112,6 +113,16 @@ def test_what_colours_can_be_told_apart_is_told(finished):
     assert told["n_founders"] >= len(clones)
     assert told["words"].split(".")[0] in (finished / "report.html").read_text(encoding="utf-8")
     assert (finished / "figures" / "resolution.svg").exists()
+
+
+def test_clones_past_the_limit_are_warned_of(experiment, results, monkeypatch):
+    monkeypatch.setattr("rgbtrack.clones.resolution._RESOLVED", 1.1)
+    with pytest.warns(
+        RgbtrackWarning, match=r"Most clones cannot be resolved by colour: \d+ clones were called"
+    ):
+        run(experiment, results, steps=("clones",), overwrite=True)
+    told = read_json(results / "run.json")
+    assert told["resolution"][""]["verdict"] in told["warnings"]
 
 
 def test_planted_clones_come_back(finished, small_experiment):
