@@ -14,7 +14,8 @@ from rgbtrack.errors import DataError
 
 _DRAWS = 2000
 _JUDGED = 400  # draws whose own collisions are worked out
-_MOST = 8.0  # founders a called clone: beyond it the colours tell nothing, and the number has no meaning
+MOST = 8.0
+"""Founders a called clone: beyond it the colours tell nothing, and the number has no meaning."""
 _CARRIED = 2.0  # a clone carries a marker that reads more, in standard errors of a cell
 _TYPICAL_SD = 0.6  # ln sd of a marker's expression, worth some clones beside those that carry it
 _PRIOR_CLONES = 3
@@ -146,7 +147,7 @@ class Population:
 
     def n_founders(self, n_called: int) -> float:
         """Return how many founders are behind so many called clones, at most eight each."""
-        most = _MOST * n_called
+        most = MOST * n_called
         if n_called < 2 or self.n_called(n_called) >= n_called:
             return float(n_called)
         if self.n_called(most) <= n_called:

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.optimize import brentq
 
 from rgbtrack.clones.confusion import merge_probability
-from rgbtrack.clones.founders import Population
+from rgbtrack.clones.founders import MOST, Population
 from rgbtrack.clones.model import CloneModel
 from rgbtrack.clones.palettes import SubjectModels, subject_rows
 from rgbtrack.clones.params import ClonesParams
@@ -56,6 +56,13 @@ class Resolution:
         return self.n_clones > 0 and self.resolved < _RESOLVED
 
     @property
+    def founders(self) -> str:
+        """Founders behind the called clones, in words."""
+        many = "founder" if round(self.n_founders) == 1 else "founders"
+        known = self.n_founders < MOST * self.n_clones
+        return f"about {self.n_founders:.0f} {many}" if known else f"{self.n_founders:.0f} {many} or more"
+
+    @property
     def words(self) -> str:
         """What the experiment can tell apart, in plain words."""
         if not self.n_clones:
@@ -64,7 +71,7 @@ class Resolution:
             f"The experiment tells about {self.n_colours:.0f} colours apart: two founders drawn at random "
             f"are taken for one clone once in {self.n_colours:.0f} times, and of {self.n_founders_alone:.0f} "
             f"founders nine in ten have a colour of their own. "
-            f"About {self.n_founders:.0f} founders are expected behind {_clones(self.n_clones)}; "
+            f"Behind the {_clones(self.n_clones)} expect {self.founders}; "
             f"{_percent(self.resolved)} of the assigned cells are expected in clones of one founder."
         )
         return f"{told} {self.verdict}".strip()
@@ -76,7 +83,7 @@ class Resolution:
             return ""
         return (
             f"Most clones cannot be resolved by colour: {_clones(self.n_clones)} were called, yet "
-            f"{self.n_founders:.0f} founders or more are behind them, and only {_percent(self.resolved)} of "
+            f"{self.founders}, if not more, are behind them, and only {_percent(self.resolved)} of "
             f"the assigned cells are expected in clones of one founder. Read a clone here as a colour that "
             f"several founders share: its size and growth are theirs together. "
             f"{self.n_trusted} of {_clones(self.n_clones)} can be taken for one founder each "
