@@ -317,6 +317,7 @@ def test_no_clone_no_colours():
     resolution = clone_resolution(none)
     assert resolution.n_clones == 0
     assert resolution.words == "No clone was called: there are no colours to tell apart."
+    assert clone_resolution(cells_of([[900, 0, 0]], [20])).words.startswith("One clone was called")
     assert not resolution.unresolvable
     assert resolution.numbers()["n_colours"] is None
     assert len(resolution.distances) == 0
