@@ -1,5 +1,7 @@
 """Plans: published curves, planted truth, calibrated tests, and words that follow from the figures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from pydantic import ValidationError
 from scipy import stats
 
 from rgbtrack import PlanParams, plan_experiment
+from rgbtrack.plan import summary_tables
 from rgbtrack.plan.collisions import (
     Palettes,
     chance_merged,
@@ -19,6 +22,7 @@ from rgbtrack.plan.collisions import (
 )
 from rgbtrack.plan.power import power_tables, simulate_counts
 from rgbtrack.plan.response import compare_arms, compare_cells, divide_animals
+from rgbtrack.plot import plot_plan, save_figure
 
 QUICK = {"founders": 8, "n_simulations": 50}
 
@@ -309,6 +313,45 @@ def test_clean_colours_need_no_change():
     text = " ".join(clean.advice)
     assert "still one founder with 10 or more founders" in text
     assert "near the best" in text
+
+
+# what is shown
+
+
+def test_the_figure_shows_the_plan(plan, tmp_path):
+    figure = plot_plan(plan)
+    example, founders, options, power = figure.axes
+    alike = plan.example["looks_like"].notna().sum()
+    assert sum("=" in text.get_text() for text in example.texts[:-1]) == alike
+    row = plan.founders.set_index("founders").loc[8]
+    assert f"8 founders: {row['distinguishable']:.0f} clones" in founders.get_title(loc="left")
+    assert [text.get_text() for text in options.get_legend().get_texts()] == [
+        "2 markers",
+        "3 markers (plan)",
+        "4 markers",
+    ]
+    assert "odds times 3 (plan)" in [text.get_text() for text in power.get_legend().get_texts()]
+    svg, _ = save_figure(figure, tmp_path, "plan")
+    assert "animals per arm" in svg.read_text(encoding="utf-8")
+
+
+def test_the_figure_of_many_founders_shows_the_largest():
+    params = PlanParams(founders=70)
+    drawn = draw_palettes(params, 2, 140, rng())
+    table = founder_table(drawn, [35, 70, 140], params, rng())
+    example = example_table(drawn, params)
+    small = plan_experiment(PlanParams(founders=2, n_simulations=50))
+    many = replace(small, params=params, founders=table, example=example)
+    assert plot_plan(many).axes[0].get_title(loc="left").startswith("Example of 60 of 70 founders")
+
+
+def test_summary_is_rounded(plan):
+    clones, options, power = summary_tables(plan).values()
+    assert clones["founders"].tolist()[-1] == 16
+    assert 8 in clones["founders"].tolist()
+    assert options["markers"].tolist() == [2, 3, 4]
+    assert power["animals"].tolist() == [3, 4, 5, 6, 8, 10, 12, 16, 20]
+    assert ((power.drop(columns="animals") >= 0) & (power.drop(columns="animals") <= 100)).all(axis=None)
 
 
 @pytest.mark.parametrize(

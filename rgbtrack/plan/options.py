@@ -7,7 +7,7 @@ from rgbtrack.plan.collisions import draw_palettes, founder_table
 from rgbtrack.plan.params import PlanParams
 
 SHARES = (0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9)
-PAIRS = 30_000
+PAIRS = 60_000
 """Pairs of founders compared for one option, about."""
 MOST_PALETTES = 80
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rgbtrack.plot.fractions import cell_numbers, fraction_dots, stacked_fractions
     from rgbtrack.plot.illumination import plot_illumination
     from rgbtrack.plot.maps import clone_map, paint_clones
+    from rgbtrack.plot.plan import plot_plan
     from rgbtrack.plot.quality import (
         brightness_histogram,
         cell_sizes,
@@ -37,6 +38,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "fractions": ["cell_numbers", "fraction_dots", "stacked_fractions"],
         "illumination": ["plot_illumination"],
         "maps": ["clone_map", "paint_clones"],
+        "plan": ["plot_plan"],
         "quality": [
             "brightness_histogram",
             "cell_sizes",
@@ -60,6 +62,7 @@ __all__ = [
     "paint_clones",
     "plot_fading",
     "plot_illumination",
+    "plot_plan",
     "plot_shift",
     "plot_unmixing",
     "rejected_counts",
