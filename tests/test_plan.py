@@ -194,7 +194,10 @@ def test_clone_tests_are_welch_on_log_ratios():
     ratios = logs - logs.mean(axis=2, keepdims=True)
     shift = np.median(ratios[:, 5:].mean(axis=1) - ratios[:, :5].mean(axis=1), axis=1)
     known = stats.ttest_ind(ratios[:, 5:] - shift[:, None, None], ratios[:, :5], axis=1, equal_var=False)
-    np.testing.assert_allclose(p, known.pvalue, rtol=1e-5)
+    variance = (ratios[:, :5].var(axis=1, ddof=1) + ratios[:, 5:].var(axis=1, ddof=1)) / 5
+    more = 1 + np.pi / 2 * np.median(variance, axis=1, keepdims=True) / 8 / variance
+    expected = 2 * stats.t.sf(np.abs(known.statistic) / np.sqrt(more), known.df)
+    np.testing.assert_allclose(p, expected, rtol=1e-5)
 
 
 def test_cells_are_compared_by_chi_square():
@@ -248,7 +251,7 @@ def test_power_grows_with_animals_and_effect(calibration):
         assert (table.diff().iloc[1:] > -0.03).all(axis=None), table
         assert (table.T.diff().iloc[1:] > -0.03).all(axis=None), table
     assert power["power"].iloc[-1] > 0.99
-    assert power["false_discoveries"].max() < 0.12
+    assert power["false_discoveries"].max() < 0.09
 
 
 def test_errors_are_those_of_chance():
@@ -361,6 +364,7 @@ def test_summary_is_rounded(plan):
         ({"n_markers": 8}, "n_markers"),
         ({"share_transduced": 1.0}, "share_transduced"),
         ({"founders": 1}, "founders"),
+        ({"responders": 0.6}, "responders"),
         ({"effect": 1.0}, "effect is 1, which is none: give a number above or below"),
         ({"founders": 5, "clones": 6}, "clones is 6, founders 5: each clone needs a founder"),
         ({"animals": 3}, "animals"),

@@ -23,7 +23,7 @@ SHARPNESS, LEARNING = 0.95, 0.084
 clone engine by ``benchmarks/bench_plan.py --fit``."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Palettes:
     """Palettes of founders that are drawn by chance.
 

@@ -13,18 +13,21 @@ class PlanParams(Params):
     # colours
     n_markers: int = Field(3, ge=2, le=7, description="markers, one vector each")
     share_transduced: float = Field(
-        0.5, gt=0, lt=1, description="share of cells that a given vector marks; copies are Poisson"
+        0.5, ge=0.01, lt=1, description="share of cells that a given vector marks; copies are Poisson"
     )
     founders: int = Field(20, ge=2, le=300, description="marked cells that grow into clones of one palette")
     copy_sd: float = Field(0.6, ge=0, le=3, description="ln sd of the expression of one copy")
     colour_sd: float = Field(
-        0.1, gt=0, le=1, description="noise of colours: ln sd of each marker within a clone"
+        0.1, ge=0.01, le=1, description="noise of colours: ln sd of each marker within a clone"
     )
     brightness_sd: float = Field(
         0.4, ge=0, le=3, description="ln sd of brightness within a clone, shared by all markers"
     )
     snr: float = Field(
-        30.0, gt=0, description="signal over noise, in one cell, of a typical founder's brightest marker"
+        30.0,
+        ge=1,
+        le=1000,
+        description="signal over noise, in one cell, of a typical founder's brightest marker",
     )
     # animals
     clones: int | None = Field(
@@ -33,12 +36,17 @@ class PlanParams(Params):
     size_sd: float = Field(1.0, ge=0, le=5, description="ln sd of clone sizes")
     subjects: int = Field(5, ge=2, le=50, description="animals per arm")
     effect: float = Field(
-        3.0, gt=0, description="by how many times the treatment raises the odds of a responding clone"
+        3.0,
+        ge=0.01,
+        le=100,
+        description="by how many times the treatment raises the odds of a responding clone",
     )
-    responders: float = Field(0.3, gt=0, lt=1, description="share of clones that respond")
+    responders: float = Field(
+        0.3, gt=0, le=0.5, description="share of clones that respond; shares show changes against most clones"
+    )
     concentration: float = Field(
         50.0,
-        gt=0,
+        ge=1,
         description="how alike animals are (Dirichlet): at 50, a clone of 10 % holds 10 ± 4 % of an animal",
     )
     cells: int = Field(2000, ge=10, description="cells assigned to clones, per animal")

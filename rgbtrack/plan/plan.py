@@ -26,7 +26,7 @@ _PAIRED = 4000
 _NUMBERS = 30
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """What to expect of an experiment.
 

@@ -36,9 +36,10 @@ def compare_arms(control: Counts, treated: Counts, divisions: Floats) -> tuple[F
     -----
     Cells of a clone (plus one half) become centred log-ratios in each animal (Aitchison, 1982). One clone's
     gain lowers the log-ratios of all others alike: the difference of the arms is taken less its median over
-    clones, which stays where fewer than half of them respond, and tested by Welch's t. The overall test
-    permutes animals (Anderson, Austral Ecology 26 (2001) 32): the sum over clones of the squared difference,
-    in units of the clone's variance.
+    clones, which stays where fewer than half of them respond, and tested by Welch's t; the variance of the
+    median (of normal clones, pi / 2 of one clone's over their number) is added to that of each clone. The
+    overall test permutes animals (Anderson, Austral Ecology 26 (2001) 32): the sum over clones of the squared
+    difference, in units of the clone's variance.
     """
     logs = np.log(np.concatenate([control, treated], axis=-2) + 0.5)
     ratios = logs - logs.mean(axis=-1, keepdims=True)
@@ -48,8 +49,8 @@ def compare_arms(control: Counts, treated: Counts, divisions: Floats) -> tuple[F
     scaled = centred / np.sqrt((centred**2).mean(axis=-2, keepdims=True) + _TINY)
     statistic = ((divisions @ scaled) ** 2).sum(axis=-1)  # (..., divisions)
     overall = (statistic >= statistic[..., :1] * (1 - 1e-9)).mean(axis=-1)
-    own = difference - np.median(difference, axis=-1, keepdims=True)
-    return _welch(own, *arms), np.asarray(overall)
+    shift = np.median(difference, axis=-1, keepdims=True)
+    return _welch(difference - shift, *arms), np.asarray(overall)
 
 
 def divide_animals(control: int, treated: int, rng: np.random.Generator) -> Floats:
@@ -93,8 +94,9 @@ def compare_cells(control: Counts, treated: Counts) -> Floats:
 
 
 def _welch(difference: Floats, first: Floats, second: Floats) -> Floats:
-    """Two-sided p of a difference of means, each arm with its own variance."""
+    """Two-sided p of the clones' differences less their median, whose variance counts too."""
     n, m = first.shape[-2], second.shape[-2]
     v, w = first.var(axis=-2, ddof=1) / n + _TINY, second.var(axis=-2, ddof=1) / m + _TINY
     freedom = (v + w) ** 2 / (v**2 / (n - 1) + w**2 / (m - 1))
-    return np.asarray(2 * stdtr(freedom, -np.abs(difference) / np.sqrt(v + w)))
+    of_median = np.pi / 2 * np.median(v + w, axis=-1, keepdims=True) / difference.shape[-1]
+    return np.asarray(2 * stdtr(freedom, -np.abs(difference) / np.sqrt(v + w + of_median)))

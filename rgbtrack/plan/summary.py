@@ -33,7 +33,7 @@ def _founders(plan: Plan) -> pd.DataFrame:
             "clones told apart": chosen["distinguishable"].round(1),
             "in 90 %": low + " to " + high,
             "of them one founder": (chosen["clone_unique"] * chosen["distinguishable"]).round(1),
-            "chance (%)": _percent(chosen["clone_unique"]),
+            "chance to be one (%)": _percent(chosen["clone_unique"]),
         }
     )
 

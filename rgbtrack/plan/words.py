@@ -12,6 +12,8 @@ UNIQUE = 0.9
 """Chance that a called clone is one founder: what is worth aiming at."""
 WORTH = 0.05
 """A change is advised where it gains this share of the founders."""
+NEARLY = 0.02
+"""Options that differ by this share of the founders are equally good."""
 
 
 def advice_of(
@@ -46,7 +48,7 @@ def _of_founders(params: PlanParams, founders: pd.DataFrame, kinds: pd.DataFrame
     n = params.founders
     planned = founders.set_index("founders").loc[n]
     yield (
-        f"Of {n} founders, expect {planned['distinguishable']:.0f} clones that can be told apart "
+        f"Of {n} founders, expect {_count(planned['distinguishable'], 'clone')} that can be told apart "
         f"({planned['distinguishable_low']:.0f} to {planned['distinguishable_high']:.0f} in 90 % of "
         f"experiments). A called clone is one founder with a chance of {_percent(planned['clone_unique'])}; "
         f"otherwise it is several founders of one colour."
@@ -73,29 +75,35 @@ def _of_options(params: PlanParams, founders: pd.DataFrame, options: pd.DataFram
     n, share = params.founders, params.share_transduced
     planned = founders.set_index("founders")["distinguishable"][n]
     same = options[options["n_markers"] == params.n_markers]
-    best = same.iloc[same["distinguishable"].argmax()]
+    best = _fewest_copies(same, n)
     unmarked = (1 - share) ** params.n_markers
     if unmarked >= 0.01:
         yield (
-            f"{_percent(unmarked)} of the cells carry no vector and are not seen: {n} marked founders are "
-            f"what {n / (1 - unmarked):.0f} cells that grow leave."
+            f"{_percent(unmarked)} of the cells carry no vector and are not seen: for {n} marked founders, "
+            f"about {math.ceil(n / (1 - unmarked))} cells must grow out."
         )
     if best["distinguishable"] - planned > WORTH * n:
         yield (
             f"With {_percent(best['share_transduced'])} of cells transduced with each vector instead of "
             f"{_percent(share)}, {best['distinguishable']:.0f} clones instead of "
-            f"{planned:.0f} can be told apart: if the cells stand so many copies."
+            f"{planned:.0f} can be told apart, if the cells stand so many copies."
         )
     else:
         yield f"For {params.n_markers} markers, {_percent(share)} of cells per vector is near the best."
     more = options[options["n_markers"] == params.n_markers + 1]
     if len(more):
-        other = more.iloc[more["distinguishable"].argmax()]
+        other = _fewest_copies(more, n)
         if other["distinguishable"] - best["distinguishable"] > WORTH * n:
             yield (
                 f"{params.n_markers + 1} markers, with {_percent(other['share_transduced'])} of cells "
                 f"transduced with each, would tell {other['distinguishable']:.0f} clones apart."
             )
+
+
+def _fewest_copies(options: pd.DataFrame, n: int) -> pd.Series:
+    """Of the options that are nearly the best, the one with the fewest transduced cells."""
+    good = options["distinguishable"] >= options["distinguishable"].max() - NEARLY * n
+    return options[good].iloc[0]
 
 
 def _of_power(params: PlanParams, clones: int, power: pd.DataFrame) -> Iterator[str]:
@@ -141,5 +149,5 @@ def _percent(share: Any) -> str:
     return f"{shown:.1f} %" if 0 < shown < 0.95 else f"{shown:.0f} %"
 
 
-def _count(n: float, what: str) -> str:
+def _count(n: Any, what: str) -> str:
     return f"{n:.0f} {what}{'' if n == 1 else 's'}"

@@ -34,7 +34,7 @@ def plot_plan(plan: Plan) -> Figure:
         cells; experiments in which an effect is found by animals per arm, with false positives.
     """
     with style():
-        figure = new_figure(9.6, 8.2)
+        figure = new_figure(9.6, 8.6)
         grid = figure.subplots(2, 2)
         _example(grid[0, 0], plan)
         _founders(grid[0, 1], plan)
@@ -75,7 +75,7 @@ def _example(axes: Axes, plan: Plan) -> None:
     axes.text(
         0,
         -0.02,
-        "9=2 in white: founder 9 cannot be told from founder 2 (the largest is 1)",
+        "white 9=2: founder 9 cannot be told from founder 2",
         transform=axes.transAxes,
         va="top",
         fontsize=8.5,
@@ -87,7 +87,7 @@ def _founders(axes: Axes, plan: Plan) -> None:
     table, n = plan.founders, plan.params.founders
     x = table["founders"]
     single = table["clone_unique"] * table["distinguishable"]
-    axes.plot(x, x, ":", color=GREY, label="if all founders were told apart")
+    axes.plot(x, x, ":", color=GREY, label="if all were told apart")
     axes.fill_between(
         x, table["distinguishable_low"], table["distinguishable_high"], color=BLUE, alpha=0.2, linewidth=0
     )
@@ -97,7 +97,7 @@ def _founders(axes: Axes, plan: Plan) -> None:
         "-",
         color=BLUE,
         linewidth=1.8,
-        label="clones told apart (band: 90 % of experiments)",
+        label="clones told apart (band: 90 %)",
     )
     axes.plot(x, single, "--", color=ORANGE, linewidth=1.8, label="clones that are one founder")
     here = table.set_index("founders").loc[n]
@@ -110,7 +110,7 @@ def _founders(axes: Axes, plan: Plan) -> None:
     axes.set_ylabel("number")
     axes.set_title(f"{n} founders: {clones:.0f} clones, {sure * clones:.0f} of them one founder")
     axes.grid(axis="y")
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
 
 
 def _options(axes: Axes, plan: Plan) -> None:
@@ -135,7 +135,7 @@ def _options(axes: Axes, plan: Plan) -> None:
     axes.set_ylabel("chance that a clone is one founder")
     axes.set_title(f"Markers and transduction ({params.founders} founders)")
     axes.grid(axis="y")
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
 
 
 def _power(axes: Axes, plan: Plan) -> None:
