@@ -3,13 +3,15 @@
     python benchmarks/bench_plan.py ["typical" ...] [--seeds 10] [--first 0]
     python benchmarks/bench_plan.py --fit --seeds 6 --first 100
     python benchmarks/bench_plan.py --errors
+    python benchmarks/bench_plan.py --published
 
 For each setting, founders are drawn, cells are planted and clones fitted. A founder belongs to the called
 clone that holds most of its cells; founders of one clone are merged. Printed are means over seeds with
 standard errors, beside what `rgbtrack.plan` expects: of any founders, and of these founders.
 
 ``--fit`` fits the constants of `rgbtrack.plan.collisions` to pairs of founders. ``--errors`` counts false
-positives and false discoveries of the tests in 4000 simulated experiments.
+positives and false discoveries of the tests in 4000 simulated experiments. ``--published`` sets the share of
+pairs told apart beside that of Sakaguchi et al. (Tetbow), eLife 7 (2018) e40350, figure 1G.
 """
 
 import argparse
@@ -23,7 +25,14 @@ from scipy.optimize import minimize
 from rgbtrack.clones import fit_clones
 from rgbtrack.clones.uniqueness import colour_distances, merge_probability
 from rgbtrack.plan import PlanParams
-from rgbtrack.plan.collisions import Palettes, chance_merged, draw_palettes, founder_table
+from rgbtrack.plan.collisions import (
+    Palettes,
+    chance_merged,
+    draw_colours,
+    draw_palettes,
+    founder_table,
+    pairs_told_apart,
+)
 from rgbtrack.plan.power import power_tables
 from rgbtrack.simulate import SimulateParams, simulate_founders
 
@@ -165,6 +174,19 @@ def errors() -> None:
         print(both[columns].round(3).to_string(index=False), flush=True)
 
 
+def published() -> None:
+    """Print the share of pairs of colours told apart, in percent, as published and here."""
+    distances = (0.1, 0.2, 0.3, 0.4)
+    for copies, known in ((2, (95.3, 86.2, 71.3, 56.1)), (8, (82.7, 49.4, 21.1, 6.7))):
+        params = PlanParams(share_transduced=1 - np.exp(-copies), copy_sd=0)
+        told = [
+            100 * pairs_told_apart(draw_colours(params, 2000, np.random.default_rng(seed)), distances)
+            for seed in range(20)
+        ]
+        here, error = np.mean(told, axis=0), np.std(told, axis=0) / np.sqrt(len(told) - 1)
+        print(f"{copies} copies: published {known}, here {here.round(1)} ± {error.max():.1f}", flush=True)
+
+
 def main() -> None:
     """Compare, or fit the constants."""
     parser = argparse.ArgumentParser()
@@ -173,10 +195,13 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--fit", action="store_true")
     parser.add_argument("--errors", action="store_true")
+    parser.add_argument("--published", action="store_true")
     options = parser.parse_args()
     seeds = range(options.first, options.first + options.seeds)
     if options.errors:
         errors()
+    elif options.published:
+        published()
     elif options.fit:
         fit(seeds)
     else:
