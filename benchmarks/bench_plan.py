@@ -23,13 +23,14 @@ import pandas as pd
 from scipy.optimize import minimize
 
 from rgbtrack.clones import fit_clones
-from rgbtrack.clones.uniqueness import colour_distances, merge_probability
+from rgbtrack.clones.uniqueness import merge_probability
 from rgbtrack.plan import PlanParams
 from rgbtrack.plan.collisions import (
     Palettes,
     chance_merged,
     draw_colours,
     draw_palettes,
+    founder_distances,
     founder_table,
     pairs_told_apart,
 )
@@ -86,8 +87,7 @@ def plant(params: PlanParams, rng: np.random.Generator) -> tuple[pd.DataFrame, n
     table = pd.DataFrame({"image_id": "a", "frame": 0, "cell": np.arange(n) + 1})
     table[names] = seen
     table[[f"{name}_se" for name in names]] = 1000 / params.snr
-    noise = np.full(colours.shape, params.snr**-2.0)
-    distances = colour_distances(colours, noise, params.colour_sd, params.brightness_sd)
+    distances = founder_distances(colours, params)
     return table, truth, Palettes(colours[None], founders[["share"]].to_numpy().T, distances[None])
 
 

@@ -55,11 +55,15 @@ def draw_palettes(params: PlanParams, n_palettes: int, n_founders: int, rng: np.
     """Draw palettes of so many founders each."""
     colours = draw_colours(params, n_palettes * n_founders, rng)
     colours = colours.reshape(n_palettes, n_founders, params.n_markers)
-    noise = np.full((n_founders, params.n_markers), params.snr**-2.0)
-    spread = params.colour_sd, params.brightness_sd
-    distances = np.stack([colour_distances(one, noise, *spread) for one in colours])
+    distances = np.stack([founder_distances(one, params) for one in colours])
     sizes = rng.lognormal(0, params.size_sd, (n_palettes, n_founders))
     return Palettes(colours, sizes, distances)
+
+
+def founder_distances(colours: Floats, params: PlanParams) -> Floats:
+    """Distance of every two of n founders in standard deviations of a cell, shape (n, n)."""
+    noise = np.full(colours.shape, params.snr**-2.0)
+    return colour_distances(colours, noise, params.colour_sd, params.brightness_sd)
 
 
 def chance_merged(palettes: Palettes, n: int, params: PlanParams) -> Floats:
