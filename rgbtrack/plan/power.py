@@ -107,7 +107,7 @@ def power_tables(
             rows += list(_tested(drawn, n, divisions[n], params.alpha))
     outcomes = pd.concat(rows).groupby(["subjects", "effect"]).agg(["mean", "std"])
     means = outcomes.xs("mean", axis=1, level=1)
-    # an experiment in two more of each kind: an error of zero would be a claim
+    # where all experiments agree, the next one may not: no error is given as zero
     errors = np.sqrt((outcomes.xs("std", axis=1, level=1) ** 2 + 1 / params.n_simulations).clip(upper=0.25))
     table = means.join((errors / np.sqrt(params.n_simulations)).add_suffix("_se")).reset_index()
     none = table["effect"] == 1
