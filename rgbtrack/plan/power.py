@@ -111,16 +111,14 @@ def power_tables(
     errors = np.sqrt((outcomes.xs("std", axis=1, level=1) ** 2 + 1 / params.n_simulations).clip(upper=0.25))
     table = means.join((errors / np.sqrt(params.n_simulations)).add_suffix("_se")).reset_index()
     none = table["effect"] == 1
-    keys = ["subjects", "effect"]
-    named = [f"{name}{end}" for name in ("power", "clones_found", "false_discoveries") for end in ("", "_se")]
-    null = {"power": "overall", "any_clone": "any_clone", "cells": "cells"}
-    false = table[none].rename(
-        columns={f"{k}{end}": f"{v}{end}" for k, v in null.items() for end in ("", "_se")}
-    )
-    columns = [f"{name}{end}" for name in null.values() for end in ("", "_se")]
-    return table.loc[~none, [*keys, *named]].reset_index(drop=True), false[
-        ["subjects", *columns]
-    ].reset_index(drop=True)
+    power = table.loc[~none, ["subjects", "effect", *_and_se("overall", "clones_found", "false_discoveries")]]
+    power = power.rename(columns={"overall": "power", "overall_se": "power_se"})
+    false_positives = table.loc[none, ["subjects", *_and_se("overall", "any_clone", "cells")]]
+    return power.reset_index(drop=True), false_positives.reset_index(drop=True)
+
+
+def _and_se(*names: str) -> list[str]:
+    return [column for name in names for column in (name, f"{name}_se")]
 
 
 def _tested(drawn: Simulated, n: int, divisions: NDArray[np.float64], alpha: float) -> Iterator[pd.DataFrame]:
@@ -135,10 +133,10 @@ def _tested(drawn: Simulated, n: int, divisions: NDArray[np.float64], alpha: flo
             {
                 "subjects": n,
                 "effect": effect,
-                "power": overall_p <= alpha,
+                "overall": overall_p <= alpha,
                 "clones_found": right.sum(axis=1) / drawn.responds.sum(axis=1),
                 "false_discoveries": (called & ~right).sum(axis=1) / np.maximum(called.sum(axis=1), 1),
                 "any_clone": called.any(axis=1),
                 "cells": compare_cells(control, treated) <= alpha,
             }
-        ).astype({"power": float, "any_clone": float, "cells": float})
+        ).astype({"overall": float, "any_clone": float, "cells": float})
