@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 PAIRS = 800_000
 """Pairs of founders compared for one curve, about."""
 MOST_PALETTES = 200
-SHARPNESS, LEARNING = 0.95, 0.084
+SHARPNESS, LEARNING = 0.954, 0.076
 """Many cells tell apart what few do not: distances count ``SHARPNESS * cells**LEARNING`` times. Fitted to the
 clone engine by ``benchmarks/bench_plan.py --fit``."""
 
