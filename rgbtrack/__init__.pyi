@@ -1,6 +1,7 @@
 from .clones import CloneModel as CloneModel
 from .clones import ClonesParams as ClonesParams
 from .clones import assign_clones as assign_clones
+from .clones import clone_resolution as clone_resolution
 from .clones import describe_clones as describe_clones
 from .clones import fit_clones as fit_clones
 from .correct import CorrectParams as CorrectParams

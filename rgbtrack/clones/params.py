@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, StrictFloat, StrictInt, StrictStr
 
 from rgbtrack.params import Params
 
@@ -55,5 +55,10 @@ class ClonesParams(Params):
         12_000,
         ge=100,
         description="clones are looked for among at most so many cells, drawn at random; all are then called",
+    )
+    founders: dict[str, StrictStr | StrictInt | StrictFloat] = Field(
+        {},
+        description="the founder sample, by columns of the sample sheet: { timepoint = 0 }; its clones stand "
+        "for the founders. Empty: all clones do",
     )
     seed: int = Field(0, ge=0, description="seed of every random draw: the same seed gives the same clones")

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from pydantic import Field, StrictInt, StrictStr, ValidationError, field_validator
 
-from rgbtrack.clones import ClonesParams
+from rgbtrack.clones import ClonesParams, founder_rows
 from rgbtrack.correct import CorrectParams
 from rgbtrack.dynamics import DynamicsParams
 from rgbtrack.errors import DataError, ParamError
@@ -193,6 +193,11 @@ def read_experiment(path: str | Path) -> Experiment:
                 f"{path.name}: [experiment] control {control!r} is not a treatment of the sheet "
                 f"({', '.join(map(repr, treatments))}): {nearest(control, treatments)}"
             )
+    if "clones" in sections and len(sheet.samples):
+        try:
+            founder_rows(sheet.samples, sections["clones"].founders)
+        except DataError as error:
+            problems.append(f"{path.name}: [clones] {error}")
     if "correct" in sections and channels is not None:
         problems += _file_problems(path, sections["correct"], channels)
     if problems:
@@ -267,7 +272,9 @@ def _explain(file: str, section: str, model: type[Params], problem: Any) -> list
         "int_from_float": "a whole number",
         "string_type": "text in quotes",
         "bool_type": "true or false",
-        "dict_type": "a table { red = ..., green = ... }",
+        "dict_type": "a table { timepoint = 0 }"
+        if where == ["founders"]
+        else "a table { red = ..., green = ... }",
         "finite_number": "a finite number",
         "greater_than": f"more than {context.get('gt')}",
         "greater_than_equal": f"{context.get('ge')} or more",

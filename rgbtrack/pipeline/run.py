@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
 import rgbtrack
-from rgbtrack.clones import assign_clones, describe_clones, fit_clones
+from rgbtrack.clones import Resolution, assign_clones, describe_clones, fit_clones, resolve_palettes
 from rgbtrack.dynamics import clone_sizes
 from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
 from rgbtrack.files import read_json, read_table, sha256, write_json, write_table
@@ -25,7 +25,7 @@ from rgbtrack.pipeline.findings import Finding, findings_table
 from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, forget_image, process_image, read_part
 from rgbtrack.pipeline.pool import available_workers, map_tasks
 from rgbtrack.pipeline.shifts import Shifts, draw_shift, find_shifts, known_shifts
-from rgbtrack.plot import plot_fading, plot_unmixing, save_figure
+from rgbtrack.plot import plot_fading, plot_resolution, plot_unmixing, save_figure
 from rgbtrack.report import write_report
 from rgbtrack.segment import check_method
 from rgbtrack.signature import no_colours
@@ -239,7 +239,7 @@ def _call_clones(
     overwrite: bool,
 ) -> None:
     """Write cells.parquet, clones.csv and what corrections found, unless they are up to date."""
-    names = ("cells.parquet", "clones.csv", "corrections.csv", "bleed_through.csv")
+    names = ("cells.parquet", "clones.csv", "corrections.csv", "bleed_through.csv", "clone_distances.csv")
     written = [results / name for name in names]
     matrix = experiment.read_bleed_through()
     key = content_key(
@@ -261,7 +261,8 @@ def _call_clones(
         with threadpool_limits(1):
             model = fit_clones(cells, experiment.clones)
             cells = assign_clones(cells, experiment.clones, model=model)
-            clones = describe_clones(cells, model)
+            clones = describe_clones(cells, model, experiment.clones)
+            resolutions = resolve_palettes(cells, model, experiment.clones)
         shifts = known_shifts(tasks, results) if experiment.correct.chromatic_shift == "auto" else {}
         found = [
             *(finding for _, of_batch in shifts.values() for finding in of_batch),
@@ -269,11 +270,25 @@ def _call_clones(
             *_drifts(records),
             *_gains(model.gains_table()),
         ]
-        told |= {"gains": model.gains_table(), "corrections": [asdict(finding) for finding in found]}
+        told |= {
+            "gains": model.gains_table(),
+            "corrections": [asdict(finding) for finding in found],
+            "resolution": {name: resolution.numbers() for name, resolution in resolutions.items()},
+        }
+        for name, resolution in resolutions.items():
+            if resolution.unresolvable:
+                warnings.warn(
+                    f"{name}: {resolution.verdict}".removeprefix(": "), RgbtrackWarning, stacklevel=2
+                )
         write_table(written[0], cells)
         write_table(written[1], clones)
         write_table(written[2], findings_table(found))
+        write_table(
+            written[4],
+            pd.concat([resolution.distances for resolution in resolutions.values()], ignore_index=True),
+        )
         _draw_corrections(results, corrected, shifts, tasks)
+        _draw_resolutions(results, resolutions, clones)
         written[3].unlink(missing_ok=True)
         if corrected.matrix is not None:
             write_table(written[3], _by_channel(corrected.matrix, experiment))
@@ -297,6 +312,16 @@ def _draw_corrections(results: Path, corrected: Corrected, shifts: Shifts, tasks
         keep(plot_fading(cells, fading), name, where)
     if corrected.matrix is not None:
         keep(plot_unmixing(corrected.mixed, corrected.cells, corrected.matrix), "unmixing")
+
+
+def _draw_resolutions(results: Path, resolutions: dict[str, Resolution], clones: pd.DataFrame) -> None:
+    """How far clones lie apart: of the first few subjects, where each has clones of its own."""
+    folder = results / "figures"
+    for old in folder.glob("resolution*"):
+        old.unlink()
+    for name, resolution in [pair for pair in resolutions.items() if pair[1].n_clones > 1][:FIGURES]:
+        plain = re.sub(r"[^\w.+ -]", "_", f"resolution_{name}".rstrip("_"))
+        save_figure(plot_resolution(resolution, clones), folder, plain)
 
 
 def _by_channel(matrix: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
@@ -399,6 +424,7 @@ def _write_run_json(
         "counts": counts,
         "gains": told[0].get("gains", {}),
         "corrections": told[0].get("corrections", []),
+        "resolution": told[0].get("resolution", {}),
         "warnings": [text for step in told for text in step.get("warnings", [])],
     }
     write_json(results / "run.json", description)

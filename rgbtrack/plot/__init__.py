@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         snr_histogram,
         snr_per_image,
     )
+    from rgbtrack.plot.resolution import plot_resolution
     from rgbtrack.plot.space import ternary
     from rgbtrack.plot.style import save_figure
 
@@ -46,6 +47,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
             "snr_histogram",
             "snr_per_image",
         ],
+        "resolution": ["plot_resolution"],
         "space": ["ternary"],
         "style": ["save_figure"],
     },
@@ -63,6 +65,7 @@ __all__ = [
     "plot_fading",
     "plot_illumination",
     "plot_plan",
+    "plot_resolution",
     "plot_shift",
     "plot_unmixing",
     "rejected_counts",
