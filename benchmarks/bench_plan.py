@@ -23,7 +23,7 @@ import pandas as pd
 from scipy.optimize import minimize
 
 from rgbtrack.clones import fit_clones
-from rgbtrack.clones.uniqueness import merge_probability
+from rgbtrack.clones.confusion import merge_probability
 from rgbtrack.plan import PlanParams
 from rgbtrack.plan.collisions import (
     Palettes,

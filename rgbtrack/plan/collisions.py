@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import pdist
 
 from rgbtrack.clones import ClonesParams
-from rgbtrack.clones.uniqueness import colour_distances, merge_probability
+from rgbtrack.clones.confusion import Colours, colour_distances, merge_probability
+from rgbtrack.clones.ray import Spread
 from rgbtrack.plan.params import PlanParams
 from rgbtrack.simulate import SimulateParams, simulate_founders
 
@@ -18,7 +19,7 @@ Floats = NDArray[np.float64]
 PAIRS = 800_000
 """Pairs of founders compared for one curve, about."""
 MOST_PALETTES = 200
-SHARPNESS, LEARNING = 0.954, 0.076
+SHARPNESS, LEARNING = 0.59, 0.130
 """Many cells tell apart what few do not: distances count ``SHARPNESS * cells**LEARNING`` times. Fitted to the
 clone engine by ``benchmarks/bench_plan.py --fit``."""
 
@@ -62,8 +63,8 @@ def draw_palettes(params: PlanParams, n_palettes: int, n_founders: int, rng: np.
 
 def founder_distances(colours: Floats, params: PlanParams) -> Floats:
     """Distance of every two of n founders in standard deviations of a cell, shape (n, n)."""
-    noise = np.full(colours.shape, params.snr**-2.0)
-    return colour_distances(colours, noise, params.colour_sd, params.brightness_sd)
+    known = Colours(colours, np.full(colours.shape, params.snr**-2.0))
+    return colour_distances(known, known, Spread(params.colour_sd, params.brightness_sd))
 
 
 def chance_merged(palettes: Palettes, n: int, params: PlanParams) -> Floats:
