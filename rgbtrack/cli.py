@@ -341,18 +341,19 @@ def _plan(out: Path | None, settings: dict[str, Any]) -> None:
     except ValidationError as error:
         raise ParamError(*map(_mistake, error.errors())) from error
     planned = plan_experiment(params)
-    for line in planned.advice:
-        print(f"- {line}")
-    for title, table in summary_tables(planned).items():
-        print(f"\n{title}\n{table.to_string(index=False)}")
     if out is not None:
         from rgbtrack.files import write_table
         from rgbtrack.plot import plot_plan, save_figure
 
         for name, table in planned.tables.items():
             write_table(out / f"plan_{name}.csv", table)
-        _, picture = save_figure(plot_plan(planned), out, "plan")
-        print(f"\nlook at {picture}; its tables are beside it")
+        save_figure(plot_plan(planned), out, "plan")
+    for line in planned.advice:
+        print(f"- {line}")
+    for title, table in summary_tables(planned).items():
+        print(f"\n{title}\n{table.to_string(index=False)}")
+    if out is not None:
+        print(f"\nlook at {out / 'plan.png'}; its tables are beside it")
 
 
 @app.command()
