@@ -20,6 +20,8 @@ from .files import read_stack as read_stack
 from .pipeline import Experiment as Experiment
 from .pipeline import read_experiment as read_experiment
 from .pipeline import run as run
+from .plan import PlanParams as PlanParams
+from .plan import plan_experiment as plan_experiment
 from .report import write_report as write_report
 from .review import append_correction as append_correction
 from .review import apply_review as apply_review

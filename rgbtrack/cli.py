@@ -283,6 +283,82 @@ def _channels(pairs: list[str] | None) -> dict[str, str | int] | None:
     return {marker: int(channel) if channel.isdigit() else channel for marker, _, channel in words}
 
 
+@app.command(
+    add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
+def plan(context: typer.Context) -> None:
+    """Tell how many founders, markers and animals an experiment needs."""
+    # its options are the fields of PlanParams, which no other command should wait for
+    inner = typer.Typer(add_completion=False)
+    inner.command(help=plan.__doc__)(_with_options(_plan))
+    typer.main.get_command(inner).main(context.args, prog_name="rgbtrack plan")
+
+
+def _with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one option for each setting of a plan, and the folder to write."""
+    from inspect import Parameter, Signature
+
+    from rgbtrack.plan import PlanParams
+
+    def called(out: Path | None, **settings: Any) -> None:
+        command(out, settings)
+
+    kinds: dict[str, Any] = {
+        name: Annotated[field.annotation, typer.Option(_flag(name), help=field.description)]
+        for name, field in PlanParams.model_fields.items()
+    }
+    kinds["out"] = Annotated[
+        Path | None, typer.Option("--out", "-o", help="folder for the tables (CSV) and the figure")
+    ]
+    defaults = {name: field.default for name, field in PlanParams.model_fields.items()} | {"out": None}
+    called.__annotations__ = kinds
+    called.__signature__ = Signature(  # type: ignore[attr-defined]
+        [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=defaults[name], annotation=kind)
+            for name, kind in kinds.items()
+        ]
+    )
+    return called
+
+
+def _flag(setting: str) -> str:
+    """Name of a setting of a plan on the command line."""
+    return "--share" if setting == "share_transduced" else f"--{setting.removeprefix('n_').replace('_', '-')}"
+
+
+def _mistake(problem: Any) -> str:
+    """What pydantic found, in terms of the command line."""
+    if not problem["loc"]:
+        return str(problem["ctx"]["error"])
+    said = problem["msg"].removeprefix("Input ")
+    return f"{_flag(str(problem['loc'][0]))} is {problem['input']}: {said}"
+
+
+def _plan(out: Path | None, settings: dict[str, Any]) -> None:
+    from pydantic import ValidationError
+
+    from rgbtrack.plan import PlanParams, plan_experiment, summary_tables
+
+    try:
+        params = PlanParams(**settings)
+    except ValidationError as error:
+        raise ParamError(*map(_mistake, error.errors())) from error
+    planned = plan_experiment(params)
+    if out is not None:
+        from rgbtrack.files import write_table
+        from rgbtrack.plot import plot_plan, save_figure
+
+        for name, table in planned.tables.items():
+            write_table(out / f"plan_{name}.csv", table)
+        save_figure(plot_plan(planned), out, "plan")
+    for line in planned.advice:
+        print(f"- {line}")
+    for title, table in summary_tables(planned).items():
+        print(f"\n{title}\n{table.to_string(index=False)}")
+    if out is not None:
+        print(f"\nlook at {out / 'plan.png'}; its tables are beside it")
+
+
 @app.command()
 def review(results: ResultsArg) -> None:
     """Open a results folder in napari (needs the extra rgbtrack[napari])."""

@@ -69,6 +69,29 @@ def test_simulate_then_run(rgbtrack, tmp_path):
     assert rgbtrack("check", tmp_path / "made")[0] == 0
 
 
+def test_plan_says_what_to_expect_and_writes_it(rgbtrack, tmp_path):
+    quick = ("--founders", 3, "--subjects", 4, "--simulations", 50, "--share", 0.4)
+    code, out, err = rgbtrack("plan", *quick, "--out", tmp_path / "plan")
+    assert code == 0
+    assert not err
+    assert "Of 3 founders, expect" in out
+    assert "Experiments in which a response is found (%)" in out
+    assert {"plan.png", "plan.svg", "plan_founders.csv"} <= {
+        path.name for path in (tmp_path / "plan").iterdir()
+    }
+    table = read_table(tmp_path / "plan" / "plan_power.csv")
+    assert {3, 4, 20} <= set(table["subjects"])
+
+
+def test_plan_lists_all_that_can_be_set(rgbtrack):
+    from rgbtrack.plan import PlanParams
+
+    code, out, _ = rgbtrack("plan", "--help")
+    assert code == 0
+    for name in PlanParams.model_fields:
+        assert cli._flag(name) in out
+
+
 def test_init_makes_what_check_accepts(rgbtrack, experiment):
     for name in ("experiment.toml", "samples.csv"):
         (experiment / name).unlink()
@@ -189,6 +212,13 @@ def test_a_missing_experiment(rgbtrack, tmp_path):
         (("run", "{}/experiment", "--workers", "0"), "--workers"),
         (("run", "{}/experiment", "--out", "{}/experiment/samples.csv"), "is a file"),
         (("run", "{}/experiment", "--out", "{}/experiment/images"), "holds other files"),
+        (
+            ("plan", "--founders", "1", "--share", "2"),
+            "--founders is 1: should be greater than or equal to 2",
+        ),
+        (("plan", "--effect", "1"), "effect is 1, which is none"),
+        (("plan", "--fonders", "3"), "--founders"),
+        (("plan", "--founders", "many"), "--founders"),
         (("segmnt", "{}/experiment"), "segment"),
         (("init", "{}/experiment/truth/cells.csv"), "cells.csv"),
     ],

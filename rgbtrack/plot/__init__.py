@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rgbtrack.plot.gains import plot_gains
     from rgbtrack.plot.illumination import plot_illumination
     from rgbtrack.plot.maps import clone_map, paint_clones
+    from rgbtrack.plot.plan import plot_plan
     from rgbtrack.plot.quality import (
         brightness_histogram,
         cell_sizes,
@@ -44,6 +45,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "gains": ["plot_gains"],
         "illumination": ["plot_illumination"],
         "maps": ["clone_map", "paint_clones"],
+        "plan": ["plot_plan"],
         "quality": [
             "brightness_histogram",
             "cell_sizes",
@@ -71,6 +73,7 @@ __all__ = [
     "plot_fading",
     "plot_gains",
     "plot_illumination",
+    "plot_plan",
     "plot_resolution",
     "plot_shift",
     "plot_unmixing",
