@@ -19,6 +19,7 @@ MOST = 8.0
 _CARRIED = 2.0  # a clone carries a marker that reads more, in standard errors of a cell
 _TYPICAL_SD = 0.6  # ln sd of a marker's expression, worth some clones beside those that carry it
 _PRIOR_CLONES = 3
+_MOST_EVIDENCE = 2.0  # of a size for two founders: one that grew far more than the rest is no sign of two
 _LEAST_SEEN = 0.1  # of founders
 
 
@@ -172,7 +173,8 @@ def size_evidence(n_cells: Ints, n_founders: float) -> Floats:
     """How much more likely a clone's size is with two founders than with one, shape (k,).
 
     Clone sizes are lognormal; founders are smaller than clones where several are behind each. Both founders
-    hold over a tenth of the cells, else the clone counts as one founder's. Large clones are more often two.
+    hold over a tenth of the cells, else the clone counts as one founder's. Large clones are more often two,
+    though a founder may outgrow all others: the evidence is limited.
     """
     k = len(n_cells)
     log = np.log(np.maximum(n_cells, 1))
@@ -185,9 +187,8 @@ def size_evidence(n_cells: Ints, n_founders: float) -> Floats:
     part = (np.arange(40) + 0.5) / 40 * 0.4 + 0.1  # of one founder, up to one half
     size = np.maximum(n_cells, 1).astype(float)[:, None]
     both = density(part * size) * density((1 - part) * size)
-    return np.asarray(
-        2 * 0.4 * size[:, 0] * both.mean(axis=1) / (density(size)[:, 0] * sd * np.sqrt(2 * np.pi))
-    )
+    evidence = 2 * 0.4 * size[:, 0] * both.mean(axis=1) / (density(size)[:, 0] * sd * np.sqrt(2 * np.pi))
+    return np.asarray(np.minimum(evidence, _MOST_EVIDENCE))
 
 
 def founders_behind(drawn_in: Floats, n_founders: float) -> tuple[Floats, Floats]:
