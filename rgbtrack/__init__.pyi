@@ -1,8 +1,12 @@
 from .clones import CloneModel as CloneModel
 from .clones import ClonesParams as ClonesParams
 from .clones import assign_clones as assign_clones
+from .clones import clone_resolution as clone_resolution
 from .clones import describe_clones as describe_clones
 from .clones import fit_clones as fit_clones
+from .clones import learn_gains as learn_gains
+from .clones import load_clones as load_clones
+from .clones import save_clones as save_clones
 from .correct import CorrectParams as CorrectParams
 from .correct import correct_stack as correct_stack
 from .dynamics import DynamicsParams as DynamicsParams

@@ -249,10 +249,16 @@ CELLS = Table(
             "clone_probability",
             "float",
             "",
-            "probability of the most probable clone; missing where a person decided",
+            "that it descends from the main founder of its most probable clone: how sure the call is, times "
+            "the share of the clone's cells that one founder is expected to provide; missing where a "
+            "person decided",
             False,
         ),
         Column("unassigned_reason", "str", "", "why the cell has no clone; missing where it has one", False),
+        Column(
+            "colour_clone", "int", "", "clone by colour alone: for statistics that ask about space", False
+        ),
+        Column("colour_probability", "float", "", "as clone_probability, by colour alone", False),
         Column("corrected_by", "str", "", "ids of the corrections by hand that changed its clone", False),
         Column("clone_name", "str", "", "name given to its clone by hand", False),
         Column("subject", "str", "", "from the sample sheet", False),
@@ -269,11 +275,50 @@ CLONES = Table(
         Column("clone", "int", "", "1 is the largest (corrections by hand keep numbers)"),
         Column("n_cells", "int", "cells", "cells called for this clone"),
         Column(MARKER, "float", "counts", "mean intensity of the clone's colour"),
-        Column("unique_probability", "float", "", "probability that the clone is one founder"),
-        Column("expected_founders", "float", "", "expected number of founders that share this colour"),
+        Column(
+            "unique_probability",
+            "float",
+            "",
+            "probability that no second founder provides over a tenth of its cells",
+        ),
+        Column(
+            "expected_founders",
+            "float",
+            "",
+            "expected number of founders of this colour, each over a tenth of the cells",
+        ),
         Column("one_colour", "bool", "", "carries one marker only: told from others by brightness at best"),
         Column("near_pair", "bool", "", "another clone's colour lies within reach of confusion"),
+        Column(
+            "nearest_clone", "int", "", "clone of the nearest colour; missing where there is one clone", False
+        ),
+        Column("nearest_distance", "float", "sd", "how far it lies, in standard deviations of a cell", False),
+        Column(
+            "brightness_split_from",
+            "int",
+            "",
+            "nearest clone with the same ratios of markers: told apart by brightness only; else missing",
+            False,
+        ),
+        Column(
+            "silenced_from",
+            "int",
+            "",
+            "clone of which this may be a part that lost a marker: the others are alike; else missing",
+            False,
+        ),
         Column("clone_name", "str", "", "name given by hand", False),
+    ),
+)
+
+CLONE_DISTANCES = Table(
+    "clone distances",
+    ("clone", "other"),
+    (
+        Column("clone", "int", "", "clone"),
+        Column("other", "int", "", "another clone, of a larger number"),
+        Column("distance", "float", "sd", "of their colours, in standard deviations of a cell"),
+        Column("merge_probability", "float", "", "chance that founders so far apart are called as one clone"),
     ),
 )
 

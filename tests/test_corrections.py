@@ -8,10 +8,14 @@ from scipy import ndimage as ndi
 
 from rgbtrack import ParamError, correct_stack, measure_signatures, read_experiment, run, simulate_scene
 from rgbtrack.correct import estimate_falloff, pool_fadings
+from rgbtrack.correct.light import field
 from rgbtrack.files import read_bleed_through, read_json, read_table
+from rgbtrack.pipeline.batches import judge_batches, look_at_batches
+from rgbtrack.pipeline.run import image_tasks
 from rgbtrack.report.corrections import correction_rows, correction_warnings
 from rgbtrack.report.results import read_results
 from rgbtrack.simulate import PRESETS, simulate_founders
+from rgbtrack.simulate.optics import illumination_of
 
 CHANNELS = {"red": "mCherry", "green": "Venus", "blue": "Cerulean"}
 MOVES = np.array([[0, 0, 0], [0.3, 1.0, -0.6], [-0.2, -0.8, 1.1]])
@@ -110,6 +114,7 @@ def test_the_report_tells_of_corrections(volumes):
     assert {one["correction"] for one in told} >= {
         "chromatic shift",
         "illumination",
+        "falloff",
         "attenuation",
         "bleed-through",
         "gain",
@@ -161,6 +166,61 @@ def test_a_stage_that_drifts_is_told_in_the_table(tmp_path):
     drift = cells.groupby("frame")[["drift_y_um", "drift_x_um"]].first().to_numpy()
     # the cells wander too: a few um over the series
     np.testing.assert_allclose(drift, path * stack.pixel_size_um, atol=5)
+    run(tmp_path, workers=1, steps=("clones",))
+    for name in ("drift_i0", "background"):
+        assert (tmp_path / "results" / "figures" / f"correction_{name}.png").exists()
+    table = read_table(tmp_path / "results" / "corrections.csv").set_index("correction")
+    assert table.loc["background", "value"].between(90, 200).all()
+
+
+LAMPS = ((0.35, 0.2, 0.0), (0.4, 0.3, 0.1), (0.3, -0.3, 0.3))
+
+
+def lit(lamps, n=6):
+    """Dim, crowded fields under lamps of their own."""
+    params = PRESETS["dim_crowded"].model_copy(update={"lamps": lamps, "size_px": 320, "n_clones": 6})
+    founders = simulate_founders(params, np.random.default_rng(3))
+    return [simulate_scene(params, seed=90 + i, founders=founders) for i in range(n)]
+
+
+def known_batches(folder):
+    experiment = read_experiment(folder)
+    (folder / "results" / ".parts").mkdir(parents=True)
+    tasks = image_tasks(experiment, folder / "results")
+    look_at_batches(tasks, folder / "results", 1, lambda done, total: None)
+    return judge_batches(tasks, folder / "results")
+
+
+def test_uneven_light_of_a_batch_is_divided_out(tmp_path):
+    scenes = lit(LAMPS)
+    write_experiment(tmp_path, [scene.stack for scene in scenes], '[correct]\nchromatic_shift = "none"\n')
+    run(tmp_path, workers=2, steps=("segment", "measure", "clones"))
+    table = read_table(tmp_path / "results" / "corrections.csv").set_index("correction")
+    assert table.loc["illumination", "applied"].all()
+    assert len(list((tmp_path / "results" / "figures").glob("correction_illumination*.svg"))) == 1
+    (shared,) = judge_batches(
+        image_tasks(read_experiment(tmp_path), tmp_path / "results"), tmp_path / "results"
+    ).values()
+    true = illumination_of(PRESETS["dim_crowded"].model_copy(update={"lamps": LAMPS, "size_px": 320}))[:, 0]
+    for light, beta in zip(true, shared.light, strict=True):
+        light = light / light.mean()
+        left = field(beta, light.shape) / light
+        assert np.std(left) < 0.6 * np.std(light)
+
+
+def test_even_light_is_left_alone(tmp_path):
+    write_experiment(tmp_path, [scene.stack for scene in lit(((0.0, 0.0, 0.0),) * 3)], "")
+    (shared,) = known_batches(tmp_path).values()
+    assert shared.light is None
+    assert not any(one.applied for one in shared.findings if one.correction == "illumination")
+
+
+def test_images_of_different_sizes_have_no_light_in_common(tmp_path):
+    first, *others = (scene.stack for scene in lit(LAMPS, 3))
+    write_experiment(tmp_path, [first.crop((slice(0, 200), slice(0, 200))), *others], "")
+    (shared,) = known_batches(tmp_path).values()
+    assert shared.light is None
+    assert "different sizes" in shared.findings[0].reason
 
 
 @pytest.mark.parametrize(("vignetting", "evident"), [(0.0, False), (0.5, True)])

@@ -1,9 +1,11 @@
 """experiment.toml and the sample sheet: what is read, and what is said of every mistake."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 
+from rgbtrack.clones import fit_clones, save_clones
 from rgbtrack.errors import ParamError, RgbtrackWarning
 from rgbtrack.pipeline import check_experiment, init_experiment, read_experiment
 
@@ -153,6 +155,16 @@ def test_all_mistakes_at_once(folder):
     with pytest.raises(ParamError) as caught:
         read_experiment(folder)
     assert len(caught.value.problems) == 6
+
+
+def test_a_model_that_does_not_fit(folder):
+    (folder / "experiment.toml").write_text(TOML + '[clones]\nmodel = "clone_model.json"\n')
+    with pytest.raises(ParamError, match=r"\[clones\] model: .*clone_model.json: no such file"):
+        read_experiment(folder)
+    cells = pd.DataFrame({"a": [90.0, 110] * 9, "a_se": 4.0, "b": [5.0, -2] * 9, "b_se": 4.0})
+    save_clones(folder / "clone_model.json", fit_clones(cells))
+    with pytest.raises(ParamError, match=r"clone_model.json holds clones of a, b; the markers here are"):
+        read_experiment(folder)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def stamps(results):
 
 
 def test_everything_promised_is_there(finished):
-    for name in (*TABLES, "bleed_through.csv", "run.json", "report.html"):
+    for name in (*TABLES, "bleed_through.csv", "clone_model.json", "run.json", "report.html"):
         assert (finished / name).stat().st_size > 0, name
     for name, table in zip(TABLES, (CELLS, CLONES, CLONE_SIZES), strict=True):
         table.check(read_table(finished / name))
@@ -118,6 +118,7 @@ def test_run_json_tells_what_was_done(finished, small_experiment):
     assert image["status"] == "done"
     assert [len(checksum) for checksum in image["inputs"].values()] == [64]
     assert set(told["gains"]) == {"session_d0", "session_d7"}
+    assert "neighbours share a clone" in told["neighbours"]
 
 
 @pytest.mark.parametrize("workers", [2, 3])
@@ -270,6 +271,24 @@ def test_ready_made_masks_are_used(experiment, small_experiment, tmp_path):
     run(experiment, tmp_path / "out", workers=1, steps=("segment", "measure", "clones"))
     truth = read_labels(small_experiment / "truth" / "labels" / f"{names[0]}.tif")
     assert np.array_equal(read_labels(tmp_path / "out" / "labels" / f"{names[0]}.tif"), truth)
+
+
+def test_later_images_are_called_with_the_clones_of_an_earlier_run(experiment, finished, tmp_path):
+    sheet = pd.read_csv(experiment / "samples.csv")
+    later = sheet["timepoint"] > 0
+    sheet[later].to_csv(experiment / "samples.csv", index=False)
+    shutil.copy(finished / "clone_model.json", experiment)
+    toml = (experiment / "experiment.toml").read_text(encoding="utf-8")
+    (experiment / "experiment.toml").write_text(
+        toml + '[clones]\nmodel = "clone_model.json"\n', encoding="utf-8"
+    )
+    run(experiment, out=tmp_path / "later", workers=1, steps=("segment", "measure", "clones"))
+    key = ["image_id", "frame", "cell"]
+    new = read_table(tmp_path / "later" / "cells.parquet").set_index(key)["clone"]
+    old = read_table(finished / "cells.parquet").set_index(key)["clone"]
+    both = pd.concat([new.rename("new"), old.rename("old")], axis=1, join="inner").dropna()
+    assert len(both) > 50
+    assert (both["new"] == both["old"]).mean() > 0.97
 
 
 def test_subjects_with_clones_of_their_own(experiment, tmp_path):

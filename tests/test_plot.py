@@ -12,6 +12,9 @@ from rgbtrack.plot import (
     clone_map,
     fraction_dots,
     paint_clones,
+    plot_background,
+    plot_drift,
+    plot_gains,
     rejected_counts,
     save_figure,
     snr_histogram,
@@ -354,3 +357,33 @@ def test_log_axes_have_plain_numbers(top):
         labels = [tick.get_text() for tick in figure.axes[0].get_xticklabels(which="both")]
         assert any(labels)
         assert all(text.replace(".", "").isdigit() for text in labels if text)
+
+
+def test_background_is_drawn_around_its_level():
+    rng = np.random.default_rng(0)
+    before = (100 + rng.normal(0, 5, (40, 40))).astype(np.float32)
+    figure = plot_background({"red": (before, before - 100)}, {"red": 5.0}, "Background of im1")
+    shown = [axes.images[0] for axes in figure.axes if axes.images]
+    assert [image.get_clim() for image in shown] == [pytest.approx((80, 160)), pytest.approx((-20, 60))]
+    assert "no channels" in plot_background({}, {}, "").axes[0].texts[0].get_text()
+
+
+def test_the_way_of_the_stage_is_drawn():
+    path = np.column_stack([np.arange(4.0), -2 * np.arange(4.0)])
+    figure = plot_drift(path, [np.zeros((9, 9, 3), np.uint8)] * 2, "im1: the stage ends 7 um off")
+    ways = {line.get_label(): line.get_ydata() for line in figure.axes[0].lines}
+    np.testing.assert_allclose(ways["down"], path[:, 0])
+    np.testing.assert_allclose(ways["right"], path[:, 1])
+
+
+def test_gains_are_drawn_before_and_after():
+    rows = [("s1", m, 1.2, 1.0, 0.02) for m in ("red", "green")] + [("s2", "red", 0.8, 1.01, 0.02)]
+    figure = plot_gains(pd.DataFrame(rows, columns=["group", "marker", "before", "after", "se"]))
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["red", "green"]
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["s1", "s2"]
+    many = pd.DataFrame(
+        [(f"s{k}", "red", 1.0, 1.0, 0.1) for k in range(60)],
+        columns=["group", "marker", "before", "after", "se"],
+    )
+    assert not plot_gains(many).axes[0].get_yticklabels()
+    assert "no gains" in plot_gains(many.iloc[:0]).axes[0].texts[0].get_text()

@@ -133,6 +133,7 @@ def make_results(
             image_id: {m: 1.0 + 0.4 * (i == 0 == k) for k, m in enumerate(markers)}
             for i, image_id in enumerate(images)
         },
+        "neighbours": "neighbours share a clone 42 % more often than by chance",
         "warnings": [],
     }
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
@@ -234,6 +235,7 @@ def test_report_says_what_came_out_and_what_to_know(reported):
         "Segmentation",
         "Images",
         "How to read this",
+        "neighbours share a clone 42 % more often than by chance",
         "What was run",
         "Files",
     ):

@@ -6,9 +6,14 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from rgbtrack.clones.fit import assign_clones, fit_clones
+    from rgbtrack.clones.founders import founder_rows
+    from rgbtrack.clones.gains import gains_seen
+    from rgbtrack.clones.later import learn_gains
     from rgbtrack.clones.model import CloneModel
     from rgbtrack.clones.palettes import SubjectModels
     from rgbtrack.clones.params import ClonesParams
+    from rgbtrack.clones.resolution import Resolution, clone_resolution, resolve_palettes
+    from rgbtrack.clones.saved import load_clones, save_clones
     from rgbtrack.clones.uniqueness import describe_clones
 
 # settings are read by every command: they must not wait for the compiler and the clustering library
@@ -16,11 +21,31 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "fit": ["assign_clones", "fit_clones"],
+        "founders": ["founder_rows"],
+        "gains": ["gains_seen"],
+        "later": ["learn_gains"],
         "model": ["CloneModel"],
         "palettes": ["SubjectModels"],
         "params": ["ClonesParams"],
+        "resolution": ["Resolution", "clone_resolution", "resolve_palettes"],
+        "saved": ["load_clones", "save_clones"],
         "uniqueness": ["describe_clones"],
     },
 )
 
-__all__ = ["CloneModel", "ClonesParams", "SubjectModels", "assign_clones", "describe_clones", "fit_clones"]
+__all__ = [
+    "CloneModel",
+    "ClonesParams",
+    "Resolution",
+    "SubjectModels",
+    "assign_clones",
+    "clone_resolution",
+    "describe_clones",
+    "fit_clones",
+    "founder_rows",
+    "gains_seen",
+    "learn_gains",
+    "load_clones",
+    "resolve_palettes",
+    "save_clones",
+]

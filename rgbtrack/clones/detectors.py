@@ -69,8 +69,8 @@ class Detectors:
         """Detectors of colours that are ``unit`` (d,) times as large."""
         return replace(self, leaks=self.leaks * unit[:, None] / unit)
 
-    def step_gains(self, information: Floats, slope: Floats, group: Ints, prior: Drift) -> "Detectors":
-        """One Newton step of the gains under the prior, centred over the cells.
+    def step_gains(self, information: Floats, slope: Floats, prior: Drift) -> "Detectors":
+        """One Newton step of the gains under the prior.
 
         Gains and leaks are stepped in turn, with a new expectation between: both at once would take the same
         difference off twice, and diverge.
@@ -79,15 +79,17 @@ class Detectors:
         ----------
         information, slope
             Of the log-gains, shapes (groups, d, d) and (groups, d).
-        group
-            Group of each cell, shape (n,).
         """
         d = self.gains.shape[1]
         move = np.linalg.solve(
             information + np.eye(d) / prior.gain**2, (slope - self.gains / prior.gain**2)[:, :, None]
         )[:, :, 0]
-        gains = np.clip(self.gains + np.clip(move, -0.2, 0.2), -4 * prior.gain, 4 * prior.gain)
-        return replace(self, gains=gains - self._share(group) @ gains)
+        gains = self.gains + np.clip(move, -0.2, 0.2)
+        return replace(self, gains=np.clip(gains, -4 * prior.gain, 4 * prior.gain))
+
+    def centred(self, group: Ints) -> "Detectors":
+        """Detectors whose mean gain over the cells is 1; ``group`` (n,) is that of each cell."""
+        return replace(self, gains=self.gains - self._share(group) @ self.gains)
 
     def step_leaks(
         self, x: Floats, expected: Floats, weight: Floats, group: Ints, prior: Drift

@@ -4,19 +4,22 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from scipy.special import chdtri
 
+from rgbtrack.clones.alternatives import gaussians_of
 from rgbtrack.clones.gains import gain_groups
-from rgbtrack.clones.gmm import fit_gaussians
 from rgbtrack.clones.junk import Junk, fit_junk
 from rgbtrack.clones.mixture import Cells
 from rgbtrack.clones.model import CloneModel
 from rgbtrack.clones.palettes import SubjectModels, subject_rows
 from rgbtrack.clones.params import ClonesParams
-from rgbtrack.clones.ray import TYPICAL, Floats, null_likelihood
-from rgbtrack.clones.search import search_mixture
+from rgbtrack.clones.ray import TYPICAL, Floats, Ints, null_likelihood
+from rgbtrack.clones.search import gains_se, search_mixture
 from rgbtrack.clones.signatures import noise_scale, read_signatures
+from rgbtrack.clones.uniqueness import main_shares
 
 Model = CloneModel | SubjectModels
+_DESCRIBED = 50_000  # cells that tell how large clones are and how noisy
 
 
 def fit_clones(table: pd.DataFrame, params: ClonesParams = ClonesParams()) -> Model:  # noqa: B008
@@ -54,8 +57,13 @@ def fit_clones(table: pd.DataFrame, params: ClonesParams = ClonesParams()) -> Mo
     >>> fit_clones(cells).n_clones
     1
     """
-    if params.palette == "experiment":
-        return _fit_one(table, params)
+    model = _fit_one(table, params) if params.palette == "experiment" else _fit_each(table, params)
+    few = table.iloc[_sample(len(table), _DESCRIBED, params.seed)]
+    return main_shares(model.assign(few), model, params)
+
+
+def _fit_each(table: pd.DataFrame, params: ClonesParams) -> SubjectModels:
+    """Find the clones of each subject."""
     markers = read_signatures(table).markers
     models = {}
     sizes: list[tuple[int, str, int]] = []
@@ -93,11 +101,13 @@ def _fit_one(table: pd.DataFrame, params: ClonesParams) -> CloneModel:
     )
     x, s = x / unit, s / unit[:, None] / unit
     junk = fit_junk(x, s, params.seed)
+    rows = _sample(len(x), params.max_fit_cells, params.seed)
+    x, s, group = x[rows], s[rows], group[rows]
     noise = np.empty(len(x))
     null_likelihood(x, s, noise)
     cells = Cells(x, s, noise, junk.log_density(x), group)
-    if params.method == "gmm":
-        model = _fit_gmm(cells, signatures.markers, unit, error_scale, junk, params)
+    if params.method != "ray":
+        model = _fit_alternative(cells, signatures.markers, unit, error_scale, junk, params)
         return _largest_first(model, table)
     mixture = search_mixture(cells, len(groups.names), params)
     detectors = mixture.detectors.in_units(unit)
@@ -111,12 +121,22 @@ def _fit_one(table: pd.DataFrame, params: ClonesParams) -> CloneModel:
         junk_weight=mixture.junk,
         gain_column=groups.column,
         gains=dict(zip(groups.names, detectors.gains, strict=True)) if groups.column else {},
+        gains_se=dict(zip(groups.names, gains_se(cells, mixture, params), strict=True))
+        if groups.column
+        else {},
         leaks=dict(zip(groups.names, detectors.leaks, strict=True)) if groups.column else {},
         error_scale=error_scale,
         min_probability=params.min_probability,
         junk=_in_units(junk, unit),
     )
     return _largest_first(model, table)
+
+
+def _sample(n: int, most: int, seed: int) -> Ints:
+    """Positions of at most so many of n cells, drawn at random, in their order."""
+    if n <= most:
+        return np.arange(n)
+    return np.sort(np.random.default_rng([seed, 1]).choice(n, most, replace=False))
 
 
 def _no_clones(markers: tuple[str, ...], params: ClonesParams) -> CloneModel:
@@ -131,6 +151,7 @@ def _no_clones(markers: tuple[str, ...], params: ClonesParams) -> CloneModel:
         junk_weight=0.5,
         gain_column="",
         gains={},
+        gains_se={},
         leaks={},
         error_scale=np.ones(len(markers)),
         min_probability=params.min_probability,
@@ -138,7 +159,7 @@ def _no_clones(markers: tuple[str, ...], params: ClonesParams) -> CloneModel:
     )
 
 
-def _fit_gmm(
+def _fit_alternative(
     cells: Cells,
     markers: tuple[str, ...],
     unit: Floats,
@@ -146,12 +167,11 @@ def _fit_gmm(
     junk: Junk,
     params: ClonesParams,
 ) -> CloneModel:
-    """Fit the plain Gaussian mixture; it knows neither gains nor the noise of single cells."""
-    marked = cells.noise < cells.junk + 2
-    x = cells.x[marked][: params.max_fit_cells]
-    means, covariances, weights = fit_gaussians(
-        x, junk.softness, params.max_clones, params.min_cells, params.seed
-    )
+    """Fit one of the plain methods."""
+    solved = np.linalg.solve(cells.s, cells.x[:, :, None])[:, :, 0]
+    marked = (cells.x * solved).sum(axis=1) > chdtri(cells.x.shape[1], 0.01)
+    x = cells.x[marked]
+    means, covariances, weights = gaussians_of(x, junk.softness, params)
     share = max(float(marked.mean()), 1e-6)
     return CloneModel(
         markers=markers,
@@ -163,6 +183,7 @@ def _fit_gmm(
         junk_weight=0.005,
         gain_column="",
         gains={},
+        gains_se={},
         leaks={},
         error_scale=error_scale,
         min_probability=params.min_probability,
@@ -174,12 +195,14 @@ def _fit_gmm(
 def _largest_first(model: CloneModel, table: pd.DataFrame) -> CloneModel:
     """Order clones by the cells called for them, and drop those that are no cell's best."""
     while True:
-        best = replace(model, min_probability=0.0).assign(table)["clone"].dropna().to_numpy(dtype=np.int64)
-        if len(np.unique(best)) == model.n_clones:
+        best = replace(model, min_probability=0.0).assign(table)
+        best = best.loc[best["clone"].notna(), ["clone", "clone_probability"]]
+        index = best["clone"].to_numpy(dtype=np.int64) - 1
+        if len(np.unique(index)) == model.n_clones:
             break
-        model = model.ordered(np.unique(best) - 1)
-    called = model.assign(table)["clone"].dropna().to_numpy(dtype=np.int64)
-    size = np.bincount(called - 1, minlength=model.n_clones)
+        model = model.ordered(np.unique(index))
+    sure = best["clone_probability"].to_numpy() >= model.min_probability
+    size = np.bincount(index[sure], minlength=model.n_clones)
     return model.ordered(np.lexsort((-model.weights, -size)))
 
 
@@ -208,12 +231,18 @@ def assign_clones(
     Returns
     -------
     table
-        A copy with ``clone`` (missing where unassigned; 1 is the largest), ``clone_probability`` (of the most
-        probable clone) and ``unassigned_reason`` (missing where assigned).
+        A copy with ``clone`` (missing where unassigned; 1 is the largest), ``clone_probability`` and
+        ``unassigned_reason`` (missing where assigned); and with ``colour_clone`` and ``colour_probability``,
+        the same by colour alone. A probability is that the cell descends from the main founder of its most
+        probable clone: how sure the call is, times the share of that founder, as a clone may hold the cells
+        of another founder of its colour. What neighbours and links told, or what was lacking to hear them,
+        stands in ``table.attrs["neighbours"]``.
 
     Raises
     ------
     DataError
-        As `fit_clones`; or if the table lacks a marker or a subject of the model.
+        As `fit_clones`; if the table lacks a marker or a subject of the model; or, where ``spatial`` is asked
+        for, if coordinates or tracks are no numbers.
     """
-    return (fit_clones(table, params) if model is None else model).assign(table)
+    model = fit_clones(table, params) if model is None else model
+    return model.assign(table, spatial=params.spatial)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
-from rgbtrack.clones.gmm import gaussian_likelihood, rough_gaussians
+from rgbtrack.clones.gaussians import gaussian_likelihood, rough_gaussians
 from rgbtrack.clones.ray import Floats
 
 _SHARE_UNIFORM = 0.3

@@ -117,13 +117,12 @@ def corrected(cells: Cells, detectors: Detectors) -> tuple[Floats, Floats]:
     return detectors.undo(cells.x, cells.s, cells.group)
 
 
-def find_candidates(x: Floats, s: Floats, mixture: Mixture) -> Ints:
+def find_candidates(x: Floats, s: Floats, mu: Floats, weight: Floats, spread: Spread) -> Ints:
     """Return the likely clones of each cell from a quick look at all of them; -1 where there are fewer."""
-    n_clones = len(mixture.weight)
+    n_clones = len(weight)
     score = np.empty((len(x), n_clones))
-    spread = mixture.spread
-    ray_screen(x, s, mixture.mu, spread.brightness, spread.variance_factor, spread.mean_factor, score)
-    score += np.log(mixture.weight)
+    ray_screen(x, s, mu, spread.brightness, spread.variance_factor, spread.mean_factor, score)
+    score += np.log(weight)
     best = np.tile(np.arange(n_clones), (len(x), 1))
     if n_clones > N_CANDIDATES:
         best = np.sort(np.argpartition(-score, N_CANDIDATES - 1, axis=1)[:, :N_CANDIDATES], axis=1)
@@ -136,7 +135,7 @@ def expect(cells: Cells, mixture: Mixture, candidates: Ints | None = None, steps
     """E-step."""
     x, s = corrected(cells, mixture.detectors)
     if candidates is None:
-        candidates = find_candidates(x, s, mixture)
+        candidates = find_candidates(x, s, mixture.mu, mixture.weight, mixture.spread)
     loglik, mode, variance = likelihood(x, s, mixture.mu, candidates, mixture.spread, steps)
     jacobian = mixture.detectors.log_jacobian[cells.group]
     parts = np.column_stack(
@@ -225,18 +224,10 @@ def moments(
     )
 
 
-def maximise(
-    cells: Cells,
-    mixture: Mixture,
-    expectation: Expectation,
-    prior: Drift,
-    *,
-    fit_spread: bool,
-    fit: DetectorPart | None,
-) -> Mixture:
-    """M-step; of the detectors, one part at a time."""
+def expected_moments(cells: Cells, mixture: Mixture, expectation: Expectation) -> Moments:
+    """Sums of the M-step, of cells as one common session would have read them."""
     x, s = corrected(cells, mixture.detectors)
-    sums = moments(
+    return moments(
         x,
         s,
         cells.group,
@@ -248,6 +239,19 @@ def maximise(
         expectation.mode,
         expectation.variance,
     )
+
+
+def maximise(
+    cells: Cells,
+    mixture: Mixture,
+    expectation: Expectation,
+    prior: Drift,
+    *,
+    fit_spread: bool,
+    fit: DetectorPart | None,
+) -> Mixture:
+    """M-step; of the detectors, one part at a time."""
+    sums = expected_moments(cells, mixture, expectation)
     n = len(cells)
     junk = float(np.clip(expectation.junk.sum() / n, *_JUNK_SHARE))
     unmarked = max(float(expectation.unmarked.sum()), 0.5) / n
@@ -265,10 +269,11 @@ def maximise(
     if fit == "gains":
         return replace(
             new,
-            detectors=mixture.detectors.step_gains(
-                sums.gain_information, sums.gain_slope, cells.group, prior
+            detectors=mixture.detectors.step_gains(sums.gain_information, sums.gain_slope, prior).centred(
+                cells.group
             ),
         )
+    x, s = corrected(cells, mixture.detectors)
     spread = mixture.spread
     brightness = spread.mean_factor * expectation.resp * np.exp(expectation.mode)
     expected = np.einsum("nc,ncd->nd", brightness, mixture.mu[expectation.candidates])

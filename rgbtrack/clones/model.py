@@ -8,20 +8,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import chdtri, logsumexp
+from scipy.special import chdtri
 
 from rgbtrack.clones.detectors import Detectors
-from rgbtrack.clones.gmm import gaussian_likelihood
+from rgbtrack.clones.gaussians import gaussian_likelihood
 from rgbtrack.clones.junk import Junk
-from rgbtrack.clones.mixture import all_clones, likelihood
+from rgbtrack.clones.mixture import find_candidates, likelihood
 from rgbtrack.clones.ray import Floats, Ints, Spread, null_likelihood
 from rgbtrack.clones.signatures import Signatures, read_signatures
+from rgbtrack.clones.surroundings import hear_surroundings
 from rgbtrack.errors import DataError
+from rgbtrack.threads import over_bands
 
 UNMARKED = "no marker above noise"
 UNLIKE = "unlike any clone"
 NOT_MEASURED = "not measured"
 DOUBLET = "doublet"
+BAND = 16_384
+"""Cells that are called at a time."""
+NO_GAINS = pd.DataFrame({"group": [], "marker": [], "gain": [], "se": []})
+CALLS = {
+    "clone": "Int64",
+    "clone_probability": "Float64",
+    "unassigned_reason": "string",
+    "colour_clone": "Int64",
+    "colour_probability": "Float64",
+}
+"""Columns that `CloneModel.assign` adds."""
 
 
 def ambiguous(min_probability: float) -> str:
@@ -49,6 +62,8 @@ class CloneModel:
         Column whose values share gains; empty for none.
     gains
         Log-gain of each marker (d,), by value of ``gain_column``.
+    gains_se
+        Standard errors of ``gains``.
     leaks
         Share of each marker (columns) that shows in each other (rows), (d, d), by value of ``gain_column``.
     error_scale
@@ -58,9 +73,11 @@ class CloneModel:
     junk
         Density of what is no clone; None where no cell was measured.
     covariances
-        Of the method gmm: covariance of each clone in ``asinh(x / junk.softness)``; None for the method ray.
+        Of the plain methods: covariance of each clone in ``asinh(x / junk.softness)``; None for ``ray``.
     numbers
         Number of each clone in the tables; None for 1, 2, 3 ...
+    main_share
+        Share of each clone's cells that its main founder is expected to provide, (k,); None for all.
     """
 
     markers: tuple[str, ...]
@@ -72,12 +89,14 @@ class CloneModel:
     junk_weight: float
     gain_column: str
     gains: Mapping[str, Floats]
+    gains_se: Mapping[str, Floats]
     leaks: Mapping[str, Floats]
     error_scale: Floats
     min_probability: float
     junk: Junk | None
     covariances: Floats | None = None
     numbers: Ints | None = None
+    main_share: Floats | None = None
 
     @property
     def n_clones(self) -> int:
@@ -89,12 +108,16 @@ class CloneModel:
         """Number of each clone in the tables."""
         return np.arange(1, self.n_clones + 1) if self.numbers is None else self.numbers
 
-    def gains_table(self) -> dict[str, dict[str, float]]:
-        """Return the gain of each marker by group: 1.1 where a group reads 10 % more than the others."""
-        return {
-            name: {m: float(g) for m, g in zip(self.markers, np.exp(gain), strict=True)}
-            for name, gain in self.gains.items()
-        }
+    def gains_table(self) -> pd.DataFrame:
+        """``group, marker, gain, se``: 1.1 where a group reads 10 % more of a marker than the others."""
+        return pd.DataFrame(
+            [
+                (name, marker, float(gain), float(gain * se))
+                for name, gains in self.gains.items()
+                for marker, gain, se in zip(self.markers, np.exp(gains), self.gains_se[name], strict=True)
+            ],
+            columns=NO_GAINS.columns,
+        )
 
     def probabilities(self, table: pd.DataFrame) -> Floats:
         """Probability of each clone, then of unmarked and of junk, for each row; NaN where not measured."""
@@ -104,35 +127,44 @@ class CloneModel:
         result = np.full((len(table), self.n_clones + 2), np.nan)
         if not signatures.measured.any() or self.junk is None:
             return result
-        x = signatures.x
-        s = signatures.s * self.error_scale[:, None] * self.error_scale
-        detectors, group = self._detectors(table)
-        group = group[signatures.measured]
+        rows = np.flatnonzero(signatures.measured)
+        detectors, group = self.detectors(table)
+        bands = -(-len(rows) // BAND)
+
+        def fill(start: int, stop: int) -> None:
+            of = slice(start, stop)
+            result[rows[of]] = self._posterior(signatures.x[of], signatures.s[of], detectors, group[rows[of]])
+
+        over_bands(fill, len(rows), bands)
+        return result
+
+    def _posterior(self, x: Floats, s: Floats, detectors: Detectors, group: Ints) -> Floats:
+        """Probability of each clone, of unmarked and of junk, of some measured cells."""
+        assert self.junk is not None  # noqa: S101 - some cells were measured
+        s = s * self.error_scale[:, None] * self.error_scale
         common_x, common_s = detectors.undo(x, s, group)
         noise = np.empty(len(x))
         null_likelihood(x, s, noise)
-        parts = np.column_stack(
-            [noise + math.log(self.unmarked_weight), self.junk.log_density(x) + math.log(self.junk_weight)]
-        )
+        parts = np.full((len(x), self.n_clones + 2), -np.inf)
+        parts[:, -2] = noise + math.log(self.unmarked_weight)
+        parts[:, -1] = self.junk.log_density(x) + math.log(self.junk_weight)
         if self.covariances is not None and self.n_clones:
             softness = self.junk.softness
             means = np.arcsinh(self.colours / softness)
             loglik = gaussian_likelihood(x, softness, means, self.covariances)
-            parts = np.column_stack([loglik + np.log(self.weights), parts])
+            parts[:, :-2] = loglik + np.log(self.weights)
         elif self.n_clones:
-            loglik = likelihood(
-                np.ascontiguousarray(common_x),
-                np.ascontiguousarray(common_s),
-                self.colours,
-                all_clones(self.n_clones),
-                Spread(self.spread_colour, self.spread_brightness),
-                steps=3,
-            )[0]
-            parts = np.column_stack(
-                [loglik + np.log(self.weights) + detectors.log_jacobian[group][:, None], parts]
-            )
-        result[signatures.measured] = np.exp(parts - logsumexp(parts, axis=1)[:, None])
-        return result
+            x, s = np.ascontiguousarray(common_x), np.ascontiguousarray(common_s)
+            spread = Spread(self.spread_colour, self.spread_brightness)
+            likely = find_candidates(x, s, self.colours, self.weights, spread)
+            loglik = likelihood(x, s, self.colours, likely, spread, steps=3)[0]
+            loglik += np.log(self.weights)[likely] + detectors.log_jacobian[group][:, None]
+            row, column = np.nonzero(likely >= 0)
+            parts[row, likely[row, column]] = loglik[row, column]
+        parts -= parts.max(axis=1, keepdims=True)
+        np.exp(parts, out=parts)
+        parts /= parts.sum(axis=1, keepdims=True)
+        return parts
 
     def _within_noise(self, signatures: Signatures) -> NDArray[np.bool_]:
         """Whether noise alone would often explain a cell."""
@@ -140,7 +172,7 @@ class CloneModel:
         solved = np.linalg.solve(s, signatures.x[:, :, None])[:, :, 0]
         return np.asarray((signatures.x * solved).sum(axis=1) < chdtri(len(self.markers), 0.01))
 
-    def _detectors(self, table: pd.DataFrame) -> tuple[Detectors, Ints]:
+    def detectors(self, table: pd.DataFrame) -> tuple[Detectors, Ints]:
         """Return the detectors, and which of them each row was read with; one unknown has not drifted."""
         d = len(self.markers)
         steady = Detectors.steady(1, d)
@@ -153,18 +185,41 @@ class CloneModel:
         values = pd.Index(table[self.gain_column].astype("string").fillna(""))
         return detectors, pd.Index(list(self.gains)).get_indexer(values) % len(detectors)
 
-    def assign(self, table: pd.DataFrame, together: Sequence[int] = ()) -> pd.DataFrame:
-        """Return the table with ``clone``, ``clone_probability`` and ``unassigned_reason``.
+    def assign(
+        self, table: pd.DataFrame, together: Sequence[int] = (), *, spatial: bool = False
+    ) -> pd.DataFrame:
+        """Return the table with the calls of its cells, `CALLS`.
 
-        Clones whose numbers are in `together` are taken for one, under the first of their numbers: a cell
-        between two of them is then a cell of theirs.
+        Parameters
+        ----------
+        table
+            See `fit_clones`.
+        together
+            Numbers of clones that are taken for one, under the first of them: a cell between two of these is
+            then a cell of theirs.
+        spatial
+            Whether neighbours and links are heard: see `rgbtrack.clones.surroundings`.
         """
         signatures = read_signatures(table, self.markers)
-        probability = self._probabilities(table, signatures)
+        colour = self._probabilities(table, signatures)
         same = np.flatnonzero(np.isin(self.clone_numbers, together))
-        probability[:, same[:1]] = probability[:, same].sum(axis=1, keepdims=True)
-        probability[:, same[1:]] = 0
-        n, k = len(table), self.n_clones
+        colour[:, same[:1]] = colour[:, same].sum(axis=1, keepdims=True)
+        colour[:, same[1:]] = 0
+        result = table.copy()
+        clone, top, reason = colour_clone, colour_top, _ = self._call(colour, signatures)
+        if spatial:
+            share = np.append(self.weights, [self.unmarked_weight, self.junk_weight])
+            heard = hear_surroundings(table, colour, share, signatures.doublet)
+            clone, top, reason = self._call(heard.probability, signatures)
+            changed = int((clone.fillna(0) != colour_clone.fillna(0)).sum())
+            result.attrs["neighbours"] = heard.words(changed, len(table))
+        result["clone"], result["clone_probability"], result["unassigned_reason"] = clone, top, reason
+        result["colour_clone"], result["colour_probability"] = colour_clone, colour_top
+        return result
+
+    def _call(self, probability: Floats, signatures: Signatures) -> tuple[Any, Floats, Any]:
+        """Return clone, its probability, and why there is none, from the probabilities of each row."""
+        n, k = len(probability), self.n_clones
         reason = np.full(n, None, dtype=object)
         best = np.zeros(n, dtype=np.int64)
         top = np.full(n, np.nan)
@@ -184,14 +239,15 @@ class CloneModel:
         reason[within_noise & ~pd.isna(reason)] = UNMARKED
         reason[signatures.doublet] = DOUBLET
         reason[~signatures.measured] = NOT_MEASURED
-        called = pd.isna(reason) & (k > 0)
-        result = table.copy()
-        numbers = np.append(self.clone_numbers, 0)
-        result["clone"] = pd.array(numbers[best], dtype="Int64")
-        result.loc[~called, "clone"] = pd.NA
-        result["clone_probability"] = top
-        result["unassigned_reason"] = pd.array(reason, dtype="string")
-        return result
+        clone = pd.array(np.append(self.clone_numbers, 0)[best], dtype="Int64")
+        clone[~pd.isna(reason) | (k == 0)] = pd.NA
+        if self.main_share is not None and k:
+            top = top * self.main_share[best]
+        return clone, top, pd.array(reason, dtype="string")
+
+    def at_least(self, min_probability: float) -> "CloneModel":
+        """Return the model that calls a cell only if its best clone is at least this probable."""
+        return replace(self, min_probability=min_probability)
 
     def ordered(self, order: Ints) -> "CloneModel":
         """Return the model with its clones in another order."""
@@ -213,6 +269,7 @@ class CloneModel:
             "junk_weight": self.junk_weight,
             "gain_column": self.gain_column,
             "gains": {name: gain.tolist() for name, gain in self.gains.items()},
+            "gains_se": {name: se.tolist() for name, se in self.gains_se.items()},
             "leaks": {name: leak.tolist() for name, leak in self.leaks.items()},
             "error_scale": self.error_scale.tolist(),
             "min_probability": self.min_probability,
@@ -227,6 +284,7 @@ class CloneModel:
             },
             "covariances": None if self.covariances is None else self.covariances.tolist(),
             "numbers": None if self.numbers is None else self.numbers.tolist(),
+            "main_share": None if self.main_share is None else self.main_share.tolist(),
         }
 
     @classmethod
@@ -245,7 +303,7 @@ class CloneModel:
         values["colours"] = np.array(saved["colours"], dtype=float).reshape(-1, len(markers))
         for name in ("weights", "error_scale"):
             values[name] = np.array(saved[name], dtype=float)
-        for name in ("gains", "leaks"):
+        for name in ("gains", "gains_se", "leaks"):
             values[name] = {group: np.array(value, dtype=float) for group, value in saved[name].items()}
         if junk is not None:
             values["junk"] = Junk(
@@ -257,6 +315,7 @@ class CloneModel:
             )
         if saved["numbers"] is not None:
             values["numbers"] = np.array(saved["numbers"], dtype=np.int64)
-        if saved["covariances"] is not None:
-            values["covariances"] = np.array(saved["covariances"], dtype=float)
+        for name in ("covariances", "main_share"):
+            if saved[name] is not None:
+                values[name] = np.array(saved[name], dtype=float)
         return cls(**values)

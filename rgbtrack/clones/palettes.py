@@ -1,13 +1,13 @@
 """Clones of each subject's own."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from rgbtrack.clones.model import CloneModel
+from rgbtrack.clones.model import CALLS, NO_GAINS, CloneModel
 from rgbtrack.errors import DataError
 
 
@@ -39,8 +39,10 @@ class SubjectModels:
         """Number of clones of all subjects."""
         return sum(model.n_clones for model in self.subjects.values())
 
-    def assign(self, table: pd.DataFrame, together: Sequence[int] = ()) -> pd.DataFrame:
-        """Return the table with ``clone``, ``clone_probability`` and ``unassigned_reason``.
+    def assign(
+        self, table: pd.DataFrame, together: Sequence[int] = (), *, spatial: bool = False
+    ) -> pd.DataFrame:
+        """Return the table with what `CloneModel.assign` adds.
 
         Clones of a subject whose numbers are in `together` are taken for one, as in `CloneModel.assign`.
 
@@ -56,23 +58,34 @@ class SubjectModels:
                 f"no clones were found for subject {', '.join(unknown)}; "
                 f"known are {', '.join(self.subjects) or 'none'}: fit the clones to a table that holds all"
             )
-        clone = pd.array([pd.NA] * len(table), dtype="Int64")
-        probability = np.full(len(table), np.nan)
-        reason = pd.array([pd.NA] * len(table), dtype="string")
+        result, told = table.copy(), []
+        columns = {name: pd.Series(pd.NA, range(len(table)), dtype=kind) for name, kind in CALLS.items()}
         for name, positions in rows.items():
-            part = self.subjects[name].assign(table.iloc[positions], together)
-            clone[positions] = part["clone"].array
-            probability[positions] = part["clone_probability"]
-            reason[positions] = part["unassigned_reason"].array
-        return table.assign(clone=clone, clone_probability=probability, unassigned_reason=reason)
+            part = self.subjects[name].assign(table.iloc[positions], together, spatial=spatial)
+            for column, values in columns.items():
+                values.iloc[positions] = part[column].array
+            told += [f"{name}: {part.attrs['neighbours']}"] if spatial else []
+        for column, values in columns.items():
+            numbers = CALLS[column] == "Float64"
+            result[column] = values.to_numpy(float, na_value=np.nan) if numbers else values.array
+        if spatial:
+            result.attrs["neighbours"] = ". ".join(told)
+        return result
 
-    def gains_table(self) -> dict[str, dict[str, float]]:
-        """Return the gain of each marker by subject and group."""
-        return {
-            f"{name}/{group}": gains
+    def at_least(self, min_probability: float) -> "SubjectModels":
+        """Return the models that call a cell only if its best clone is at least this probable."""
+        return replace(
+            self, subjects={name: model.at_least(min_probability) for name, model in self.subjects.items()}
+        )
+
+    def gains_table(self) -> pd.DataFrame:
+        """``group, marker, gain, se``, as of one model; a group is named by subject and group."""
+        tables = [
+            table.assign(group=f"{name}/" + table["group"])
             for name, model in self.subjects.items()
-            for group, gains in model.gains_table().items()
-        }
+            if len(table := model.gains_table())
+        ]
+        return pd.concat(tables, ignore_index=True) if tables else NO_GAINS.copy()
 
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary of plain numbers, lists and strings."""

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, StrictFloat, StrictInt, StrictStr
 
 from rgbtrack.params import Params
 
@@ -14,15 +14,21 @@ class ClonesParams(Params):
         "experiment",
         description="experiment: clones are shared by all subjects; subject: each has clones of its own",
     )
-    method: Literal["ray", "gmm"] = Field(
+    method: Literal["ray", "gmm", "hdbscan", "threshold"] = Field(
         "ray",
-        description="ray: the noise-aware mixture; gmm: a plain Gaussian mixture with BIC, for comparison",
+        description="ray: the noise-aware mixture; for comparison gmm: a plain Gaussian mixture with BIC, "
+        "hdbscan: clusters of density, threshold: unit vectors within a distance",
+    )
+    model: str | None = Field(
+        None,
+        description="clones found before (clone_model.json of a results folder): cells are called with them, "
+        "and none are looked for; None: clones are looked for",
     )
     min_probability: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="a cell is called only if its best clone is at least this probable",
+        description="a cell is called only if its best clone is at least this probable among all clones",
     )
     gains: Literal["auto", "image", "batch", "none"] = Field(
         "auto",
@@ -42,6 +48,11 @@ class ClonesParams(Params):
         description="how far bleed-through drifts from one image or batch to the next, as a share of the "
         "marker it comes from",
     )
+    spatial: bool = Field(
+        True,
+        description="whether neighbours in tissue and links in time sharpen calls, where there is evidence "
+        "that they share clones; colour_clone and colour_probability are by colour alone either way",
+    )
     max_clones: int = Field(200, ge=1, le=2000, description="the largest number of clones looked for")
     min_cells: int = Field(3, ge=2, description="the fewest cells that make a clone (cells)")
     strictness: float = Field(
@@ -55,5 +66,10 @@ class ClonesParams(Params):
         12_000,
         ge=100,
         description="clones are looked for among at most so many cells, drawn at random; all are then called",
+    )
+    founders: Literal["called"] | dict[str, StrictStr | StrictInt | StrictFloat] = Field(
+        "called",
+        description="clones whose colours stand for the founders': called, all of them; or those of a "
+        "founder sample, named by columns of the sample sheet: { timepoint = 0 }",
     )
     seed: int = Field(0, ge=0, description="seed of every random draw: the same seed gives the same clones")

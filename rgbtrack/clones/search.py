@@ -8,10 +8,11 @@ from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits
 
 from rgbtrack.clones.detectors import DetectorPart, Detectors, Drift
-from rgbtrack.clones.mixture import Cells, Mixture, expect, maximise
+from rgbtrack.clones.mixture import Cells, Mixture, expect, expected_moments, maximise
 from rgbtrack.clones.moves import Price, Search, birth, drop_weak, embed, merge, split
 from rgbtrack.clones.params import ClonesParams
-from rgbtrack.clones.ray import TYPICAL, Spread
+from rgbtrack.clones.ray import TYPICAL, Floats, Spread
+from rgbtrack.threads import over_bands
 
 GAINS: tuple[DetectorPart, ...] = ("gains",)
 BOTH: tuple[DetectorPart, ...] = ("gains", "leaks")
@@ -151,25 +152,27 @@ def start(cells: Cells, n_groups: int, params: ClonesParams, seed: int) -> Mixtu
 def search_mixture(cells: Cells, n_groups: int, params: ClonesParams) -> Mixture:
     """Search from several starts; keep the best objective."""
     n, d = cells.x.shape
-    rng = np.random.default_rng([params.seed, 1])
-    few = _sample(cells, _START_CELLS, rng)
+    few = cells
+    if n > _START_CELLS:
+        rng = np.random.default_rng([params.seed, 5])
+        few = cells.take(np.sort(rng.choice(n, _START_CELLS, replace=False)))
     price = Price(params.strictness, d, params.min_cells)
-    best: tuple[float, Mixture] | None = None
-    for k in range(params.starts):
+    starts = [start(few, n_groups, params, params.seed + 7919 * k) for k in range(params.starts)]
+
+    def climb(k: int, _: int) -> tuple[float, Mixture]:
         climber = Climber(few, price, params, np.random.default_rng([params.seed, 2, k]))
-        mixture = climber.climb(start(few, n_groups, params, params.seed + 7919 * k), steady=k % 2 == 1)
-        objective = climber.look(mixture).objective - mixture.detectors.cost(climber.drift)
-        if best is None or objective > best[0] + 1e-6:
-            best = objective, mixture
-    assert best is not None  # noqa: S101 - there is at least one start
-    if len(few) == n:
-        return best[1]
-    more = _sample(cells, params.max_fit_cells, rng)
-    return Climber(more, price, params, rng).refine(best[1], 2)
+        mixture = climber.climb(starts[k], steady=k % 2 == 1)
+        return climber.look(mixture).objective - mixture.detectors.cost(climber.drift), mixture
+
+    found = over_bands(climb, len(starts), len(starts))
+    best = max(range(len(found)), key=lambda k: (round(found[k][0], 6), -k))
+    if few is cells:
+        return found[best][1]
+    return Climber(cells, price, params, np.random.default_rng([params.seed, 6])).refine(found[best][1], 2)
 
 
-def _sample(cells: Cells, most: int, rng: np.random.Generator) -> Cells:
-    """Return at most so many cells, drawn at random, in their order."""
-    if len(cells) <= most:
-        return cells
-    return cells.take(np.sort(rng.choice(len(cells), most, replace=False)))
+def gains_se(cells: Cells, mixture: Mixture, params: ClonesParams) -> Floats:
+    """Standard errors of the log-gains (groups, d), of the cells that they were fitted to."""
+    information = expected_moments(cells, mixture, expect(cells, mixture)).gain_information
+    prior = np.eye(mixture.mu.shape[1]) / params.gain_drift**2
+    return np.sqrt(np.diagonal(np.linalg.inv(information + prior), axis1=1, axis2=2))

@@ -1,76 +1,29 @@
 """Is a clone one founder? The clones table, with its honest doubts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
+from rgbtrack.clones.called import Called, read_called
+from rgbtrack.clones.confusion import NEAR, Colours, foreign_share, pure_probability
+from rgbtrack.clones.founders import Population, founder_rows, founders_behind, size_evidence
 from rgbtrack.clones.model import CloneModel
 from rgbtrack.clones.palettes import SubjectModels, subject_rows
-from rgbtrack.clones.ray import TYPICAL, Floats
-from rgbtrack.clones.signatures import read_signatures
+from rgbtrack.clones.params import ClonesParams
+from rgbtrack.clones.ray import Floats, Ints
 from rgbtrack.errors import DataError
 from rgbtrack.tables import CLONES, MARKER
 
-_HALF_MERGED = 1.97  # distance at which two colours are merged half of the time
-_MERGE_WIDTH = 0.41
-_MOST_FOUNDERS = 4.0  # a clone: beyond it the colours tell nothing, and the number has no meaning
-_NEAR = 3.0  # distance below which a few percent of cells are confused
-_ONE_COLOUR = 0.03  # share of brightness that all other markers together may hold
+_LARGEST = 0.47  # the largest of m lognormal shares, ln sd 1, is m^-0.47 of their sum
+_BY_CHANCE = 0.2  # founders expected to look silenced by chance, from which nothing is said
 
 
-def merge_probability(distance: Floats) -> Floats:
-    """Chance that two colours so many standard deviations apart are taken for one clone."""
-    return np.asarray(1 / (1 + np.exp(np.clip((distance - _HALF_MERGED) / _MERGE_WIDTH, -50, 50))))
-
-
-def colour_distances(
-    colours: Floats, noise: Floats, spread_colour: float, spread_brightness: float
-) -> Floats:
-    """Mahalanobis distance of every two clone colours, in the mean of their cells' covariances.
-
-    A cell of a clone scatters by the spread of each marker, the spread of brightness along the ray, and its
-    noise (``noise`` (k, d): median variance of the clone's cells).
-    """
-    along = colours[:, :, None] * colours[:, None, :] * np.expm1(spread_brightness**2)
-    own = np.zeros_like(along)
-    d = colours.shape[1]
-    own[:, range(d), range(d)] = colours**2 * spread_colour**2 + noise
-    cov = along + own
-    pooled = (cov[:, None] + cov[None, :]) / 2
-    difference = colours[:, None] - colours[None, :]
-    solved = np.linalg.solve(pooled, difference[..., None])[..., 0]
-    return np.sqrt(np.maximum((difference * solved).sum(axis=-1), 0))
-
-
-def expected_founders(merging: Floats, n_called: int) -> Floats:
-    """Return the expected founders behind each called clone, by fixed point on the number of all founders.
-
-    Parameters
-    ----------
-    merging
-        Chance of every two called colours to be merged, shape (k, k); its diagonal is not used.
-    n_called
-        Number of called clones.
-
-    Notes
-    -----
-    The called clones stand for the founder population. Another founder is merged with clone i with chance
-    ``c_i``, the mean of row i (the clone itself counts as told apart), so N founders in all leave
-    ``1 + (N - 1) c_i`` behind clone i; these sum to N.
-    """
-    if n_called < 2:
-        return np.ones(n_called)
-    collision = (merging.sum(axis=1) - np.diag(merging)) / n_called
-    founders = float(n_called)
-    for _ in range(200):
-        updated = float((1 + (founders - 1) * collision).sum())
-        updated = min(updated, _MOST_FOUNDERS * n_called)
-        if abs(updated - founders) < 1e-9 * founders:
-            break
-        founders = updated
-    return np.asarray(1 + (founders - 1) * collision)
-
-
-def describe_clones(table: pd.DataFrame, model: CloneModel | SubjectModels | None = None) -> pd.DataFrame:
+def describe_clones(
+    table: pd.DataFrame,
+    model: CloneModel | SubjectModels | None = None,
+    params: ClonesParams = ClonesParams(),  # noqa: B008
+) -> pd.DataFrame:
     """Describe the called clones, and how sure it is that each is one founder.
 
     Parameters
@@ -79,6 +32,8 @@ def describe_clones(table: pd.DataFrame, model: CloneModel | SubjectModels | Non
         Cells with ``clone``, as `assign_clones` returns them.
     model
         The model that called them; without it, spreads are taken as typical.
+    params
+        Whence founder colours are known, ``founders``, and the seed.
 
     Returns
     -------
@@ -88,51 +43,148 @@ def describe_clones(table: pd.DataFrame, model: CloneModel | SubjectModels | Non
     Raises
     ------
     DataError
-        If the table has no column ``clone`` or too few markers.
+        If the table has no column ``clone``, too few markers, or no cell of the founder sample.
+
+    Notes
+    -----
+    A clone is one founder if no other provides over a tenth of its cells. Two things speak against it:
+    founders of nearly its colour that were called with it, and called neighbours whose cells it takes. The
+    number of the first follows from the founder population: its colours, how many founders must be behind as
+    many called clones, and how large the clone is (see `rgbtrack.clones.founders`).
+    """
+    palettes = read_palettes(table, model, params)
+    clones = pd.concat(
+        [describe_palette(called, founders, params) for called, founders in palettes], ignore_index=True
+    )
+    known = palettes[0][0].markers
+    markers = [str(name) for name in table.columns if name in known]
+    names = [name for c in CLONES.columns for name in (markers if c.name == MARKER else [c.name])]
+    return clones.sort_values("clone", ignore_index=True)[names]
+
+
+def read_palettes(
+    table: pd.DataFrame, model: CloneModel | SubjectModels | None, params: ClonesParams
+) -> list[tuple[Called, Colours]]:
+    """Return the called clones of each palette, at least one, and the colours of its founders.
+
+    These are the clones with a cell in the founder sample; where a palette has none there, all of its clones.
+
+    Raises
+    ------
+    DataError
+        As `describe_clones`.
     """
     if "clone" not in table.columns:
         raise DataError("the table has no column clone: call assign_clones on it first")
+    sample = founder_rows(table, params.founders)
     if not isinstance(model, SubjectModels):
-        return _describe(table, model)
-    parts = [
-        _describe(table.iloc[rows], model.subjects[name])
-        for name, rows in subject_rows(table).items()
-        if name in model.subjects
-    ]
-    parts = [part for part in parts if len(part)] or [_describe(table.iloc[:0], None)]
-    return pd.concat(parts, ignore_index=True).sort_values("clone", ignore_index=True)
+        parts = [(table, model, sample)]
+    else:
+        parts = [
+            (table.iloc[rows], model.subjects[name], sample[rows])
+            for name, rows in subject_rows(table).items()
+            if name in model.subjects
+        ] or [(table.iloc[:0], None, sample[:0])]
+    palettes = []
+    for part, own, rows in parts:
+        called = read_called(part, own)
+        seen = np.isin(called.numbers, part["clone"][rows].dropna().to_numpy(dtype=np.int64))
+        chosen = seen if seen.any() else ~seen
+        palettes.append((called, Colours(called.colours.mean[chosen], called.colours.noise[chosen])))
+    return palettes
 
 
-def _describe(table: pd.DataFrame, model: CloneModel | None) -> pd.DataFrame:
-    """Describe the clones of one palette."""
-    signatures = read_signatures(table, model.markers if model else None)
-    order = [marker for marker in map(str, table.columns) if marker in signatures.markers]
-    column = [signatures.markers.index(marker) for marker in order]
-    clone = table["clone"][signatures.measured].to_numpy(dtype=np.float64, na_value=np.nan)
-    numbers = np.unique(clone[np.isfinite(clone)]).astype(np.int64)
-    k, d = len(numbers), len(order)
-    mean, noise, count = np.zeros((k, d)), np.zeros((k, d)), np.zeros(k, dtype=np.int64)
-    variance = np.diagonal(signatures.s, axis1=1, axis2=2)
-    for row, number in enumerate(numbers):
-        members = clone == number
-        count[row] = members.sum()
-        mean[row] = signatures.x[members].mean(axis=0)
-        noise[row] = np.median(variance[members], axis=0)
-    spread = (model.spread_colour, model.spread_brightness) if model else TYPICAL
-    distance = colour_distances(mean, noise, *spread) if k else np.zeros((0, 0))
-    founders = expected_founders(merge_probability(distance), k)
-    np.fill_diagonal(distance, np.inf)
-    positive = np.maximum(mean, 0)
-    largest = positive.max(axis=1, initial=0)
-    total = positive.sum(axis=1)
+def main_shares(
+    table: pd.DataFrame, model: CloneModel | SubjectModels, params: ClonesParams
+) -> CloneModel | SubjectModels:
+    """Return the model that knows what share of each clone's cells its main founder is expected to provide.
+
+    A clone that may be two founders is not the lineage of one with certainty, however sure it is that a cell
+    belongs to it: `CloneModel.assign` multiplies its probability by this.
+
+    Parameters
+    ----------
+    table
+        Cells that the model called; some will do.
+    model
+        The model.
+    params
+        Whence founder colours are known, and the seed.
+    """
+    shares: dict[int, float] = {}
+    for called, founders in read_palettes(table, model, params):
+        if len(called.numbers):
+            one, expected = _founders(called, Population.like(founders, called.spread, params.seed))
+            shares |= dict(zip(called.numbers.tolist(), _main_share(one, expected), strict=True))
+    if isinstance(model, SubjectModels):
+        return replace(model, subjects={n: _sharing(own, shares) for n, own in model.subjects.items()})
+    return _sharing(model, shares)
+
+
+def _sharing(model: CloneModel, shares: dict[int, float]) -> CloneModel:
+    return replace(model, main_share=np.array([shares.get(int(n), 1.0) for n in model.clone_numbers]))
+
+
+def _main_share(one: Floats, expected: Floats) -> Floats:
+    """Share of the largest of one founder with that chance, else of as many as expected."""
+    several = np.maximum((expected - one) / np.maximum(1 - one, 1e-9), 2)
+    return one + (1 - one) * several**-_LARGEST
+
+
+def _founders(called: Called, population: Population) -> tuple[Floats, Floats]:
+    """Chance that one founder is behind each clone, and the number expected."""
+    n_founders = population.n_founders(len(called.numbers))
+    drawn_in = population.drawn_in(called.colours) * size_evidence(called.n_cells, n_founders)
+    return founders_behind(drawn_in, n_founders)
+
+
+def describe_palette(called: Called, founders: Colours, params: ClonesParams) -> pd.DataFrame:
+    """Describe the clones of one palette; see `describe_clones`."""
+    k = len(called.numbers)
+    probability, expected, parent = np.ones(k), np.ones(k), np.full(k, -1)
+    if k:
+        population = Population.like(founders, called.spread, params.seed)
+        n_founders = population.n_founders(k)
+        alone, expected = _founders(called, population)
+        probability = alone * pure_probability(foreign_share(called.distance, called.n_cells))
+        parent = _parents(called, population, n_founders)
+    nearest = called.distance.min(axis=1, initial=np.inf)
     values = {
-        "clone": numbers,
-        "n_cells": count,
-        **{marker: mean[:, column[q]] for q, marker in enumerate(order)},
-        "unique_probability": np.exp(-(founders - 1)),
-        "expected_founders": founders,
-        "one_colour": total - largest <= _ONE_COLOUR * total,
-        "near_pair": distance.min(axis=1, initial=np.inf) < _NEAR,
+        "clone": called.numbers,
+        "n_cells": called.n_cells,
+        **{marker: called.colours.mean[:, j] for j, marker in enumerate(called.markers)},
+        "unique_probability": probability,
+        "expected_founders": expected,
+        "one_colour": called.one_colour,
+        "near_pair": nearest < NEAR,
+        "nearest_clone": _numbers(called.numbers, _nearest(called.distance)),
+        "nearest_distance": np.where(np.isfinite(nearest), nearest, np.nan),
+        "brightness_split_from": _numbers(called.numbers, _nearest(called.of_brightness_only())),
+        "silenced_from": _numbers(called.numbers, parent),
     }
-    names = [name for c in CLONES.columns if c.required for name in (order if c.name == MARKER else [c.name])]
-    return pd.DataFrame({name: values[name] for name in names})
+    return pd.DataFrame(values)
+
+
+def _nearest(distance: np.ndarray) -> Ints:
+    """Position of the nearest other clone, -1 where there is none."""
+    if not len(distance):
+        return np.zeros(0, dtype=np.int64)
+    return np.where(np.isfinite(distance).any(axis=1), distance.argmin(axis=1), -1)
+
+
+def _numbers(numbers: Ints, position: Ints) -> pd.Series:
+    """Clone numbers at some positions, missing where they are -1."""
+    found = pd.Series(numbers[position] if len(numbers) else position, dtype="Int64")
+    return found.mask(pd.Series(position < 0))
+
+
+def _parents(called: Called, population: Population, n_founders: float) -> Ints:
+    """Position of the clone that each may be a silenced descendant of, -1 for none.
+
+    The parent is at least as large, and an unrelated founder would hardly look like that by chance.
+    """
+    match = called.silenced(called.colours, called.n_cells)
+    match &= called.n_cells[:, None] <= called.n_cells[None, :]
+    by_chance = n_founders * called.silenced(population.colours, np.inf).mean(axis=0)
+    match &= by_chance[None, :] < _BY_CHANCE
+    return np.where(match.any(axis=1), np.where(match, called.n_cells[None, :], -1).argmax(axis=1), -1)

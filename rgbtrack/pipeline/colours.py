@@ -17,14 +17,13 @@ from rgbtrack.correct import (
     pool_fadings,
 )
 from rgbtrack.errors import DataError
+from rgbtrack.pipeline.batches import spaced
 from rgbtrack.pipeline.experiment import Experiment
 from rgbtrack.pipeline.findings import Finding
 from rgbtrack.signature import unfade_cells, unmix_cells
 from rgbtrack.tables import markers_of
 from rgbtrack.unmix import bleed_through_blind
 
-SAMPLE = 12
-"""Images of a batch that a rate is estimated from."""
 LEAST_FRAMES = 3
 
 
@@ -100,7 +99,7 @@ def _even_out_field(
         place = cells[["y_um", "x_um"]].to_numpy(float)[rows] / size * 2 - 1
         corner[rows] = (place**2).mean(axis=1)
     rates, found = _rates_by_batch(
-        cells.assign(corner=corner), experiment, estimate_falloff, "illumination", lambda _: True
+        cells.assign(corner=corner), experiment, estimate_falloff, "falloff", lambda _: True
     )
     # the mean over the field keeps its light
     return _restore(cells, rates, corner - 1 / 3), found
@@ -142,11 +141,7 @@ def _rates_by_batch(
     first = cells[cells["frame"] == 0]
     for batch, rows in first.groupby(_batch_of(first), sort=True):
         images = [image for image, _ in rows.groupby("image_id", sort=True) if wanted(str(image))]
-        chosen = (
-            [images[i] for i in np.unique(np.linspace(0, len(images) - 1, SAMPLE).astype(int))]
-            if images
-            else []
-        )
+        chosen = spaced(images)
         parts = [estimate(rows[rows["image_id"] == image]) for image in chosen]
         if not parts:
             continue

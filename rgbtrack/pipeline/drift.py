@@ -1,18 +1,24 @@
 """How the stage drifted over a series, from small pictures of its frames."""
 
+import warnings
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from rgbtrack.correct import estimate_drift, noise_sd
+from rgbtrack.correct import CorrectParams, correct_stack, estimate_drift, noise_sd
+from rgbtrack.errors import RgbtrackWarning
 from rgbtrack.pipeline.findings import Finding
+from rgbtrack.plot import plot_drift
 from rgbtrack.stack import NUCLEUS, Stack
 
 SIDE_PX = 512
 LEAST_PX = 6.0
 """Drifts below are as likely the cells' own way."""
+ORANGE, BLUE = (0.9, 0.45, 0.0), (0.1, 0.55, 1.0)
+"""Together nearly white, and told apart by all."""
 
 
 def see_from_above(frame: Stack) -> NDArray[np.float32]:
@@ -53,3 +59,26 @@ def follow_stage(
         reason=reason,
     )
     return (path if evident else np.zeros_like(path)), [found]
+
+
+def draw_drift(image_id: str, stack: Stack, params: CorrectParams, path_um: NDArray[np.float64]) -> Figure:
+    """The way of the stage (t, 2) in um, and the first and last frame over each other before and after."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RgbtrackWarning)
+        first, last = (
+            see_from_above(correct_stack(stack.frame(t), params))[0] for t in (0, stack.n_frames - 1)
+        )
+    shrink = np.array(stack.pixels.shape[3:]) / first.shape * (stack.pixel_size_um or 1.0)
+    dy, dx = path_um[-1] / shrink
+    back = cv2.warpAffine(last, np.array([[1, 0, -dx], [0, 1, -dy]]), last.shape[::-1])
+    paint = np.array([ORANGE, BLUE], np.float32)
+    pictures = [_overlay([first, other], paint) for other in (last, back)]
+    far = float(np.hypot(*path_um[-1]))
+    return plot_drift(path_um, pictures, f"{image_id}: the stage ends {far:.1f} um from where it began")
+
+
+def _overlay(lights: Sequence[NDArray[np.float32]], paint: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """RGB picture (y, x, 3) of lights (y, x), each in its colour."""
+    shown = [np.sqrt(np.clip(light / max(float(np.percentile(light, 99.5)), 1e-9), 0, 1)) for light in lights]
+    picture = np.einsum("kyx,kc->yxc", np.stack(shown), paint)
+    return (255 * np.clip(picture, 0, 1)).astype(np.uint8)

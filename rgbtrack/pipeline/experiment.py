@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from pydantic import Field, StrictInt, StrictStr, ValidationError, field_validator
 
-from rgbtrack.clones import ClonesParams
+from rgbtrack.clones import ClonesParams, founder_rows, load_clones
 from rgbtrack.correct import CorrectParams
 from rgbtrack.dynamics import DynamicsParams
 from rgbtrack.errors import DataError, ParamError
@@ -193,8 +193,17 @@ def read_experiment(path: str | Path) -> Experiment:
                 f"{path.name}: [experiment] control {control!r} is not a treatment of the sheet "
                 f"({', '.join(map(repr, treatments))}): {nearest(control, treatments)}"
             )
+    if "clones" in sections and len(sheet.samples):
+        try:
+            founder_rows(sheet.samples, sections["clones"].founders)
+        except DataError as error:
+            problems.append(f"{path.name}: [clones] {error}")
     if "correct" in sections and channels is not None:
         problems += _file_problems(path, sections["correct"], channels)
+    if "clones" in sections and sections["clones"].model is not None:
+        file = path.parent / sections["clones"].model
+        sections["clones"] = sections["clones"].model_copy(update={"model": str(file.absolute())})
+        problems += _model_problems(path, file, channels)
     if problems:
         raise ParamError(*problems)
     head = sections.pop("experiment")
@@ -299,6 +308,20 @@ def _file_problems(path: Path, correct: CorrectParams, channels: ChannelsParams)
             if marker not in channels.markers
         ]
     return problems
+
+
+def _model_problems(path: Path, file: Path, channels: ChannelsParams | None) -> list[str]:
+    at = f"{path.name}: [clones] model"
+    try:
+        known = load_clones(file).markers
+    except DataError as error:
+        return [f"{at}: {error}"]
+    if channels is not None and set(known) != set(channels.markers):
+        return [
+            f"{at}: {file.name} holds clones of {', '.join(known)}; the markers here are "
+            f"{', '.join(channels.markers)}: name them as there"
+        ]
+    return []
 
 
 def _matrix(folder: Path, correct: CorrectParams, channels: ChannelsParams) -> pd.DataFrame | None:

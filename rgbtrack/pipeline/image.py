@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 import rgbtrack
 from rgbtrack.correct import CorrectParams, correct_stack
+from rgbtrack.correct.light import field
 from rgbtrack.errors import RgbtrackError, RgbtrackWarning
 from rgbtrack.files import (
     read_json,
@@ -65,6 +66,7 @@ class ImageTask:
     dark_field: Path | None = None
     batch: str = ""
     shift_px: NDArray[np.float64] | None = None
+    light: NDArray[np.float64] | None = None
     overwrite: bool = False
     measure: bool = True
 
@@ -242,6 +244,9 @@ def _corrected_frames(task: ImageTask, stack: Stack) -> Iterator[tuple[int, Stac
         None if path is None else np.squeeze(read_stack(path).frame(0).pixels)
         for path in (task.flat_field, task.dark_field)
     )
+    if task.light is not None:
+        height, width = stack.pixels.shape[3:]
+        flat = np.stack([field(beta, (height, width)) for beta in task.light])
     for t in range(stack.n_frames):
         yield (
             t,
@@ -282,6 +287,7 @@ def _keys(task: ImageTask, inputs: dict[str, str]) -> tuple[str, str]:
         "calibration": [task.pixel_size_um, task.z_step_um, task.frame_interval_h],
         "correct": correct,
         "shift_px": None if task.shift_px is None else task.shift_px.tolist(),
+        "light": None if task.light is None else task.light.tolist(),
     }
     segment = base | {
         "segment": task.segment.model_dump() | {"model": _model_key(task.segment.model)},

@@ -2,38 +2,30 @@
 
 import datetime
 import platform
-import re
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from matplotlib.figure import Figure
-from threadpoolctl import threadpool_limits
 
 import rgbtrack
-from rgbtrack.clones import assign_clones, describe_clones, fit_clones
 from rgbtrack.dynamics import clone_sizes
 from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
 from rgbtrack.files import read_json, read_table, sha256, write_json, write_table
-from rgbtrack.pipeline.colours import Corrected, correct_colours
+from rgbtrack.pipeline.batches import judge_batches, look_at_batches
+from rgbtrack.pipeline.call_clones import call_clones
 from rgbtrack.pipeline.experiment import Experiment, read_experiment
-from rgbtrack.pipeline.findings import Finding, findings_table
-from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, forget_image, process_image, read_part
+from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, forget_image, process_image
 from rgbtrack.pipeline.pool import available_workers, map_tasks
-from rgbtrack.pipeline.review import REVIEW, name_clones, review_cells, review_counts
-from rgbtrack.pipeline.shifts import Shifts, draw_shift, find_shifts, known_shifts
-from rgbtrack.plot import plot_fading, plot_unmixing, save_figure
+from rgbtrack.pipeline.review import REVIEW
+from rgbtrack.pipeline.steps import checksums, done, step
 from rgbtrack.report import write_report
 from rgbtrack.segment import check_method
-from rgbtrack.signature import no_colours
 
 Step = Literal["segment", "measure", "clones", "dynamics", "report"]
 STEPS: tuple[Step, ...] = ("segment", "measure", "clones", "dynamics", "report")
-FIGURES = 6
 """Corrections that are drawn."""
 Progress = Callable[[str, int, int], None]
 
@@ -112,14 +104,14 @@ def run(
     if {"segment", "measure"} & set(steps):
         if any(task.labels is None and not task.labels_file.exists() for task in tasks):
             check_method(experiment.segment)
-        tasks = _with_shifts(tasks, results, workers, say)
+        tasks = _knowing_batches(tasks, results, workers, say)
         records = _run_images(tasks, workers, say)
         _forget_others(results, set(records))
     else:
         records = _records(tasks)
     if "clones" in steps:
         say("clones", 0, 1)
-        _call_clones(experiment, results, records, tasks, overwrite)
+        call_clones(experiment, results, records, tasks, overwrite)
         say("clones", 1, 1)
     if "dynamics" in steps:
         _count_clones(experiment, results, records, overwrite)
@@ -172,16 +164,17 @@ def image_tasks(
     ]
 
 
-def _with_shifts(
+def _knowing_batches(
     tasks: list[ImageTask], results: Path, workers: int | None, say: Progress
 ) -> list[ImageTask]:
-    """Tasks that know how far the channels of their batch lie beside each other."""
-    if not tasks or tasks[0].correct.chromatic_shift == "none":
-        return tasks
-    found = find_shifts(
-        tasks, results, workers or available_workers(), lambda done, total: say("channels", done, total)
+    """Tasks that know the illumination of their batch, and how far its channels lie beside each other."""
+    look_at_batches(
+        tasks, results, workers or available_workers(), lambda done, total: say("batches", done, total)
     )
-    return [replace(task, shift_px=found[task.batch][0]) for task in tasks]
+    known = judge_batches(tasks, results)
+    return [
+        replace(task, shift_px=known[task.batch].shift_px, light=known[task.batch].light) for task in tasks
+    ]
 
 
 def _run_images(tasks: list[ImageTask], workers: int | None, say: Progress) -> dict[str, dict[str, Any]]:
@@ -213,166 +206,19 @@ def _records(tasks: list[ImageTask]) -> dict[str, dict[str, Any]]:
     return records
 
 
-def _gather_cells(experiment: Experiment, results: Path, records: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """All cells, with the sample sheet's columns."""
-    done = _done(records)
-    missing = [name for name in done if not (results / PARTS / f"{name}.parquet").exists()]
-    if missing:
-        raise DataError(f"{', '.join(missing)} not measured in {results}: run 'rgbtrack measure' first")
-    parts = [read_part(results, name) for name in done]
-    if not parts:
-        markers = tuple(experiment.channels.markers)
-        none = no_colours(markers)
-        parts = [pd.DataFrame({"image_id": [], "frame": [], "cell": [], **none})]
-    # empty tables have no types to speak of: they would turn numbers into objects
-    cells = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    sheet = experiment.sheet_columns().astype({"image_id": "str"})
-    return cells.astype({"image_id": "str"}).merge(
-        sheet, on="image_id", how="left", validate="many_to_one", sort=False
-    )
-
-
-def _call_clones(
-    experiment: Experiment,
-    results: Path,
-    records: dict[str, dict[str, Any]],
-    tasks: list[ImageTask],
-    overwrite: bool,
-) -> None:
-    """Write cells.parquet, clones.csv and what corrections found, unless they are up to date."""
-    names = ("cells.parquet", "clones.csv", "corrections.csv", "bleed_through.csv", "review.csv")
-    written = [results / name for name in names]
-    matrix = experiment.read_bleed_through()
-    key = content_key(
-        [
-            rgbtrack.__version__,
-            experiment.correct.model_dump(),
-            None if matrix is None else matrix.to_json(),
-            experiment.signature.model_dump(),
-            experiment.clones.model_dump(),
-            {name: records[name]["measure_key"] for name in _done(records)},
-            experiment.sheet_columns().to_json(),
-            _checksums([results / REVIEW]),
-        ]
-    )
-    with _step(results, "clones", key, lambda _: written, overwrite) as told:
-        if told is None:
-            return
-        corrected = correct_colours(_gather_cells(experiment, results, records), experiment, records)
-        cells = corrected.cells
-        with threadpool_limits(1):
-            model = fit_clones(cells, experiment.clones)
-            cells = assign_clones(cells, experiment.clones, model=model)
-            cells, reviewed = review_cells(cells, results, model)
-            clones = name_clones(describe_clones(cells, model), cells)
-        shifts = known_shifts(tasks, results) if experiment.correct.chromatic_shift == "auto" else {}
-        found = [
-            *(finding for _, of_batch in shifts.values() for finding in of_batch),
-            *corrected.findings,
-            *_drifts(records),
-            *_gains(model.gains_table()),
-        ]
-        told |= {"gains": model.gains_table(), "corrections": [asdict(finding) for finding in found]}
-        told |= {"review": review_counts(reviewed)}
-        write_table(written[0], cells)
-        write_table(written[1], clones)
-        write_table(written[2], findings_table(found))
-        _draw_corrections(results, corrected, shifts, tasks)
-        written[3].unlink(missing_ok=True)
-        if corrected.matrix is not None:
-            write_table(written[3], _by_channel(corrected.matrix, experiment))
-        written[4].unlink(missing_ok=True)
-        if len(reviewed):
-            write_table(written[4], reviewed)
-
-
-def _draw_corrections(results: Path, corrected: Corrected, shifts: Shifts, tasks: list[ImageTask]) -> None:
-    """Before and after, of what was undone: the first few of each."""
-    folder = results / "figures"
-    for old in folder.glob("correction_*"):
-        old.unlink()
-
-    def keep(figure: Figure | None, *name: str) -> None:
-        if figure is not None:
-            plain = re.sub(r"[^\w.+ -]", "_", "_".join(["correction", *name]).rstrip("_"))
-            save_figure(figure, folder, plain)
-
-    moved = [(batch, shift) for batch, (shift, _) in shifts.items() if shift is not None]
-    for batch, shift in moved[:FIGURES]:
-        keep(draw_shift(next(task for task in tasks if task.batch == batch), shift), "shift", batch)
-    for name, where, cells, fading in corrected.fadings[:FIGURES]:
-        keep(plot_fading(cells, fading), name, where)
-    if corrected.matrix is not None:
-        keep(plot_unmixing(corrected.mixed, corrected.cells, corrected.matrix), "unmixing")
-
-
-def _by_channel(matrix: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
-    """A matrix by marker as the table that `read_bleed_through` reads, by channel name."""
-    names = {marker: str(channel) for marker, channel in experiment.channels.markers.items()}
-    return matrix.rename(index=names, columns=names).reset_index(names="detector")
-
-
-def _drifts(records: dict[str, dict[str, Any]]) -> list[Finding]:
-    return [Finding(**found) for name in _done(records) for found in records[name].get("drift") or []]
-
-
-def _gains(gains: dict[str, dict[str, float]]) -> list[Finding]:
-    return [
-        Finding(
-            "gain",
-            group,
-            marker,
-            value,
-            unit="share of the mean",
-            applied=True,
-            reason="from the clones that images share, blind to treatment; undone where clones are called",
-        )
-        for group, values in gains.items()
-        for marker, value in values.items()
-        if group
-    ]
-
-
 def _count_clones(
     experiment: Experiment, results: Path, records: dict[str, dict[str, Any]], overwrite: bool
 ) -> None:
     """Write clone_sizes.csv, unless it is up to date."""
     source = _need(results, "cells.parquet", "clones")
     written = results / "clone_sizes.csv"
-    samples = experiment.samples[experiment.samples["image_id"].isin(_done(records))]
+    samples = experiment.samples[experiment.samples["image_id"].isin(done(records))]
     key = content_key(
         [rgbtrack.__version__, experiment.dynamics.model_dump(), sha256(source), samples.to_json()]
     )
-    with _step(results, "dynamics", key, lambda _: [written], overwrite) as told:
+    with step(results, "dynamics", key, lambda _: [written], overwrite) as told:
         if told is not None:
             write_table(written, clone_sizes(read_table(source), experiment.dynamics, samples=samples))
-
-
-@contextmanager
-def _step(
-    results: Path, name: str, key: str, written: Callable[[Path], list[Path]], overwrite: bool
-) -> Iterator[dict[str, Any] | None]:
-    """Yield None where the step's files are those of a former run of that key, else a dict to tell into.
-
-    The step's own note vouches for its files: it goes first and comes back last.
-    """
-    note = results / PARTS / f"{name}.step"
-    if not overwrite and note.exists():
-        old = read_json(note)
-        if old["key"] == key and old["written"] == _checksums(written(results)):
-            yield None
-            return
-    note.unlink(missing_ok=True)
-    told: dict[str, Any] = {}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", RgbtrackWarning)
-        yield told
-    told["warnings"] = [str(item.message) for item in caught if issubclass(item.category, RgbtrackWarning)]
-    write_json(note, {"key": key, "written": _checksums(written(results)), "told": told})
-
-
-def _checksums(paths: list[Path]) -> list[str | None]:
-    return [sha256(path) if path.exists() else None for path in paths]
 
 
 def _write_run_json(
@@ -383,7 +229,7 @@ def _write_run_json(
     told = [read_json(note)["told"] if note.exists() else {} for note in notes]
     counts: dict[str, Any] = {
         "images": len(records),
-        "failed": len(records) - len(_done(records)),
+        "failed": len(records) - len(done(records)),
         "cells": sum(record["n_cells"] or 0 for record in records.values()),
     }
     if notes[0].exists():
@@ -405,7 +251,9 @@ def _write_run_json(
         "images": records,
         "counts": counts,
         "gains": told[0].get("gains", {}),
+        "neighbours": told[0].get("neighbours", ""),
         "corrections": told[0].get("corrections", []),
+        "resolution": told[0].get("resolution", {}),
         "review": told[0].get("review", {}),
         "warnings": [text for step in told for text in step.get("warnings", [])],
     }
@@ -415,8 +263,8 @@ def _write_run_json(
 
 def _write_report(experiment: Experiment, results: Path, records: dict[str, Any], overwrite: bool) -> None:
     tables = [results / name for name in ("cells.parquet", "clones.csv", "clone_sizes.csv", "review.csv")]
-    key = content_key([rgbtrack.__version__, experiment.configuration(), records, _checksums(tables)])
-    with _step(results, "report", key, _report_files, overwrite) as told:
+    key = content_key([rgbtrack.__version__, experiment.configuration(), records, checksums(tables)])
+    with step(results, "report", key, _report_files, overwrite) as told:
         if told is not None:
             write_report(results, experiment.report)
 
@@ -453,10 +301,6 @@ def _prepare(results: Path, overwrite: bool) -> None:
         (results / PARTS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ParamError(f"--out {results} cannot be made: {error.strerror}: give another folder") from error
-
-
-def _done(records: dict[str, dict[str, Any]]) -> list[str]:
-    return [name for name, record in records.items() if record["status"] == "done"]
 
 
 def _number(value: Any) -> float | None:

@@ -1,8 +1,6 @@
-"""How far channels lie beside each other, found once for each batch of images."""
+"""How far channels lie beside each other: seen in a few images of a batch, undone in all."""
 
 import warnings
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -10,109 +8,37 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-import rgbtrack
-from rgbtrack.correct import Shift, correct_stack, estimate_shift, noise_sd, pool_shifts
+from rgbtrack.correct import CorrectParams, Shift, correct_stack, estimate_shift, noise_sd
 from rgbtrack.errors import RgbtrackError, RgbtrackWarning
-from rgbtrack.files import read_json, sha256, write_json
 from rgbtrack.pipeline.findings import Finding
-from rgbtrack.pipeline.image import PARTS, ImageTask, content_key
-from rgbtrack.pipeline.pool import map_tasks
+from rgbtrack.pipeline.image import ImageTask
 from rgbtrack.pipeline.thumbnail import composite, markers_and_hues, tops
 from rgbtrack.plot import plot_shift
-from rgbtrack.stack import NUCLEUS
+from rgbtrack.stack import NUCLEUS, Stack
 
 FIGURE_PX = 96
-SAMPLE = 12
-"""Images of a batch that are looked at."""
 WINDOW_PX, WINDOW_PLANES = 1024, 12
 LEAST_PX = 0.15
 """Shifts below move no more than a thousandth of a cell's light."""
 
-Shifts = dict[str, tuple[NDArray[np.float64] | None, list[Finding]]]
 
-
-def find_shifts(
-    tasks: Sequence[ImageTask], out: Path, workers: int, say: Callable[[int, int], None]
-) -> Shifts:
-    """Shift of every channel (c, 3) by batch, None where there is nothing to undo, and what was found.
-
-    A few images of each batch are looked at, evenly spaced in the sheet. What a former run found in the same
-    images is taken over.
-    """
-    batches: dict[str, list[ImageTask]] = {}
-    for task in tasks:
-        batches.setdefault(task.batch, []).append(task)
-    chosen = [task for batch in batches.values() for task in _spaced(batch)]
-    note = out / PARTS / "shifts.step"
-    key = content_key(
-        [
-            rgbtrack.__version__,
-            [
-                (t.batch, list(t.channels.items()), t.correct.model_dump(), _checksums(t.paths))
-                for t in chosen
-            ],
-        ]
+def look_for_shift(stack: Stack, params: CorrectParams) -> Shift:
+    """Shift of the markers of one image, from the middle of its first frame."""
+    stack = stack.select({name: name for name in stack.channels if name != NUCLEUS})
+    height, width = stack.pixels.shape[3:]
+    window = tuple(
+        slice((n - min(n, WINDOW_PX)) // 2, (n + min(n, WINDOW_PX) + 1) // 2) for n in (height, width)
     )
-    known = read_json(note) if note.exists() and not tasks[0].overwrite else {}
-    if known.get("key") != key:
-        note.unlink(missing_ok=True)
-        found: dict[int, Shift | None] = {}
-        say(0, len(chosen))
-        for index, shift in map_tasks(_look, chosen, min(workers, len(chosen)), lambda _: None):
-            found[index] = shift
-            say(len(found), len(chosen))
-        pooled = {}
-        for batch in batches:
-            seen = [found[i] for i, task in enumerate(chosen) if task.batch == batch]
-            shifts = [shift for shift in seen if shift is not None]
-            if shifts:
-                one = pool_shifts(shifts)
-                pooled[batch] = {"zyx_px": one.zyx_px, "se": one.se}
-        whole = all(shift is not None for shift in found.values())  # else they are looked at again
-        write_json(note, {"key": key if whole else None, "batches": pooled})
-    return known_shifts(tasks, out)
+    corrected = correct_stack(stack.crop((window[0], window[1])).frame(0), params)
+    planes = corrected.pixels.shape[2]
+    first = (planes - min(planes, WINDOW_PLANES)) // 2
+    return estimate_shift(corrected.pixels[0, :, first : first + WINDOW_PLANES], noise_sd(corrected))
 
 
-def known_shifts(tasks: Sequence[ImageTask], out: Path) -> Shifts:
-    """What `find_shifts` found before, by batch; empty where it was not asked."""
-    note = out / PARTS / "shifts.step"
-    if not note.exists():
-        return {}
-    known = read_json(note)["batches"]
-    first = {task.batch: task for task in reversed(tasks)}
-    return {batch: _judge(batch, task, known.get(batch)) for batch, task in sorted(first.items())}
-
-
-def _spaced(tasks: list[ImageTask]) -> list[ImageTask]:
-    return [tasks[i] for i in np.unique(np.linspace(0, len(tasks) - 1, SAMPLE).astype(int))]
-
-
-def _checksums(paths: Sequence[Path]) -> list[str]:
-    return [sha256(path) if path.is_file() else "" for path in paths]
-
-
-def _look(task: ImageTask) -> Shift | None:
-    """Shift of one image, of its markers; None where the image cannot be read, which is told later."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RgbtrackWarning)
-            stack = task.read()
-            stack = stack.select({name: name for name in stack.channels if name != NUCLEUS})
-            height, width = stack.pixels.shape[3:]
-            window = tuple(
-                slice((n - min(n, WINDOW_PX)) // 2, (n + min(n, WINDOW_PX) + 1) // 2) for n in (height, width)
-            )
-            corrected = correct_stack(stack.crop((window[0], window[1])).frame(0), task.correct)
-            planes = corrected.pixels.shape[2]
-            first = (planes - min(planes, WINDOW_PLANES)) // 2
-            return estimate_shift(corrected.pixels[0, :, first : first + WINDOW_PLANES], noise_sd(corrected))
-    except (RgbtrackError, OSError, MemoryError):
-        return None
-
-
-def _judge(
+def judge_shift(
     batch: str, task: ImageTask, found: dict[str, Any] | None
 ) -> tuple[NDArray[np.float64] | None, list[Finding]]:
+    """Shift of every channel (c, 3) of a batch, None where there is nothing to undo, and what was found."""
     markers = [name for name in task.channels if name != NUCLEUS]
     if found is None:
         return None, [Finding("chromatic shift", batch, reason="no image could be read")]

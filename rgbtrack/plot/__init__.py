@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from rgbtrack.plot.background import plot_background
     from rgbtrack.plot.bleed_through import bleed_through_lines
     from rgbtrack.plot.colours import clone_colours
     from rgbtrack.plot.corrected import plot_shift, plot_unmixing
+    from rgbtrack.plot.drift import plot_drift
     from rgbtrack.plot.fading import plot_fading
     from rgbtrack.plot.fractions import cell_numbers, fraction_dots, stacked_fractions
+    from rgbtrack.plot.gains import plot_gains
     from rgbtrack.plot.illumination import plot_illumination
     from rgbtrack.plot.maps import clone_map, paint_clones
     from rgbtrack.plot.quality import (
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
         snr_histogram,
         snr_per_image,
     )
+    from rgbtrack.plot.resolution import plot_resolution
     from rgbtrack.plot.space import ternary
     from rgbtrack.plot.style import save_figure
 
@@ -30,11 +34,14 @@ if TYPE_CHECKING:
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "background": ["plot_background"],
         "bleed_through": ["bleed_through_lines"],
         "colours": ["clone_colours"],
         "corrected": ["plot_shift", "plot_unmixing"],
+        "drift": ["plot_drift"],
         "fading": ["plot_fading"],
         "fractions": ["cell_numbers", "fraction_dots", "stacked_fractions"],
+        "gains": ["plot_gains"],
         "illumination": ["plot_illumination"],
         "maps": ["clone_map", "paint_clones"],
         "quality": [
@@ -44,6 +51,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
             "snr_histogram",
             "snr_per_image",
         ],
+        "resolution": ["plot_resolution"],
         "space": ["ternary"],
         "style": ["save_figure"],
     },
@@ -58,8 +66,12 @@ __all__ = [
     "clone_map",
     "fraction_dots",
     "paint_clones",
+    "plot_background",
+    "plot_drift",
     "plot_fading",
+    "plot_gains",
     "plot_illumination",
+    "plot_resolution",
     "plot_shift",
     "plot_unmixing",
     "rejected_counts",

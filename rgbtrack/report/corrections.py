@@ -8,9 +8,11 @@ import numpy as np
 from rgbtrack.report.results import Results
 from rgbtrack.report.words import Warned
 
+_CORNERS = "the corners of the field get less than {left:.0%} of the light of its centre"
 LARGE = {
     "chromatic shift": (2.0, "channels lie more than {limit:g} px beside each other"),
-    "illumination": (0.5, "the corners of the field get less than {left:.0%} of the light of its centre"),
+    "illumination": (0.5, _CORNERS),
+    "falloff": (0.5, _CORNERS),
     "bleed-through": (0.4, "over {limit:.0%} of a marker's light shows in another's detector"),
     "stage drift": (50.0, "the stage drifted by more than {limit:g} um"),
 }
@@ -19,7 +21,9 @@ UNSURE = {"bleed-through": 0.05}
 """Standard errors beyond which a correction that was made is a guess."""
 MEANING = {
     "chromatic shift": "Channels that lie beside each other are moved back: a cell is in one place in all.",
-    "illumination": "Light that falls off from the centre of the field to its corners is evened out.",
+    "illumination": "Uneven light, seen in the images of a batch, is divided out of each pixel.",
+    "falloff": "What is then left of the light's fall to the corners, seen in the cells, is restored.",
+    "background": "Light that is there without a cell is taken off each pixel.",
     "attenuation": "Light that fades with depth, each colour at its own rate, is restored.",
     "bleed-through": "Light of one marker that shows in the detector of another is taken off.",
     "bleaching": "Light that bleaches from frame to frame is restored.",

@@ -63,7 +63,19 @@ FADING_CAPTION = (
     "Each dot is a cell; the line is what was found. Medians before (open) and after the correction "
     "(filled): after it they should lie level."
 )
+RESOLUTION_CAPTION = (
+    "Every clone against every other, those of like colour side by side; dark is near. A dark square is a "
+    "group of clones whose cells are confused. Distances are in standard deviations of a cell (sd)."
+)
 CORRECTION_CAPTIONS = {
+    "background": "The middle of one image, so bright that cells are white. Below, gaps between cells "
+    "should be even, and read zero.",
+    "illumination": "Above, the light of each channel; below, from the centre to the corners: what the empty "
+    "background and the cells tell apart should agree.",
+    "drift": "Left, how far the stage had moved in each frame. Right, the first and the last frame over each "
+    "other: still cells should be white after the correction.",
+    "gains": "Each row is a session: how its cells read beside cells of the same clones in all sessions, "
+    "before (open) and after (filled). After it they should lie at 100 %.",
     "shift": "A part of one image, enlarged. Edges of cells that carry two markers should have no coloured "
     "rims after the correction.",
     "unmixing": "Cells by the marker that leaks and the detector it leaks into. Cells of that marker alone "
@@ -87,6 +99,19 @@ def correction_pictures(results: Results) -> list[Picture]:
         Picture(
             data_uri(path.read_bytes(), "svg+xml"),
             CORRECTION_CAPTIONS.get(path.stem.split("_")[1], FADING_CAPTION),
+            f"figures/{path.name}, figures/{path.stem}.png",
+        )
+        for path in found
+    ]
+
+
+def resolution_pictures(results: Results) -> list[Picture]:
+    """Figures that the run drew of how far clones lie apart, one a palette."""
+    found = sorted((results.folder / "figures").glob("resolution*.svg"))
+    return [
+        Picture(
+            data_uri(path.read_bytes(), "svg+xml"),
+            f"{path.stem.removeprefix('resolution').strip('_')}: {RESOLUTION_CAPTION}".removeprefix(": "),
             f"figures/{path.name}, figures/{path.stem}.png",
         )
         for path in found
@@ -262,6 +287,7 @@ def written(folder: Path) -> list[tuple[str, str]]:
     meanings = {
         "cells.parquet": "one row per cell: place, colour with its error, flags, clone",
         "clones.csv": "one row per clone: size, mean colour, chance to be one founder",
+        "clone_distances.csv": "every two clones: how far apart, and the chance to be called as one",
         "clone_sizes.csv": "clone by sample: cells and share, zeros included (for Prism and Excel)",
         "bleed_through.csv": "the bleed-through matrix used",
         "labels": "one label image per image: opens in Fiji, QuPath and napari",

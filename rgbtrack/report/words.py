@@ -1,8 +1,8 @@
 """What came out, in plain words: the headline, and what to know before trusting it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,8 @@ SATURATED_CELLS = 0.05
 UNASSIGNED = 0.25
 UNASSIGNED_IMAGE = 0.5
 UNIQUE = 0.5
+SURE = 0.8
+SEVERAL = 1.5
 GAIN = 0.25
 NAMED = 8
 
@@ -196,11 +198,7 @@ def _of_clones(results: Results) -> Iterable[Warned]:
             f"{count(len(shared), 'clone')} of {len(clones)} may each hold more than one founder: "
             f"by chance, several founders can carry the same colour.",
             "Write of these as a colour, not a clone: its growth may be that of any of its founders.",
-            [
-                f"clone {row['clone']}: {percent(row['unique_probability'])} sure to be one founder, "
-                f"{row['expected_founders']:.1f} expected"
-                for row in shared.to_dict("records")
-            ],
+            [f"clone {row['clone']}: {trust_of(row)}" for row in shared.to_dict("records")],
         )
     for flag, text in (
         ("one_colour", "with one marker only: told from each other by brightness at best"),
@@ -241,6 +239,40 @@ def _of_design(results: Results) -> Iterable[Warned]:
                 for subject, treatment, time, site in counted[counted == 0].index
             ],
         )
+
+
+def trust_of(clone: Mapping[Any, Any]) -> str:
+    """Whether a clone is one founder, in words."""
+    unique, founders = clone.get("unique_probability"), clone.get("expected_founders")
+    if unique is None or pd.isna(unique):
+        return ""
+    if unique >= SURE:
+        return f"one founder, {percent(unique)}"
+    if unique >= UNIQUE:
+        return f"probably one founder, {percent(unique)}"
+    if founders is not None and founders >= SEVERAL:
+        return f"may be {max(round(founders), 2)} founders; one: {percent(unique)}"
+    return f"cells of others among them; one founder: {percent(unique)}"
+
+
+def doubts_of(clone: Mapping[Any, Any]) -> list[str]:
+    """What speaks against a clone's being told from the others, in words."""
+
+    def other(column: str) -> int | None:
+        value = clone.get(column)
+        return None if value is None or pd.isna(value) else int(value)
+
+    found = []
+    split, silenced, nearest = map(other, ("brightness_split_from", "silenced_from", "nearest_clone"))
+    if clone.get("one_colour"):
+        found.append(FLAGS["one_colour"])
+    if split is not None:
+        found.append(f"told from clone {split} by brightness only")
+    if clone.get("near_pair"):
+        found.append(FLAGS["near_pair"] + (f": clone {nearest}" if nearest is not None else ""))
+    if silenced is not None:
+        found.append(f"may be a part of clone {silenced} that lost a marker")
+    return found
 
 
 def count(n: int, what: str) -> str:

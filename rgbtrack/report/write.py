@@ -11,10 +11,17 @@ from rgbtrack.plot.colours import clone_colours, hex_of, ink_on
 from rgbtrack.plot.quality import LOW_SNR
 from rgbtrack.report.corrections import correction_rows, correction_warnings
 from rgbtrack.report.params import ReportParams
-from rgbtrack.report.pictures import closeups, correction_pictures, draw_figures, image_pictures, written
+from rgbtrack.report.pictures import (
+    closeups,
+    correction_pictures,
+    draw_figures,
+    image_pictures,
+    resolution_pictures,
+    written,
+)
 from rgbtrack.report.results import Results, read_results
 from rgbtrack.report.review import review_rows
-from rgbtrack.report.words import FLAGS, count, headline, percent, share, warnings_of
+from rgbtrack.report.words import count, doubts_of, headline, percent, share, trust_of, warnings_of
 
 SITUATION = {"problem": "Problem", "caution": "Caution", "note": "Note"}
 
@@ -55,6 +62,11 @@ def write_report(
         settings=_settings(found.run.get("configuration") or {}),
         gains=found.run.get("gains") or {},
         corrections=correction_rows(found),
+        resolution=[
+            f"{name}: {told['words']}".removeprefix(": ")
+            for name, told in (found.run.get("resolution") or {}).items()
+        ],
+        resolution_pictures=resolution_pictures(found),
         correction_pictures=correction_pictures(found),
         reviewed=review_rows(found),
         markers=found.markers,
@@ -63,6 +75,7 @@ def write_report(
         figures=draw_figures(found, colours),
         clones=_clone_rows(found, colours, params.max_clones),
         low_snr=LOW_SNR,
+        neighbours=str(found.run.get("neighbours") or ""),
         n_cells=len(found.cells),
         n_clones=len(found.clones),
         images=found.images.to_dict("records"),
@@ -104,9 +117,9 @@ def _clone_rows(results: Results, colours: dict[int, Any], most: int) -> list[di
                 "n_cells": int(row["n_cells"]),
                 "share": row["n_cells"] / max(results.n_assigned, 1),
                 "means": [row.get(marker) for marker in results.markers],
-                "unique": row.get("unique_probability"),
                 "founders": row.get("expected_founders"),
-                "flags": [text for flag, text in FLAGS.items() if flag in row and bool(row[flag])],
+                "trust": trust_of(row),
+                "flags": doubts_of(row),
             }
         )
     return rows

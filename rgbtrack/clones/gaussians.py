@@ -1,4 +1,4 @@
-"""The plain alternative: a Gaussian mixture of variance-stabilised colours, its size chosen by BIC."""
+"""Gaussians of variance-stabilised colours."""
 
 import warnings
 
@@ -35,22 +35,3 @@ def rough_gaussians(z: Floats, n_parts: int, floor: float, seed: int, n_init: in
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return mixture.fit(z)
-
-
-def fit_gaussians(
-    x: Floats, softness: Floats, max_clones: int, min_cells: int, seed: int
-) -> tuple[Floats, Floats, Floats]:
-    """Return means and covariances in asinh space, and weights, of the mixture with the least BIC."""
-    d = x.shape[1]
-    z = np.arcsinh(x / softness)
-    most = min(max_clones, len(np.unique(z.round(9), axis=0)), max(1, len(z) // (d * (d + 3) // 2)))
-    sizes = sorted({round(float(k)) for k in np.geomspace(1, most, 14)}) if len(z) >= min_cells else []
-    best: tuple[float, GaussianMixture] | None = None
-    for size in sizes:
-        mixture = rough_gaussians(z, size, 1e-3, seed, n_init=2)
-        bic = float(mixture.bic(z))
-        if best is None or bic < best[0]:
-            best = bic, mixture
-    if best is None:
-        return np.empty((0, d)), np.empty((0, d, d)), np.empty(0)
-    return best[1].means_, best[1].covariances_, best[1].weights_

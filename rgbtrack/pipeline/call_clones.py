@@ -1,0 +1,218 @@
+"""Clones of all cells of a run: colours corrected together, cells called, clones described."""
+
+import re
+import warnings
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+import rgbtrack
+from rgbtrack.clones import (
+    CloneModel,
+    ClonesParams,
+    Resolution,
+    SubjectModels,
+    assign_clones,
+    describe_clones,
+    fit_clones,
+    gains_seen,
+    learn_gains,
+    load_clones,
+    resolve_palettes,
+    save_clones,
+)
+from rgbtrack.errors import DataError, RgbtrackWarning
+from rgbtrack.files import sha256, write_table
+from rgbtrack.pipeline.batches import by_batch, judge_batches
+from rgbtrack.pipeline.before_after import MOST, draw_corrections
+from rgbtrack.pipeline.colours import correct_colours
+from rgbtrack.pipeline.experiment import Experiment
+from rgbtrack.pipeline.findings import Finding, findings_table
+from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, read_part
+from rgbtrack.pipeline.review import REVIEW, name_clones, review_cells, review_counts
+from rgbtrack.pipeline.steps import checksums, done, step
+from rgbtrack.plot import plot_resolution, save_figure
+from rgbtrack.signature import no_colours
+
+WRITTEN = (
+    "cells.parquet",
+    "clones.csv",
+    "clone_distances.csv",
+    "clone_model.json",
+    "corrections.csv",
+    "bleed_through.csv",
+    "review.csv",
+)
+
+
+def call_clones(
+    experiment: Experiment,
+    results: Path,
+    records: dict[str, dict[str, Any]],
+    tasks: list[ImageTask],
+    overwrite: bool,
+) -> None:
+    """Write cells.parquet, clones.csv and what corrections found, unless they are up to date."""
+    written = [results / name for name in WRITTEN]
+    matrix = experiment.read_bleed_through()
+    key = content_key(
+        [
+            rgbtrack.__version__,
+            experiment.correct.model_dump(),
+            None if matrix is None else matrix.to_json(),
+            experiment.signature.model_dump(),
+            experiment.clones.model_dump(),
+            sha256(Path(experiment.clones.model)) if experiment.clones.model else None,
+            {name: records[name]["measure_key"] for name in done(records)},
+            experiment.sheet_columns().to_json(),
+            checksums([results / REVIEW]),
+        ]
+    )
+    with step(results, "clones", key, lambda _: written, overwrite) as told:
+        if told is None:
+            return
+        corrected = correct_colours(_gather_cells(experiment, results, records), experiment, records)
+        cells = corrected.cells
+        with threadpool_limits(1):
+            model = _clones_of(cells, experiment.clones)
+            cells = assign_clones(cells, experiment.clones, model=model)
+            cells, reviewed = review_cells(cells, results, model)
+            clones = name_clones(describe_clones(cells, model, experiment.clones), cells)
+            resolutions = resolve_palettes(cells, model, experiment.clones)
+        batches = judge_batches(tasks, results)
+        found = [
+            *(finding for shared in batches.values() for finding in shared.findings),
+            *corrected.findings,
+            *_backgrounds(records, by_batch(tasks)),
+            *_drifts(records),
+            *_gains(model.gains_table()),
+        ]
+        told |= _tell(model, found, resolutions)
+        told["review"] = review_counts(reviewed)
+        told["neighbours"] = cells.attrs.get("neighbours", "spatial is off: calls rest on colour alone")
+        pairs = pd.concat([one.distances for one in resolutions.values()], ignore_index=True)
+        write_table(results / "cells.parquet", cells)
+        write_table(results / "clones.csv", clones)
+        write_table(results / "clone_distances.csv", pairs)
+        save_clones(results / "clone_model.json", model)
+        write_table(results / "corrections.csv", findings_table(found))
+        for name in ("bleed_through.csv", "review.csv"):
+            (results / name).unlink(missing_ok=True)
+        if corrected.matrix is not None:
+            write_table(results / "bleed_through.csv", _by_channel(corrected.matrix, experiment))
+        if len(reviewed):
+            write_table(results / "review.csv", reviewed)
+        present = [task for task in tasks if task.image_id in done(records)]
+        seen = gains_seen(cells, model)
+        draw_corrections(results, replace(corrected, cells=cells), batches, present, seen)
+        _draw_resolutions(results, resolutions, clones)
+
+
+def _tell(
+    model: CloneModel | SubjectModels, found: list[Finding], resolutions: dict[str, Resolution]
+) -> dict[str, Any]:
+    """What run.json tells of the clones; and a warning where they cannot be resolved."""
+    for name, resolution in resolutions.items():
+        if resolution.unresolvable:
+            warnings.warn(f"{name}: {resolution.verdict}".removeprefix(": "), RgbtrackWarning, stacklevel=2)
+    gains = model.gains_table()
+    return {
+        "gains": {
+            group: dict(zip(of["marker"], of["gain"], strict=True)) for group, of in gains.groupby("group")
+        },
+        "corrections": [asdict(finding) for finding in found],
+        "resolution": {name: resolution.numbers() for name, resolution in resolutions.items()},
+    }
+
+
+def _draw_resolutions(results: Path, resolutions: dict[str, Resolution], clones: pd.DataFrame) -> None:
+    """How far clones lie apart: of the first few subjects, where each has clones of its own."""
+    folder = results / "figures"
+    for old in folder.glob("resolution*"):
+        old.unlink()
+    for name, resolution in [pair for pair in resolutions.items() if pair[1].n_clones > 1][:MOST]:
+        plain = re.sub(r"[^\w.+ -]", "_", f"resolution_{name}".rstrip("_"))
+        save_figure(plot_resolution(resolution, clones), folder, plain)
+
+
+def _clones_of(cells: pd.DataFrame, params: ClonesParams) -> CloneModel | SubjectModels:
+    """Clones of an earlier run where the settings name one, else those found in the cells."""
+    if params.model is None:
+        return fit_clones(cells, params)
+    return learn_gains(load_clones(params.model).at_least(params.min_probability), cells, params)
+
+
+def _by_channel(matrix: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
+    """A matrix by marker as the table that `read_bleed_through` reads, by channel name."""
+    names = {marker: str(channel) for marker, channel in experiment.channels.markers.items()}
+    return matrix.rename(index=names, columns=names).reset_index(names="detector")
+
+
+def _drifts(records: dict[str, dict[str, Any]]) -> list[Finding]:
+    return [Finding(**found) for name in done(records) for found in records[name].get("drift") or []]
+
+
+def _backgrounds(records: dict[str, dict[str, Any]], batches: dict[str, list[ImageTask]]) -> list[Finding]:
+    """Median background of the images of each batch, and how far they scatter about it."""
+    found = []
+    for batch, tasks in batches.items():
+        levels = pd.DataFrame(
+            [
+                records[task.image_id].get("background") or {}
+                for task in tasks
+                if task.image_id in done(records)
+            ]
+        )
+        found += [
+            Finding(
+                "background",
+                batch,
+                str(channel),
+                float(level.median()),
+                float(level.std()),
+                "counts",
+                applied=tasks[0].correct.background,
+                reason=f"median of {len(level)} image{'s' * (len(level) > 1)}, first frames; "
+                "± is their scatter, not an error",
+            )
+            for channel, level in levels.items()
+        ]
+    return found
+
+
+def _gains(gains: pd.DataFrame) -> list[Finding]:
+    return [
+        Finding(
+            "gain",
+            group,
+            marker,
+            gain,
+            se,
+            "share of the mean",
+            applied=True,
+            reason="from the clones that images share, blind to treatment; undone where clones are called",
+        )
+        for group, marker, gain, se in gains.to_numpy(object)
+    ]
+
+
+def _gather_cells(experiment: Experiment, results: Path, records: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """All cells, with the sample sheet's columns."""
+    names = done(records)
+    missing = [name for name in names if not (results / PARTS / f"{name}.parquet").exists()]
+    if missing:
+        raise DataError(f"{', '.join(missing)} not measured in {results}: run 'rgbtrack measure' first")
+    parts = [read_part(results, name) for name in names]
+    if not parts:
+        markers = tuple(experiment.channels.markers)
+        none = no_colours(markers)
+        parts = [pd.DataFrame({"image_id": [], "frame": [], "cell": [], **none})]
+    # empty tables have no types to speak of: they would turn numbers into objects
+    cells = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    sheet = experiment.sheet_columns().astype({"image_id": "str"})
+    return cells.astype({"image_id": "str"}).merge(
+        sheet, on="image_id", how="left", validate="many_to_one", sort=False
+    )
