@@ -110,7 +110,7 @@ def main() -> None:
     )
     for name in options.settings:
         setting = SETTINGS[name]
-        params = ClonesParams(starts=1, founders={"timepoint": 0} if setting.day0 else "called")
+        params = ClonesParams(starts=1, founders={"timepoint": 0} if setting.day0 else {})
         stated, right, n_founders = [], [], 0
         begun = time.perf_counter()
         for seed in range(options.first, options.first + options.seeds):

@@ -72,6 +72,14 @@ def test_reads_a_good_experiment(folder):
             TOML + "[segment]\ndiameter_um = '13'\n", "is '13': give a number", id="number in quotes"
         ),
         pytest.param(TOML + "[clones]\npalette = 'subjct'\n", "did you mean 'subject'", id="choice"),
+        pytest.param(
+            TOML + "[clones]\nfounders = { timepoint = 0 }\n",
+            "founders asks for timepoint = 0, which no image has; found 7, 14.5",
+            id="no founder sample",
+        ),
+        pytest.param(
+            TOML + "[clones]\nfounders = 'day 0'\n", "'day 0': give a table { timepoint = 0 }", id="founders"
+        ),
         pytest.param("segment = 3\n" + TOML, "should be a section", id="section is a number"),
         pytest.param(TOML.split("[channels]")[0], r"\[channels\] is missing", id="no channels"),
         pytest.param(TOML.replace('control = "vehicle"', ""), "control is missing", id="no control"),

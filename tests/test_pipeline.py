@@ -13,6 +13,7 @@ import tifffile
 from rgbtrack import (
     DataError,
     ParamError,
+    RgbtrackWarning,
     Stack,
     evaluate_results,
     read_experiment,
@@ -26,7 +27,7 @@ from rgbtrack.pipeline.pool import map_tasks
 from rgbtrack.pipeline.thumbnail import composite
 from rgbtrack.plot.colours import HUES
 from rgbtrack.simulate import PRESETS
-from rgbtrack.tables import CELLS, CLONE_SIZES, CLONES
+from rgbtrack.tables import CELLS, CLONE_DISTANCES, CLONE_SIZES, CLONES
 
 TABLES = ("cells.parquet", "clones.csv", "clone_sizes.csv")
 
@@ -101,6 +102,27 @@ def test_no_cell_is_lost_between_the_tables(finished):
         == read_table(finished / "clones.csv")["n_cells"].sum()
     )
     assert len(sizes) == len(sizes[["clone"]].drop_duplicates()) * 8
+
+
+def test_what_colours_can_be_told_apart_is_told(finished):
+    clones, pairs = read_table(finished / "clones.csv"), read_table(finished / "clone_distances.csv")
+    told = read_json(finished / "run.json")["resolution"][""]
+    CLONE_DISTANCES.check(pairs)
+    assert told["n_clones"] == len(clones)
+    assert len(pairs) == len(clones) * (len(clones) - 1) // 2
+    assert told["n_founders"] >= len(clones)
+    assert told["words"].split(".")[0] in (finished / "report.html").read_text(encoding="utf-8")
+    assert (finished / "figures" / "resolution.svg").exists()
+
+
+def test_clones_past_the_limit_are_warned_of(experiment, results, monkeypatch):
+    monkeypatch.setattr("rgbtrack.clones.resolution._RESOLVED", 1.1)
+    with pytest.warns(
+        RgbtrackWarning, match=r"Most clones cannot be resolved by colour: \d+ clones were called"
+    ):
+        run(experiment, results, steps=("clones",), overwrite=True)
+    told = read_json(results / "run.json")
+    assert told["resolution"][""]["verdict"] in told["warnings"]
 
 
 def test_planted_clones_come_back(finished, small_experiment):

@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rgbtrack import DataError, ParamError, clone_sizes
+from rgbtrack import DataError, ParamError, clone_resolution, clone_sizes, describe_clones
 from rgbtrack.plot import (
     brightness_histogram,
     cell_numbers,
@@ -15,6 +15,7 @@ from rgbtrack.plot import (
     plot_background,
     plot_drift,
     plot_gains,
+    plot_resolution,
     rejected_counts,
     save_figure,
     snr_histogram,
@@ -387,3 +388,28 @@ def test_gains_are_drawn_before_and_after():
     )
     assert not plot_gains(many).axes[0].get_yticklabels()
     assert "no gains" in plot_gains(many.iloc[:0]).axes[0].texts[0].get_text()
+
+
+@pytest.mark.parametrize("k", [2, 8, 80])
+def test_resolution_shows_neighbours_side_by_side(k):
+    means = 500.0 * np.random.default_rng(0).gamma(1.0, 1.0, (k, 3))
+    means[-1] = means[0] * 1.02
+    cells = cells_of(np.repeat(np.arange(1, k + 1), 6), means)
+    cells = cells.assign(**{f"{name}_se": 10.0 for name in RGB})
+    figure = plot_resolution(clone_resolution(cells), describe_clones(cells))
+    image = figure.axes[0].images[0].get_array()
+    assert image.shape == (k, k)
+    assert image.mask.diagonal().all()
+    names = [int(label.get_text()) for label in figure.axes[0].get_yticklabels()]
+    assert sorted(names) == (list(range(1, k + 1)) if k <= 60 else [])
+    if names:
+        assert abs(names.index(1) - names.index(k)) == 1
+    counts = [bar.get_width() for bar in figure.axes[1].patches]
+    assert sum(counts) == k
+    assert counts[0] >= 2
+    assert f"{k} clones were called" in figure.get_suptitle()
+
+
+def test_resolution_of_one_clone_says_so():
+    cells = cells_of([1] * 5, [[100, 0, 0]]).assign(**{f"{name}_se": 10.0 for name in RGB})
+    assert "fewer than two clones" in plot_resolution(clone_resolution(cells)).axes[0].texts[0].get_text()

@@ -18,7 +18,7 @@ from rgbtrack.files import write_labels, write_table
 from rgbtrack.report import ReportParams, write_report
 from rgbtrack.report.pictures import images_shown, ranked_images
 from rgbtrack.report.results import read_results
-from rgbtrack.report.words import count, percent, share
+from rgbtrack.report.words import count, doubts_of, percent, share, trust_of
 
 SIDE = 96
 GRID = 8
@@ -454,3 +454,27 @@ def test_results_without_closeups_or_anything_set_aside_say_so(tmp_path):
     assert "The only image: vehicle_0_0_primary" in words
     assert "Nothing was set aside" in words
     assert "closeups" not in words
+
+
+def test_which_clones_to_trust_is_said_in_words(tmp_path):
+    clone = {"unique_probability": 0.97, "expected_founders": 1.0}
+    assert trust_of(clone) == "one founder, 97 %"
+    assert trust_of(clone | {"unique_probability": 0.6}) == "probably one founder, 60 %"
+    several = clone | {"unique_probability": 0.2, "expected_founders": 2.9}
+    assert trust_of(several) == "may be 3 founders; one: 20 %"
+    assert trust_of(several | {"expected_founders": 1.1}) == "cells of others among them; one founder: 20 %"
+    assert trust_of({"clone": 1}) == ""
+    assert doubts_of(clone) == []
+    flags = {"near_pair": True, "nearest_clone": 4.0, "brightness_split_from": 4.0, "silenced_from": np.nan}
+    assert doubts_of(clone | flags) == [
+        "told from clone 4 by brightness only",
+        "another clone has nearly the same colour: clone 4",
+    ]
+    assert doubts_of(clone | {"silenced_from": 2.0}) == ["may be a part of clone 2 that lost a marker"]
+    make_results(tmp_path)
+    run = json.loads((tmp_path / "run.json").read_text())
+    run["resolution"] = {"m1": {"words": "Tells 30 colours apart."}}
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    words = text_of(write_report(tmp_path))
+    assert "one founder, 97 %" in words
+    assert "m1: Tells 30 colours apart." in words

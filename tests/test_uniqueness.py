@@ -107,7 +107,7 @@ def test_foreign_share_is_that_of_two_overlapping_normals():
 
 def test_founder_rows():
     sheet = pd.DataFrame({"timepoint": [0.0, 0, 7, np.nan], "treatment": ["vehicle", "drug", "drug", None]})
-    assert founder_rows(sheet, "called").all()
+    assert founder_rows(sheet, {}).all()
     assert founder_rows(sheet, {"timepoint": 0}).tolist() == [True, True, False, False]
     assert founder_rows(sheet, {"timepoint": 0, "treatment": "drug"}).tolist() == [False, True, False, False]
     with pytest.raises(DataError, match=r"column 'day', which is not there; found timepoint, treatment"):
@@ -317,6 +317,7 @@ def test_no_clone_no_colours():
     resolution = clone_resolution(none)
     assert resolution.n_clones == 0
     assert resolution.words == "No clone was called: there are no colours to tell apart."
+    assert clone_resolution(cells_of([[900, 0, 0]], [20])).words.startswith("One clone was called")
     assert not resolution.unresolvable
     assert resolution.numbers()["n_colours"] is None
     assert len(resolution.distances) == 0

@@ -99,16 +99,18 @@ def read_called(table: pd.DataFrame, model: CloneModel | None) -> Called:
     """
     signatures = read_signatures(table, model.markers if model else None)
     clone = table["clone"][signatures.measured].to_numpy(dtype=np.float64, na_value=np.nan)
-    numbers = np.unique(clone[np.isfinite(clone)]).astype(np.int64)
+    rows = np.flatnonzero(np.isfinite(clone))
+    rows = rows[np.argsort(clone[rows], kind="stable")]
+    values, first, count = np.unique(clone[rows], return_index=True, return_counts=True)
+    numbers = values.astype(np.int64)
     k, d = len(numbers), len(signatures.markers)
-    mean, noise, count = np.zeros((k, d)), np.ones((k, d)), np.zeros(k, dtype=np.int64)
+    mean, noise = np.zeros((k, d)), np.ones((k, d))
     scale = model.error_scale if model else np.ones(d)
     variance = np.diagonal(signatures.s, axis1=1, axis2=2) * scale**2
-    for row, number in enumerate(numbers):
-        members = clone == number
-        count[row] = members.sum()
-        mean[row] = signatures.x[members].mean(axis=0)
-        noise[row] = np.median(variance[members], axis=0)
+    for i in range(k):
+        members = rows[first[i] : first[i] + count[i]]
+        mean[i] = signatures.x[members].mean(axis=0)
+        noise[i] = np.median(variance[members], axis=0)
     colours = Colours(mean, noise)
     spread = Spread(model.spread_colour, model.spread_brightness) if model else TYPICAL
     distance = colour_distances(colours, colours, spread) if k else np.zeros((0, 0))

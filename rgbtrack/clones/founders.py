@@ -12,18 +12,17 @@ from rgbtrack.clones.confusion import Colours, colour_distances, merge_probabili
 from rgbtrack.clones.ray import Floats, Ints, Spread
 from rgbtrack.errors import DataError
 
-FounderChoice = str | Mapping[str, str | int | float]
-
 _DRAWS = 2000
 _JUDGED = 400  # draws whose own collisions are worked out
-_MOST = 8.0  # founders a called clone: beyond it the colours tell nothing, and the number has no meaning
+MOST = 8.0
+"""Founders a called clone: beyond it the colours tell nothing, and the number has no meaning."""
 _CARRIED = 2.0  # a clone carries a marker that reads more, in standard errors of a cell
 _TYPICAL_SD = 0.6  # ln sd of a marker's expression, worth some clones beside those that carry it
 _PRIOR_CLONES = 3
 _LEAST_SEEN = 0.1  # of founders
 
 
-def founder_rows(table: pd.DataFrame, founders: FounderChoice) -> NDArray[np.bool_]:
+def founder_rows(table: pd.DataFrame, founders: Mapping[str, str | int | float]) -> NDArray[np.bool_]:
     """Which rows of a table belong to the founder sample.
 
     Parameters
@@ -31,7 +30,7 @@ def founder_rows(table: pd.DataFrame, founders: FounderChoice) -> NDArray[np.boo
     table
         Cells or sample sheet.
     founders
-        ``"called"`` for all; else column to value, all of which must hold: ``{"timepoint": 0}``.
+        Column to value, all of which must hold: ``{"timepoint": 0}``; none for all rows.
 
     Raises
     ------
@@ -39,8 +38,6 @@ def founder_rows(table: pd.DataFrame, founders: FounderChoice) -> NDArray[np.boo
         If there is no such column, or no row has these values.
     """
     rows = np.ones(len(table), dtype=bool)
-    if isinstance(founders, str):
-        return rows
     for name, value in founders.items():
         if name not in table.columns:
             raise DataError(
@@ -150,7 +147,7 @@ class Population:
 
     def n_founders(self, n_called: int) -> float:
         """Return how many founders are behind so many called clones, at most eight each."""
-        most = _MOST * n_called
+        most = MOST * n_called
         if n_called < 2 or self.n_called(n_called) >= n_called:
             return float(n_called)
         if self.n_called(most) <= n_called:

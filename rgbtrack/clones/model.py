@@ -202,22 +202,26 @@ class CloneModel:
         """
         signatures = read_signatures(table, self.markers)
         colour = self._probabilities(table, signatures)
+        main_share = np.ones(self.n_clones) if self.main_share is None else self.main_share.copy()
         same = np.flatnonzero(np.isin(self.clone_numbers, together))
         colour[:, same[:1]] = colour[:, same].sum(axis=1, keepdims=True)
         colour[:, same[1:]] = 0
+        main_share[same[:1]] = main_share[same].max(initial=0)
         result = table.copy()
-        clone, top, reason = colour_clone, colour_top, _ = self._call(colour, signatures)
+        clone, top, reason = colour_clone, colour_top, _ = self._call(colour, signatures, main_share)
         if spatial:
             share = np.append(self.weights, [self.unmarked_weight, self.junk_weight])
             heard = hear_surroundings(table, colour, share, signatures.doublet)
-            clone, top, reason = self._call(heard.probability, signatures)
+            clone, top, reason = self._call(heard.probability, signatures, main_share)
             changed = int((clone.fillna(0) != colour_clone.fillna(0)).sum())
             result.attrs["neighbours"] = heard.words(changed, len(table))
         result["clone"], result["clone_probability"], result["unassigned_reason"] = clone, top, reason
         result["colour_clone"], result["colour_probability"] = colour_clone, colour_top
         return result
 
-    def _call(self, probability: Floats, signatures: Signatures) -> tuple[Any, Floats, Any]:
+    def _call(
+        self, probability: Floats, signatures: Signatures, main_share: Floats
+    ) -> tuple[Any, Floats, Any]:
         """Return clone, its probability, and why there is none, from the probabilities of each row."""
         n, k = len(probability), self.n_clones
         reason = np.full(n, None, dtype=object)
@@ -241,8 +245,8 @@ class CloneModel:
         reason[~signatures.measured] = NOT_MEASURED
         clone = pd.array(np.append(self.clone_numbers, 0)[best], dtype="Int64")
         clone[~pd.isna(reason) | (k == 0)] = pd.NA
-        if self.main_share is not None and k:
-            top = top * self.main_share[best]
+        if k:
+            top *= main_share[best]
         return clone, top, pd.array(reason, dtype="string")
 
     def at_least(self, min_probability: float) -> "CloneModel":

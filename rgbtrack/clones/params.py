@@ -67,9 +67,9 @@ class ClonesParams(Params):
         ge=100,
         description="clones are looked for among at most so many cells, drawn at random; all are then called",
     )
-    founders: Literal["called"] | dict[str, StrictStr | StrictInt | StrictFloat] = Field(
-        "called",
-        description="clones whose colours stand for the founders': called, all of them; or those of a "
-        "founder sample, named by columns of the sample sheet: { timepoint = 0 }",
+    founders: dict[str, StrictStr | StrictInt | StrictFloat] = Field(
+        {},
+        description="the founder sample, by columns of the sample sheet: { timepoint = 0 }; its clones stand "
+        "for the founders. Empty: all clones do",
     )
     seed: int = Field(0, ge=0, description="seed of every random draw: the same seed gives the same clones")

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.optimize import brentq
 
 from rgbtrack.clones.confusion import merge_probability
-from rgbtrack.clones.founders import Population
+from rgbtrack.clones.founders import MOST, Population
 from rgbtrack.clones.model import CloneModel
 from rgbtrack.clones.palettes import SubjectModels, subject_rows
 from rgbtrack.clones.params import ClonesParams
@@ -56,15 +56,23 @@ class Resolution:
         return self.n_clones > 0 and self.resolved < _RESOLVED
 
     @property
+    def founders(self) -> str:
+        """Founders behind the called clones, in words."""
+        counted = self.n_founders < MOST * self.n_clones
+        return f"{'about' if counted else 'at least'} {self.n_founders:.0f} founders"
+
+    @property
     def words(self) -> str:
         """What the experiment can tell apart, in plain words."""
         if not self.n_clones:
             return "No clone was called: there are no colours to tell apart."
+        if self.n_clones == 1:
+            return "One clone was called: from a single colour it cannot be said how many can be told apart."
         told = (
             f"The experiment tells about {self.n_colours:.0f} colours apart: two founders drawn at random "
             f"are taken for one clone once in {self.n_colours:.0f} times, and of {self.n_founders_alone:.0f} "
             f"founders nine in ten have a colour of their own. "
-            f"About {self.n_founders:.0f} founders are expected behind {_clones(self.n_clones)}; "
+            f"Behind the {self.n_clones} clones expect {self.founders}; "
             f"{_percent(self.resolved)} of the assigned cells are expected in clones of one founder."
         )
         return f"{told} {self.verdict}".strip()
@@ -75,11 +83,11 @@ class Resolution:
         if not self.unresolvable:
             return ""
         return (
-            f"Most clones cannot be resolved by colour: {_clones(self.n_clones)} were called, yet "
-            f"{self.n_founders:.0f} founders or more are behind them, and only {_percent(self.resolved)} of "
+            f"Most clones cannot be resolved by colour: {self.n_clones} clones were called, yet "
+            f"at least {self.n_founders:.0f} founders are behind them, and only {_percent(self.resolved)} of "
             f"the assigned cells are expected in clones of one founder. Read a clone here as a colour that "
             f"several founders share: its size and growth are theirs together. "
-            f"{self.n_trusted} of {_clones(self.n_clones)} can be taken for one founder each "
+            f"{self.n_trusted} of {self.n_clones} clones can be taken for one founder each "
             f"(unique_probability of {_TRUSTED:g} or more). Fewer founders, a further marker or brighter "
             f"images would tell more apart."
         )
@@ -193,10 +201,6 @@ def _most_alone(population: Population) -> float:
         if population.alone(1e6) < _ALONE
         else 1e6
     )
-
-
-def _clones(n: int) -> str:
-    return f"{n} clone{'' if n == 1 else 's'}"
 
 
 def _percent(share: float) -> str:

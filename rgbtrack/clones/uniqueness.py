@@ -58,7 +58,8 @@ def describe_clones(
     )
     known = palettes[0][0].markers
     markers = [str(name) for name in table.columns if name in known]
-    names = [name for c in CLONES.columns for name in (markers if c.name == MARKER else [c.name])]
+    told = [c.name for c in CLONES.columns if c.name == MARKER or c.name in clones.columns]
+    names = [name for column in told for name in (markers if column == MARKER else [column])]
     return clones.sort_values("clone", ignore_index=True)[names]
 
 

@@ -276,7 +276,9 @@ def _explain(file: str, section: str, model: type[Params], problem: Any) -> list
         "int_from_float": "a whole number",
         "string_type": "text in quotes",
         "bool_type": "true or false",
-        "dict_type": "a table { red = ..., green = ... }",
+        "dict_type": "a table { timepoint = 0 }"
+        if where == ["founders"]
+        else "a table { red = ..., green = ... }",
         "finite_number": "a finite number",
         "greater_than": f"more than {context.get('gt')}",
         "greater_than_equal": f"{context.get('ge')} or more",

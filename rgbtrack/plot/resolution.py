@@ -63,7 +63,7 @@ def plot_resolution(resolution: Resolution, clones: pd.DataFrame | None = None) 
         _nearest(right, near)
         figure.suptitle(
             f"Two founders are taken for one clone once in {resolution.n_colours:.0f} times: "
-            f"{k} clones were called, of about {resolution.n_founders:.0f} founders",
+            f"{k} clones were called, of {resolution.founders}",
             x=0.01,
             ha="left",
             fontsize=10,

@@ -175,7 +175,14 @@ class _Replay:
         clone = pd.array(self.clone, dtype="Int64")
         clone[self.clone == 0] = pd.NA
         names = pd.Series(self.clone).map(self.names).astype("string")
+        excluded = pd.Series(self.reason, self.cells.index).astype("string").str.startswith(EXCLUDED)
+        by_colour = {
+            name: self.cells[name].mask(excluded.fillna(value=False))
+            for name in ("colour_clone",)
+            if name in self.cells.columns
+        }
         return self.cells.assign(
+            **by_colour,
             clone=clone,
             clone_probability=self.probability,
             unassigned_reason=pd.array(self.reason, dtype="string"),
@@ -244,7 +251,12 @@ def _call_between(replay: _Replay, kept: int, others: Sequence[int], correction:
     rows = np.flatnonzero(np.isin(replay.clone, (0, kept)) & ~by_hand)
     again = replay.assign(replay.cells.iloc[rows], replay.fitted[kept])
     theirs = again["clone"].isin(replay.fitted[kept]).to_numpy(bool)
-    replay.probability[rows[theirs]] = again["clone_probability"].to_numpy(float)[theirs]
+    # by colour alone: where neighbours had made one of the two surer, that holds for both together
+    replay.probability[rows[theirs]] = np.where(
+        replay.clone[rows] == kept,
+        np.fmax(replay.probability[rows], again["clone_probability"]),
+        again["clone_probability"],
+    )[theirs]
     between = rows[theirs & (replay.clone[rows] == 0)]
     replay.call(between, kept, correction)
     return len(between)
