@@ -28,6 +28,7 @@ from rgbtrack import (
     fit_clones,
     read_review,
     run,
+    write_report,
 )
 from rgbtrack.evaluate import calibration_error
 from rgbtrack.files import read_json, read_table, write_json, write_table
@@ -1031,3 +1032,10 @@ def test_what_the_documentation_says_works(rgbtrack, finished, tmp_path, monkeyp
             exec(compile(code, "review.md", "exec"), {})
     assert "applied" in said.getvalue()
     assert len(read_review(results / "review.jsonl")) == 2
+
+
+def test_a_table_of_outcomes_that_is_not_one_is_refused(finished, tmp_path):
+    results = shutil.copytree(finished, tmp_path / "results")
+    (results / "review.csv").write_text("id,action\nr12345678,merge\n")
+    with pytest.raises(DataError, match="corrections by hand table lacks columns said, status"):
+        write_report(results)

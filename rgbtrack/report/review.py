@@ -21,7 +21,7 @@ def review_rows(results: Results) -> list[dict[Hashable, Any]]:
     path = results.folder / "review.csv"
     if not path.is_file():
         return []
-    table = REVIEW.check(read_table(path), need=["id", "action", "status", "n_cells"])
+    table = REVIEW.check(read_table(path))
     table = table.astype("object").where(table.notna(), "")
     return [
         row | {"status_words": STATUS.get(row["status"], row["status"])} for row in table.to_dict("records")
