@@ -1,8 +1,12 @@
-"""Clonal identity against planted truth: adjusted Rand index, calibration and time.
+"""Clonal identity against planted truth, beside plain methods and the limit of colour.
 
-    python benchmarks/bench_clones.py [easy] [medium] [drift] [--seeds 3]
+    python benchmarks/bench_clones.py [easy] [medium] ... [--seeds 20] [--methods ray gmm hdbscan threshold]
 
-"limit" is the classifier that knows the true parameters; rejects count as singletons.
+One line for each setting and method, over all seeds. "limit" is the classifier that knows the true colours,
+shares, spreads and noise. "ari" is the adjusted Rand index over marked cells, rejects as singletons; "gap" is
+the limit less that; "calibration" the distance of the stated probability from the share of cells that are of
+their clone's main founder; "spurious" and "missed" are clones of at least 3 cells without a partner.
+``--each`` prints every seed.
 """
 
 import argparse
@@ -14,9 +18,10 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
-from rgbtrack.clones import ClonesParams, fit_clones
+from rgbtrack.clones import ClonesParams, assign_clones, fit_clones
 from rgbtrack.clones.mixture import all_clones, likelihood
 from rgbtrack.clones.ray import Spread
+from rgbtrack.evaluate import calibration_error, clone_scores
 
 
 @dataclass(frozen=True)
@@ -84,14 +89,6 @@ def plant(setting: Setting, seed: int) -> tuple[pd.DataFrame, np.ndarray, np.nda
     return table, truth, colours
 
 
-def singletons(called: np.ndarray) -> np.ndarray:
-    """Give every reject a label of its own."""
-    called = called.copy()
-    rejects = called < 0
-    called[rejects] = called.max(initial=0) + 1 + np.arange(rejects.sum())
-    return called
-
-
 def limit(table: pd.DataFrame, truth: np.ndarray, colours: np.ndarray, setting: Setting) -> float:
     """ARI of the classifier that knows colours, spreads, weights and noise ."""
     names = [c for c in table.columns if f"{c}_se" in table.columns]
@@ -107,52 +104,65 @@ def limit(table: pd.DataFrame, truth: np.ndarray, colours: np.ndarray, setting: 
 
 
 def score(result: pd.DataFrame, truth: np.ndarray) -> dict[str, float]:
-    """ARI over true marked cells, share called, calibration error, unmarked called."""
-    real = truth > 0
-    called = result["clone"].fillna(-1).to_numpy(dtype=int)
-    ari = adjusted_rand_score(truth[real], singletons(called[real]))
-    ok = real & (called > 0)
-    probability = result["clone_probability"].to_numpy()[ok]
-    both = pd.DataFrame({"c": called[ok], "t": truth[ok]})
-    major = both.groupby("c")["t"].agg(lambda v: v.mode().iloc[0])
-    right = (both["c"].map(major) == both["t"]).to_numpy()
-    bins = np.minimum((probability * 10).astype(int), 9)
-    ece = sum(
-        abs(right[bins == b].mean() - probability[bins == b].mean()) * (bins == b).mean()
-        for b in np.unique(bins)
-    )
-    return {
-        "ari": ari,
-        "called": ok.sum() / real.sum(),
-        "ece": float(ece),
-        "unmarked_called": float((called[truth == 0] > 0).mean()) if (truth == 0).any() else 0.0,
+    """Agreement with the founders, calibration, and how many unmarked cells were given a clone."""
+    founder = pd.Series(truth, dtype="Int64").where(truth > 0)
+    called = result["clone"].reset_index(drop=True)
+    both = pd.DataFrame({"clone": called, "founder": founder}).dropna()
+    main = both.groupby("clone")["founder"].agg(lambda of: of.mode().iloc[0])
+    right = both["clone"].map(main) == both["founder"]
+    stated = result["clone_probability"].reset_index(drop=True)[both.index]
+    return clone_scores(called, founder) | {
+        "calibration": calibration_error(stated, right),
+        "unmarked_called": float(called[truth == 0].notna().mean()) if (truth == 0).any() else 0.0,
     }
 
 
-def main() -> None:
-    """Print one line per setting and seed."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("settings", nargs="*", default=["easy", "medium", "drift"])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--method", default="ray")
-    parser.add_argument("--gains", default="auto")
-    parser.add_argument("--starts", type=int, default=3)
-    options = parser.parse_args()
-    for name in options.settings:
-        setting = SETTINGS[name]
-        for seed in range(options.seeds):
-            table, truth, colours = plant(setting, seed)
-            params = ClonesParams(method=options.method, gains=options.gains, starts=options.starts)
+def try_all(name: str, seeds: int, methods: list[str], options: argparse.Namespace) -> pd.DataFrame:
+    """Score every method on every seed of a setting."""
+    rows = []
+    for seed in range(options.first, options.first + seeds):
+        table, truth, colours = plant(SETTINGS[name], seed)
+        best = limit(table, truth, colours, SETTINGS[name])
+        for method in methods:
+            params = ClonesParams(method=method, gains=options.gains, starts=options.starts)
             begun = time.perf_counter()
             model = fit_clones(table, params)
-            fitted = time.perf_counter() - begun
-            result = model.assign(table)
-            figures = {"limit": limit(table, truth, colours, setting), **score(result, truth)}
-            line = " ".join(f"{key} {value:.3f}" for key, value in figures.items())
+            seconds = time.perf_counter() - begun
+            scores = score(assign_clones(table, params, model=model), truth)
+            rows.append(
+                {"setting": name, "method": method, "seed": seed, "limit": best, **scores}
+                | {"gap": best - scores["ari"], "clones": model.n_clones, "seconds": seconds}
+            )
+            if options.each:
+                print(
+                    ", ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{v}" for k, v in rows[-1].items())
+                )
+    return pd.DataFrame(rows)
+
+
+def main() -> None:
+    """Print one line per setting and method."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("settings", nargs="*", default=["easy", "medium"])
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0, help="first seed")
+    parser.add_argument("--methods", nargs="+", default=["ray", "gmm", "hdbscan", "threshold"])
+    parser.add_argument("--gains", default="auto")
+    parser.add_argument("--starts", type=int, default=3)
+    parser.add_argument("--each", action="store_true")
+    options = parser.parse_args()
+    heads = ["setting (founders)", "method", "limit", "ARI", "gap: median", "worst", "calibration: median"]
+    heads += ["worst", "clones", "spurious", "missed", "s"]
+    print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
+    for name in options.settings:
+        tried = try_all(name, options.seeds, options.methods, options)
+        for method, of in tried.groupby("method", sort=False):
+            m, top = of.median(numeric_only=True), of.max(numeric_only=True)
             print(
-                f"{name} {seed}: {line} K {model.n_clones} ({len(np.unique(truth[truth > 0]))}) "
-                f"s_e {model.spread_colour:.3f} s_g {model.spread_brightness:.3f} "
-                f"scale {model.error_scale.round(2)} junk {model.junk_weight:.3f} {fitted:.1f} s",
+                f"| {name} ({SETTINGS[name].n_clones}) | {method} | {m['limit']:.3f} | {m['ari']:.3f} | "
+                f"{m['gap']:.3f} | {top['gap']:.3f} | {m['calibration']:.3f} | {top['calibration']:.3f} | "
+                f"{m['clones']:.0f} | {of['spurious'].mean():.1f} | "
+                f"{of['missed'].mean():.1f} | {m['seconds']:.1f} |",
                 flush=True,
             )
 

@@ -77,9 +77,14 @@ def read_signatures(table: pd.DataFrame, markers: tuple[str, ...] | None = None)
 
 def _numbers(table: pd.DataFrame, name: str) -> Floats:
     """Return one column as floats, missing values as NaN."""
-    if not pd.api.types.is_numeric_dtype(table[name]):
-        raise DataError(f"column {name} should hold numbers, found {table[name].iloc[0]!r}")
-    return table[name].to_numpy(dtype=np.float64, na_value=np.nan)
+    column = table[name]
+    if not pd.api.types.is_numeric_dtype(column):
+        numbers = pd.to_numeric(column, errors="coerce")
+        wrong = numbers.isna() & column.notna()
+        if wrong.any():
+            raise DataError(f"column {name} should hold numbers, found {column[wrong.to_numpy()].iloc[0]!r}")
+        column = numbers
+    return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def noise_scale(x: Floats, s: Floats) -> Floats:
@@ -96,7 +101,7 @@ def noise_scale(x: Floats, s: Floats) -> Floats:
         if below.any():
             ratio = -x[below, j] / np.sqrt(s[below, j, j])
             n = len(ratio)
-            scale[j] = np.exp(np.log(np.clip(_tail_sd(ratio), 0.7, 20.0)) * n / (n + 20.0))
+            scale[j] = np.exp(np.log(np.clip(_tail_sd(ratio), 0.7, 1e6)) * n / (n + 20.0))
     return scale
 
 
