@@ -1,5 +1,7 @@
 """Real images through the same command; skipped where the folder is absent."""
 
+import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from rgbtrack import RgbtrackWarning, Stack, correct_stack, read_stack, run, seg
 from rgbtrack.evaluate import detection_scores, match_cells
 from rgbtrack.files import read_json, read_labels, read_table
 from rgbtrack.segment import find_cells
+from rgbtrack.tables import markers_of
 from rgbtrack.unmix import bleed_through_blind
 
 REAL = Path(__file__).parents[2] / "shared" / "real"
@@ -28,7 +31,9 @@ def run_on(tmp_path):
         head = '[experiment]\nname = "real"\ncontrol = "none"\n'
         (tmp_path / "experiment.toml").write_text(head + settings)
         (tmp_path / "samples.csv").write_text(SHEET + "\n".join(rows))
-        outcome = run(tmp_path, workers=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RgbtrackWarning)  # stains are no clones: colours that many share
+            outcome = run(tmp_path, workers=1)
         assert not outcome.failed
         assert (outcome.results / "report.html").exists()
         return outcome.results
@@ -72,6 +77,40 @@ def test_marcm_one_file_per_channel(run_on):
     assert len(clone) >= 4
     assert clone.median() > 2 * beside.median()
     assert not bleed_through_blind(cells.reset_index()).needed
+
+
+@pytest.mark.parametrize(
+    ("channels", "files", "pixel"),
+    [
+        ("markers = { red = 0, green = 1 }\nnucleus = 2", "hela_cells/hela-cells.tif", ""),
+        (
+            "markers = { gfp = 1, pdm1 = 2, pros = 3 }\nnucleus = 0",
+            ";".join(f"marcm/a1g01p1_C{i}.tif" for i in range(4)),
+            "0.275",
+        ),
+    ],
+    ids=["hela", "marcm"],
+)
+def test_corrections_that_are_not_needed_change_nothing(run_on, tmp_path, channels, files, pixel):
+    """Every correction on its own evidence, and all of them off, come to the same colours."""
+    row = ";".join(f"{REAL}/{file}" for file in files.split(";")) + f",s,none,0,one,{pixel}"
+    segment = "[segment]\ndiameter_um = 11.0\n"
+    off = "none".join(['flat_field = "', '"\nattenuation_um = "', '"\nbleaching = "', '"\ndrift = "', '"\n'])
+    found = {}
+    for name, settings in {
+        "off": f'[correct]\nbleed_through = "none"\n{off}',
+        "auto": '[correct]\nbleed_through = "auto"\n',
+    }.items():
+        results = run_on(f"[channels]\n{channels}\n{segment}{settings}", row)
+        found[name] = read_table(results / "cells.parquet").set_index("cell")
+        table = read_table(results / "corrections.csv")
+        shutil.rmtree(results)
+    told = table[table["correction"].isin(["illumination", "falloff", "attenuation", "bleaching"])]
+    assert not told["applied"].any()
+    assert found["auto"].index.equals(found["off"].index)
+    for marker in markers_of(found["off"]):
+        change = (found["auto"][marker] - found["off"][marker]).abs() / found["off"][f"{marker}_se"]
+        assert change.median() < 1
 
 
 @pytest.mark.parametrize(
