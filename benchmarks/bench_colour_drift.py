@@ -3,8 +3,8 @@
     python benchmarks/bench_colour_drift.py [--seeds 6]
 
 Cells wander by "step" um from frame to frame while the stage takes random steps of 6 px (sd): eight frames of
-208 um. "error" is the sd of the distance from the true place, "worst" the largest, "z" its sd in standard errors
-(1 is right).
+208 um. "error" is the sd of the distance from the true place, "worst" the largest, "z" its sd in standard
+errors (1 is right).
 """
 
 import argparse
