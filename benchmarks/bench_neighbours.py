@@ -111,6 +111,7 @@ def informed(model: CloneModel, founders: pd.DataFrame, cells: pd.DataFrame, unm
         gain_column="",
         gains={},
         leaks={},
+        main_share=None,
     )
 
 

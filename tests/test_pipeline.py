@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import time
 
 import cv2
@@ -389,6 +391,17 @@ def _double(task):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_pool_yields_every_task(workers):
     assert dict(map_tasks(abs, [-1, -2, -5], workers, str)) == {0: 1, 1: 2, 2: 5}
+
+
+def test_a_script_needs_no_main_guard(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from rgbtrack.pipeline.pool import map_tasks\n"
+        "print('once')\n"
+        "print(sorted(result for _, result in map_tasks(abs, [-1, -2, -3], 2, abs)))\n"
+    )
+    told = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120, check=True)
+    assert told.stdout == "once\n[1, 2, 3]\n"
 
 
 def test_a_dead_worker_costs_its_own_task_only():

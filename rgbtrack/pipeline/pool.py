@@ -2,9 +2,11 @@
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import TypeVar
 
 Task = TypeVar("Task")
@@ -66,10 +68,11 @@ def _one_pool(
     try:
         queue = iter(batch)
         running: dict[Future[Result], int] = {}
-        for index in queue:
-            running[pool.submit(work, tasks[index])] = index
-            if len(running) >= 2 * size:
-                break
+        with _main_kept_out():  # all processes start with the first task
+            for index in queue:
+                running[pool.submit(work, tasks[index])] = index
+                if len(running) >= 2 * size:
+                    break
         while running:
             ended, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in ended:
@@ -85,6 +88,24 @@ def _one_pool(
             else:
                 os.environ[name] = value
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _main_kept_out() -> Iterator[None]:
+    """Processes that start meanwhile do not import the caller's script again.
+
+    Work is done by functions of this package; a script that calls `rgbtrack.run` without
+    ``if __name__ == "__main__"`` would run itself once more in each process.
+    """
+    main = sys.modules["__main__"]
+    hidden = {name: getattr(main, name) for name in ("__file__", "__spec__") if hasattr(main, name)}
+    for name in hidden:
+        setattr(main, name, None)
+    try:
+        yield
+    finally:
+        for name, value in hidden.items():
+            setattr(main, name, value)
 
 
 def _one_thread() -> None:
