@@ -6,13 +6,14 @@ One line for each setting and method, over all seeds. "limit" is the classifier 
 shares, spreads and noise. "ari" is the adjusted Rand index over marked cells, rejects as singletons; "gap" is
 the limit less that; "calibration" the distance of the stated probability from the share of cells that are of
 their clone's main founder; "spurious" and "missed" are clones of at least 3 cells without a partner.
-``--each`` prints every seed.
+``--each`` prints every seed. ``--time 100000 1000000`` times 60 founders instead, with neighbours.
 """
 
 import argparse
+import resource
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -140,6 +141,26 @@ def try_all(name: str, seeds: int, methods: list[str], options: argparse.Namespa
     return pd.DataFrame(rows)
 
 
+def time_it(n_cells: int) -> None:
+    """Print the seconds to fit and to call so many cells, patches of clones in space included."""
+    table, truth, _ = plant(replace(SETTINGS["medium"], n_cells=n_cells, n_clones=60, n_images=20), 5)
+    rng = np.random.default_rng(5)
+    patch = rng.uniform(0, 1000, (20, 61, 2))[table["image_id"].str[2:].astype(int), np.maximum(truth, 0)]
+    place = patch + rng.normal(0, 150, (n_cells, 2))
+    table = table.assign(y_um=place[:, 0], x_um=place[:, 1])
+    begun = time.perf_counter()
+    model = fit_clones(table)
+    fitted = time.perf_counter()
+    assign_clones(table, model=model)
+    ended = time.perf_counter()
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(
+        f"{n_cells:,} cells: fit {fitted - begun:.1f} s, call {ended - fitted:.1f} s, "
+        f"{model.n_clones} clones, at most {memory:.1f} GiB so far",
+        flush=True,
+    )
+
+
 def main() -> None:
     """Print one line per setting and method."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -150,7 +171,13 @@ def main() -> None:
     parser.add_argument("--gains", default="auto")
     parser.add_argument("--starts", type=int, default=3)
     parser.add_argument("--each", action="store_true")
+    parser.add_argument("--time", type=int, nargs="+", help="numbers of cells")
     options = parser.parse_args()
+    if options.time:
+        fit_clones(plant(SETTINGS["small"], 0)[0], ClonesParams(starts=1))  # compiled before the clock starts
+        for n_cells in options.time:
+            time_it(n_cells)
+        return
     heads = ["setting (founders)", "method", "limit", "ARI", "gap: median", "worst", "calibration: median"]
     heads += ["worst", "clones", "spurious", "missed", "s"]
     print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
