@@ -463,7 +463,7 @@ def test_rehearsed_cells_give_contours_and_a_spot_for_the_mean(draw):
     inner, outer, spot, _, _, wide = ellipses
     assert inner.width < outer.width
     # 400 and 25 cells: the mean of the second is four times as unsure
-    assert outer.width / spot.width == pytest.approx(20, rel=0.15)
+    assert outer.width / spot.width == pytest.approx(20, rel=1e-6)
     assert wide.width / spot.width == pytest.approx(4, rel=0.4)
     few = draw(cells, clones, rehearsed=rehearsed_of([1] * 100 + [2] * 5, [1] * 105, means=means))
     assert len(contours_of(few)) == 2

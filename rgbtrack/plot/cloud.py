@@ -19,7 +19,6 @@ HELD = (0.68, 0.95)
 """Shares of a clone's cells that its contours hold."""
 FEW = 30
 """Drawn cells from which a contour is not drawn."""
-_NORMAL_95 = 2.448  # radius that holds 95 % of a normal in the plane
 _LIGHT_EDGE = [patheffects.withStroke(linewidth=1.8, foreground="white", alpha=0.35)]
 
 Floats = NDArray[np.float64]
@@ -110,8 +109,8 @@ def draw_contours(
                 linewidth=0.9, zorder=4, clip_path=ground, path_effects=[*_LIGHT_EDGE, patheffects.Normal()]
             )
             axes.add_patch(drawn)
-        error = covariance / max(int(clones["n_cells"].iloc[row]), 1)
-        spot = _ellipse(means[row], error, _NORMAL_95, facecolor=paint, edgecolor="white")
+        radius = radii[-1] / np.sqrt(max(int(clones["n_cells"].iloc[row]), 1))
+        spot = _ellipse(means[row], covariance, radius, facecolor=paint, edgecolor="white")
         spot.set(linewidth=1.0, zorder=5)
         axes.add_patch(spot)
 

@@ -9,6 +9,8 @@ from rgbtrack.plot.colours import OKABE_ITO
 from rgbtrack.plot.style import FAINT, INK, new_figure, percent, say_nothing_to_draw, style
 
 _WIDTH = 0.05
+FEW = 10
+"""Calls of a probability below which no dot is drawn."""
 
 
 def plot_reliability(rehearsed: pd.DataFrame) -> Figure:
@@ -26,8 +28,9 @@ def plot_reliability(rehearsed: pd.DataFrame) -> Figure:
     Returns
     -------
     figure
-        Above, one dot for each twentieth of probability, with its 95 % interval (Wilson); below, how often
-        each probability was stated. Unassigned cells are in neither; their number is told.
+        Above, one dot for each twentieth of probability with ten calls or more, and its 95 % interval
+        (Wilson); below, how often each probability was stated. Unassigned cells are in neither; their number
+        is told.
     """
     called = rehearsed[rehearsed["clone"].notna()]
     with style():
@@ -46,6 +49,8 @@ def plot_reliability(rehearsed: pd.DataFrame) -> Figure:
             own = bin_of == at
             n, x, share = int(own.sum()), float(stated[own].mean()), float(right[own].mean())
             off += n * abs(x - share)
+            if n < FEW:
+                continue
             interval = binomtest(int(right[own].sum()), n).proportion_ci(method="wilson")
             above.plot([x, x], [interval.low, interval.high], color=OKABE_ITO[0], linewidth=1.4)
             above.plot(x, share, "o", color=OKABE_ITO[0], markersize=5, markeredgecolor="white")
