@@ -495,7 +495,7 @@ def test_clones_that_are_taken_for_each_other_are_neighbours():
     axes = figure.axes[0]
     rows = [label.get_text() for label in axes.get_yticklabels()]
     columns = [label.get_text() for label in axes.get_xticklabels()]
-    assert rows[-1] == "no marker\n(n = 100)"
+    assert rows[-1] == "no marker, n = 100"
     assert columns == [*rows[:-1], "unassigned"]
     assert abs(rows.index("1") - rows.index("4")) == 1
     shares = axes.images[0].get_array()

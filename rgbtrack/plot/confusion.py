@@ -56,7 +56,7 @@ def plot_confusion(rehearsed: pd.DataFrame, clones: pd.DataFrame | None = None) 
         parts = [share[rows][:, order], share[rows][:, rest].sum(axis=1, keepdims=True), share[rows][:, k:]]
         drawn = np.hstack(parts if len(rest) else [parts[0], parts[2]])
         names = [str(numbers[i]) for i in order]
-        strange = [f"{NOT_CLONES[row - k]}\n(n = {counts[row].sum():,.0f})" for row in extra]
+        strange = [f"{NOT_CLONES[row - k]}, n = {counts[row].sum():,.0f}" for row in extra]
         row_names = [*names, *strange]
         column_names = [*names, *([OTHERS] if len(rest) else []), UNASSIGNED_WORD]
         figure = _map(drawn, row_names, column_names, len(order))
