@@ -163,3 +163,13 @@ def test_a_marker_that_is_not_there_is_named():
     table, model = planted(FAR, 50)
     with pytest.raises(DataError, match="the table lacks green_se"):
         rehearse_calls(table.drop(columns="green_se"), model)
+
+
+def test_without_clones_nothing_is_called():
+    table, model = planted(FAR, 200)
+    none = replace(model, colours=np.empty((0, 3)), weights=np.empty(0))
+    rehearsed = rehearse_calls(table, none, 100)
+    assert len(rehearsed) == 100
+    assert rehearsed[["true_clone", "clone"]].isna().all(axis=None)
+    assert set(rehearsed["true_reason"]) == {UNMARKED, UNLIKE}
+    assert not rehearsed["main_founder"].any()
