@@ -52,7 +52,7 @@ CAPTIONS = {
     "gains, all others lose share. Numbers can, where the same area or volume was "
     "imaged each time.",
     "ternary": "Every cell by the mix of its markers, in the colour of its clone. Numbers mark "
-    "where the mean of each of the largest clones lies.",
+    "where the mean of each of the largest clones lies, or stand beside it.",
     "hue_saturation": "The same cells by hue, the angle, and saturation, the distance from the middle, each "
     "marker on its own scale. Hue alone is not how clones were told apart: a dim cell's hue is mostly noise, "
     "and brightness and saturation say as much.",
