@@ -2,6 +2,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.patches import Ellipse
 
 from rgbtrack import DataError, ParamError, clone_resolution, clone_sizes, describe_clones
 from rgbtrack.plot import (
@@ -11,10 +12,13 @@ from rgbtrack.plot import (
     clone_colours,
     clone_map,
     fraction_dots,
+    hue_saturation,
     paint_clones,
     plot_background,
+    plot_confusion,
     plot_drift,
     plot_gains,
+    plot_reliability,
     plot_resolution,
     rejected_counts,
     save_figure,
@@ -23,6 +27,7 @@ from rgbtrack.plot import (
     stacked_fractions,
     ternary,
 )
+from rgbtrack.plot.cloud import contour
 from rgbtrack.plot.colours import UNASSIGNED, ink_on, row_colours
 
 RGB = ["red", "green", "blue"]
@@ -172,7 +177,7 @@ def test_ternary_of_no_colour_says_so_and_of_one_marker_is_refused():
 
 
 def test_many_cells_are_thinned_and_it_is_said(monkeypatch):
-    monkeypatch.setattr("rgbtrack.plot.space.MAX_POINTS", 4)
+    monkeypatch.setattr("rgbtrack.plot.cloud.MAX_POINTS", 4)
     figure = ternary(cells_of([1, 2, 3] * 4, PRIMARIES))
     assert figure.axes[0].get_title(loc="left") == "one in 3 of 12 cells"
     assert len(figure.axes[0].collections[-1].get_offsets()) == 4
@@ -413,3 +418,129 @@ def test_resolution_shows_neighbours_side_by_side(k):
 def test_resolution_of_one_clone_says_so():
     cells = cells_of([1] * 5, [[100, 0, 0]]).assign(**{f"{name}_se": 10.0 for name in RGB})
     assert "fewer than two clones" in plot_resolution(clone_resolution(cells)).axes[0].texts[0].get_text()
+
+
+def rehearsed_of(true, called, probability=1.0, *, means=None, main=True) -> pd.DataFrame:
+    """Rehearsed calls; 0 is no clone, which is unmarked where true and unassigned where called."""
+    true, called = np.asarray(true), np.asarray(called)
+    marked = pd.Series(true, dtype="Int64").where(true > 0)
+    table = pd.DataFrame({"true_clone": marked, "true_reason": "no marker above noise", "main_founder": main})
+    table["true_reason"] = table["true_reason"].where(true == 0)
+    if means is not None:
+        rng = np.random.default_rng(0)
+        light = np.asarray(means, dtype=float)[true - 1]
+        table[RGB] = light + rng.normal(0, 0.1, light.shape) * light.max(axis=1, keepdims=True)
+    table["clone"] = pd.Series(called, dtype="Int64").where(called > 0)
+    return table.assign(clone_probability=probability)
+
+
+def contours_of(figure) -> list[Ellipse]:
+    return [p for p in figure.axes[0].patches if type(p) is Ellipse and not p.get_fill()]
+
+
+def test_a_contour_holds_its_share_of_the_cells():
+    rng = np.random.default_rng(0)
+    places = rng.normal(size=(4000, 2)) @ np.array([[3.0, 1.0], [0.0, 0.5]]) + [2, -1]
+    places[:40] += 500
+    centre, covariance, radii = contour(places)
+    np.testing.assert_allclose(centre, [2, -1], atol=0.2)
+    off = places - centre
+    radius = np.sqrt((off @ np.linalg.inv(covariance) * off).sum(axis=1))
+    assert (radius < radii[0]).mean() == pytest.approx(0.68, abs=0.01)
+    assert (radius < radii[1]).mean() == pytest.approx(0.95, abs=0.01)
+    assert np.sqrt(covariance[0, 0]) < 6
+
+
+@pytest.mark.parametrize("draw", [ternary, hue_saturation])
+def test_rehearsed_cells_give_contours_and_a_spot_for_the_mean(draw):
+    means = [[60, 40, 30], [30, 80, 50]]
+    clones = clones_of(means).assign(n_cells=[400, 25])
+    cells = cells_of([1] * 8 + [2, None], means)
+    assert not contours_of(draw(cells, clones))
+    figure = draw(cells, clones, rehearsed=rehearsed_of([1] * 900 + [2] * 600 + [0], [1] * 1501, means=means))
+    ellipses = [p for p in figure.axes[0].patches if type(p) is Ellipse]
+    assert len(ellipses) == 6
+    inner, outer, spot, _, _, wide = ellipses
+    assert inner.width < outer.width
+    # 400 and 25 cells: the mean of the second is four times as unsure
+    assert outer.width / spot.width == pytest.approx(20, rel=1e-6)
+    assert wide.width / spot.width == pytest.approx(4, rel=0.4)
+    few = draw(cells, clones, rehearsed=rehearsed_of([1] * 100 + [2] * 5, [1] * 105, means=means))
+    assert len(contours_of(few)) == 2
+
+
+def test_hue_and_saturation_are_angle_and_radius_of_markers_on_their_own_scale():
+    means = [[900, 0, 0], [0, 50, 0], [0, 0, 200], [900, 50, 200]]
+    figure = hue_saturation(cells_of([1, 2, 3, 4, None] * 20, means), clones_of(means))
+    dots = figure.axes[0].collections[-1].get_offsets()
+    third = np.sqrt(3) / 2
+    np.testing.assert_allclose(dots[:4], [[0, 1], [-third, -0.5], [third, -0.5], [0, 0]], atol=1e-9)
+    assert figure.axes[0].get_title(loc="left") == "100 cells; grey: 20 unassigned"
+    assert "no cell has a measured colour" in hue_saturation(cells_of([], means)).axes[0].texts[0].get_text()
+
+
+@pytest.mark.parametrize("markers", [["red", "green"], ["red", "green", "blue", "far_red"]])
+def test_hue_is_of_three_markers(markers):
+    cells = cells_of([1], np.eye(len(markers)), markers)
+    with pytest.raises(DataError, match=rf"three markers, found {len(markers)} \(red, green.*with ternary"):
+        hue_saturation(cells)
+
+
+def test_clones_that_are_taken_for_each_other_are_neighbours():
+    true = np.repeat([1, 2, 3, 4, 5, 0], 100)
+    called = true.copy()
+    called[:30] = 4
+    called[300:310] = 0
+    figure = plot_confusion(rehearsed_of(true, called), clones_of(np.eye(5, 3) + 1))
+    axes = figure.axes[0]
+    rows = [label.get_text() for label in axes.get_yticklabels()]
+    columns = [label.get_text() for label in axes.get_xticklabels()]
+    assert rows[-1] == "no marker, n = 100"
+    assert columns == [*rows[:-1], "unassigned"]
+    assert abs(rows.index("1") - rows.index("4")) == 1
+    shares = axes.images[0].get_array()
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    assert shares[rows.index("1"), columns.index("4")] == pytest.approx(0.3)
+    assert shares[rows.index("4"), -1] == pytest.approx(0.1)
+    assert shares[-1, -1] == 1
+    assert "93.9 % of the rehearsed calls" in figure.get_suptitle()
+
+
+def test_of_many_clones_the_confused_ones_are_shown():
+    true = np.repeat(np.arange(1, 151), 50)
+    called = true.copy()
+    called[true == 150] = 149
+    called[np.flatnonzero(true == 7)[:2]] = 90
+    figure = plot_confusion(rehearsed_of(true, called))
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert len(names) == 40
+    assert {"149", "150", "7", "90"} <= set(names)
+    assert [t.get_text() for t in figure.axes[0].get_xticklabels()][-2:] == ["other clones", "unassigned"]
+    assert "40 most confused of 150" in figure.get_suptitle()
+    assert "110 not shown" in figure.get_suptitle()
+
+
+def test_confusion_of_one_clone_and_of_none():
+    assert plot_confusion(rehearsed_of([1, 1], [1, 0])).axes[0].images[0].get_array().tolist() == [[0.5, 0.5]]
+    assert "no cell of a clone" in plot_confusion(rehearsed_of([0], [0])).axes[0].texts[0].get_text()
+
+
+@pytest.mark.parametrize(("right", "error"), [(0.8, 0.0), (0.6, 20.0)])
+def test_reliability_tells_the_calibration_error(right, error):
+    n = 1000
+    called = np.where(np.arange(n) < right * n, 1, 2)
+    rehearsed = rehearsed_of([*[1] * n, 1], [*called, 0], 0.8)
+    figure = plot_reliability(rehearsed)
+    assert f"Calibration error: {error:.1f} percentage points" in figure.axes[0].get_title(loc="left")
+    interval, dot = figure.axes[0].lines[1:3]
+    assert dot.get_ydata()[0] == pytest.approx(right)
+    low, high = interval.get_ydata()
+    assert low < right < high
+    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(right * (1 - right) / n), rel=0.02)
+    assert "1,000 rehearsed calls" in figure.axes[1].get_title(loc="left")
+
+
+def test_a_call_is_right_only_for_the_main_founder():
+    half = rehearsed_of([1] * 100, [1] * 100, 0.5, main=np.arange(100) < 50)
+    assert "error: 0.0" in plot_reliability(half).axes[0].get_title(loc="left")
+    assert "no rehearsed cell" in plot_reliability(rehearsed_of([1], [0])).axes[0].texts[0].get_text()

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,9 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rgbtrack import DataError, clone_sizes
+from rgbtrack import ClonesParams, DataError, clone_sizes, fit_clones, save_clones
 from rgbtrack.files import write_labels, write_table
 from rgbtrack.report import ReportParams, write_report
+from rgbtrack.report.advice import advice_of
 from rgbtrack.report.pictures import images_shown, ranked_images
 from rgbtrack.report.results import read_results
 from rgbtrack.report.words import count, doubts_of, percent, share, trust_of
@@ -244,7 +246,14 @@ def test_report_says_what_came_out_and_what_to_know(reported):
 
 def test_report_writes_its_figures_and_leaves_nothing_half_written(reported):
     figures = reported.parent / "figures"
-    names = ["stacked_fractions", "fraction_dots", "cell_numbers", "ternary", "snr_per_image"]
+    names = [
+        "stacked_fractions",
+        "fraction_dots",
+        "cell_numbers",
+        "ternary",
+        "hue_saturation",
+        "snr_per_image",
+    ]
     for name in (*names, "rejected_counts", "cell_sizes", "snr_histogram"):
         assert (figures / f"{name}.svg").stat().st_size
         assert (figures / f"{name}.png").stat().st_size
@@ -256,7 +265,7 @@ def test_every_image_has_its_pictures_and_its_row(reported):
     html = reported.read_text(encoding="utf-8")
     assert html.count('class="pair"') == 12
     assert html.count('class="map"') == 12
-    assert html.count("data:image/svg+xml") == 9
+    assert html.count("data:image/svg+xml") == 10
 
 
 def test_same_results_give_the_same_bytes(tmp_path):
@@ -478,3 +487,43 @@ def test_which_clones_to_trust_is_said_in_words(tmp_path):
     words = text_of(write_report(tmp_path))
     assert "one founder, 97 %" in words
     assert "m1: Tells 30 colours apart." in words
+
+
+def test_every_clone_is_given_its_advice_once(tmp_path):
+    make_results(tmp_path, treatments=("vehicle",), subjects=1, timepoints=(0,), n_clones=7)
+    results = read_results(tmp_path)
+    clones = results.clones.assign(
+        n_cells=[16, 16, 8, 8, 8, 4, 4],
+        unique_probability=[0.95, 0.6, 0.9, 0.9, 0.3, 0.4, 0.85],
+        near_pair=[False, False, True, False, False, False, False],
+        nearest_clone=[2, 1, 4, 3, 1, 1, 1],
+        brightness_split_from=pd.array([None, None, None, 3, None, None, None], "Int64"),
+        silenced_from=pd.array([None, None, None, None, None, None, 1], "Int64"),
+    )
+    results = replace(results, cells=results.cells.assign(clone=1))
+    told = dict(advice_of(replace(results, clones=clones)))
+    assert told["Trust"].startswith("clone 1, with 25 % of the assigned cells: one founder")
+    assert told["Trust with care"].startswith("clone 2, with 25 %")
+    assert told["Perhaps a part of another clone"].startswith("clone 7 (of 1), with 6.2 %")
+    assert told["Add up with its neighbour"].startswith("clone 3 with 4, with 25 %")
+    assert told["Call it a colour, not a clone"].startswith("clones 5, 6, with 19 %")
+    many = pd.DataFrame({"clone": range(1, 41), "n_cells": 1, "unique_probability": 0.9})
+    assert "29, 30 and 10 more" in dict(advice_of(replace(results, clones=many)))["Trust"]
+    assert advice_of(replace(results, clones=clones.drop(columns="unique_probability"))) == []
+
+
+def test_calls_are_rehearsed_where_the_fitted_clones_are_kept(tmp_path):
+    make_results(tmp_path, subjects=2, timepoints=(0,), n_clones=3)
+    without = text_of(write_report(tmp_path))
+    assert "Which clones to trust" in without
+    assert "Which clones are taken for which" not in without
+    assert "Lines hold 68 %" not in without
+    model = fit_clones(read_results(tmp_path).cells, ClonesParams(starts=1))
+    save_clones(tmp_path / "clone_model.json", model)
+    words = text_of(write_report(tmp_path))
+    for text in ("Which clones are taken for which", "Whether the stated probabilities are right"):
+        assert text in words
+    assert words.count("Lines hold 68 %") == 2
+    assert words.count("A rehearsal: cells were drawn") == 1
+    for name in ("confusion", "reliability", "hue_saturation"):
+        assert (tmp_path / "figures" / f"{name}.svg").stat().st_size

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rgbtrack.clones.model import CloneModel
     from rgbtrack.clones.palettes import SubjectModels
     from rgbtrack.clones.params import ClonesParams
+    from rgbtrack.clones.rehearsal import rehearse_calls
     from rgbtrack.clones.resolution import Resolution, clone_resolution, resolve_palettes
     from rgbtrack.clones.saved import load_clones, save_clones
     from rgbtrack.clones.uniqueness import describe_clones
@@ -27,6 +28,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "model": ["CloneModel"],
         "palettes": ["SubjectModels"],
         "params": ["ClonesParams"],
+        "rehearsal": ["rehearse_calls"],
         "resolution": ["Resolution", "clone_resolution", "resolve_palettes"],
         "saved": ["load_clones", "save_clones"],
         "uniqueness": ["describe_clones"],
@@ -46,6 +48,7 @@ __all__ = [
     "gains_seen",
     "learn_gains",
     "load_clones",
+    "rehearse_calls",
     "resolve_palettes",
     "save_clones",
 ]

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from rgbtrack.plot.background import plot_background
     from rgbtrack.plot.bleed_through import bleed_through_lines
     from rgbtrack.plot.colours import clone_colours
+    from rgbtrack.plot.confusion import plot_confusion
     from rgbtrack.plot.corrected import plot_shift, plot_unmixing
     from rgbtrack.plot.drift import plot_drift
     from rgbtrack.plot.fading import plot_fading
     from rgbtrack.plot.fractions import cell_numbers, fraction_dots, stacked_fractions
     from rgbtrack.plot.gains import plot_gains
+    from rgbtrack.plot.hue import hue_saturation
     from rgbtrack.plot.illumination import plot_illumination
     from rgbtrack.plot.maps import clone_map, paint_clones
     from rgbtrack.plot.plan import plot_plan
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
         snr_histogram,
         snr_per_image,
     )
+    from rgbtrack.plot.reliability import plot_reliability
     from rgbtrack.plot.resolution import plot_resolution
     from rgbtrack.plot.space import ternary
     from rgbtrack.plot.style import save_figure
@@ -38,11 +41,13 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "background": ["plot_background"],
         "bleed_through": ["bleed_through_lines"],
         "colours": ["clone_colours"],
+        "confusion": ["plot_confusion"],
         "corrected": ["plot_shift", "plot_unmixing"],
         "drift": ["plot_drift"],
         "fading": ["plot_fading"],
         "fractions": ["cell_numbers", "fraction_dots", "stacked_fractions"],
         "gains": ["plot_gains"],
+        "hue": ["hue_saturation"],
         "illumination": ["plot_illumination"],
         "maps": ["clone_map", "paint_clones"],
         "plan": ["plot_plan"],
@@ -53,6 +58,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
             "snr_histogram",
             "snr_per_image",
         ],
+        "reliability": ["plot_reliability"],
         "resolution": ["plot_resolution"],
         "space": ["ternary"],
         "style": ["save_figure"],
@@ -67,13 +73,16 @@ __all__ = [
     "clone_colours",
     "clone_map",
     "fraction_dots",
+    "hue_saturation",
     "paint_clones",
     "plot_background",
+    "plot_confusion",
     "plot_drift",
     "plot_fading",
     "plot_gains",
     "plot_illumination",
     "plot_plan",
+    "plot_reliability",
     "plot_resolution",
     "plot_shift",
     "plot_unmixing",

@@ -12,7 +12,7 @@ from scipy.spatial.distance import squareform
 
 from rgbtrack.clones.confusion import HALF_MERGED, NEAR
 from rgbtrack.clones.resolution import Resolution
-from rgbtrack.plot.colours import UNASSIGNED, clone_colours
+from rgbtrack.plot.colours import RGB, UNASSIGNED, clone_colours
 from rgbtrack.plot.style import INK, new_figure, say_nothing_to_draw, style
 
 CLASSES = (
@@ -54,11 +54,12 @@ def plot_resolution(resolution: Resolution, clones: pd.DataFrame | None = None) 
         size = float(np.clip(1.6 + 0.11 * k, 3.4, 6.4))
         figure = new_figure(size + 4.4, size + 0.7)
         left, right = figure.subplots(1, 2, width_ratios=[size, 3.4])
-        order = _neighbours(square)
+        order = neighbours(square)
         _map(figure, left, square[np.ix_(order, order)], numbers[order])
         if clones is not None:
             colours = clone_colours(clones)
-            _swatches(left, [colours.get(int(number), UNASSIGNED) for number in numbers[order]])
+            shown = [colours.get(int(number), UNASSIGNED) for number in numbers[order]]
+            swatches(left, shown, shown)
         near = np.where(np.eye(k, dtype=bool), np.inf, square).min(axis=1)
         _nearest(right, near)
         figure.suptitle(
@@ -82,7 +83,7 @@ def _square(distances: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.floa
     return numbers, square
 
 
-def _neighbours(square: NDArray[np.float64]) -> NDArray[np.int64]:
+def neighbours(square: NDArray[np.float64]) -> NDArray[np.int64]:
     """Order in which clones of like colour stand side by side."""
     near = np.minimum(square, 2 * FAR)
     return np.asarray(
@@ -118,11 +119,13 @@ def _range(at: int) -> str:
     return f"{words}\n({begin:g} to {end:g} sd)" if end else f"{words}\n(over {begin:g} sd)"
 
 
-def _swatches(axes: Axes, colours: list[tuple[float, float, float]]) -> None:
-    """Colour of each clone, left of and below the map."""
-    k = len(colours)
+def swatches(axes: Axes, rows: list[RGB], columns: list[RGB]) -> None:
+    """Colours of the rows of a map, left of it, and of its columns, below."""
     wide = 0.022
-    for box, shape in (((-wide - 0.008, 0, wide, 1), (k, 1, 3)), ((0, -wide - 0.008, 1, wide), (1, k, 3))):
+    for box, colours, shape in (
+        ((-wide - 0.008, 0, wide, 1), rows, (len(rows), 1, 3)),
+        ((0, -wide - 0.008, 1, wide), columns, (1, len(columns), 3)),
+    ):
         inset = axes.inset_axes(box)
         inset.imshow(np.reshape(colours, shape), aspect="auto", interpolation="nearest")
         inset.set_axis_off()

@@ -1,25 +1,33 @@
 """Colour space: where the cells and the clones lie."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
-from rgbtrack.plot.colours import HUES, UNASSIGNED, clone_colours, hex_of, ink_on, marker_hues, row_colours
+from rgbtrack.plot.cloud import draw_contours, draw_dots, note_cells, number_clones, positive_means, thinned
+from rgbtrack.plot.colours import HUES, UNASSIGNED, clone_colours, hex_of, marker_hues, row_colours
 from rgbtrack.plot.style import DARK, INK, new_figure, percent, say_nothing_to_draw, style
 from rgbtrack.tables import CELLS, markers_of
 
-MAX_POINTS = 60_000
-LABELLED = 25
 HEIGHT = np.sqrt(3) / 2
+
+Plane = tuple[Figure, Axes, Patch, Callable[[NDArray[Any]], NDArray[Any]]]
+"""A figure, its panel, the ground of the cells, and where shares of markers lie on it."""
 
 
 def ternary(
-    cells: pd.DataFrame, clones: pd.DataFrame | None = None, markers: Sequence[str] | None = None
+    cells: pd.DataFrame,
+    clones: pd.DataFrame | None = None,
+    markers: Sequence[str] | None = None,
+    *,
+    rehearsed: pd.DataFrame | None = None,
 ) -> Figure:
     """Draw all cells by the shares of their markers, in the colour of their clone.
 
@@ -34,6 +42,10 @@ def ternary(
         The clone table; its largest clones are numbered where their mean lies.
     markers
         Names of the markers; by default those of the cells, in column order.
+    rehearsed
+        Cells drawn from the fitted clones, from `rgbtrack.clones.rehearse_calls`: the contours that hold 68 %
+        and 95 % of the cells of the largest clones are drawn, and a spot that holds the mean of each with
+        95 %. None: neither. Not with two markers.
 
     Returns
     -------
@@ -62,28 +74,30 @@ def ternary(
         shares, clone = shares[known], clone[known]
         if len(markers) == 2:
             return _histogram(shares[:, 0], clone, colours, markers)
-        step = int(np.ceil(len(shares) / MAX_POINTS))
-        means = _clone_shares(clones, markers)
-        draw = _triangle if len(markers) == 3 else _principal
-        figure = draw(shares[::step], row_colours(clone[::step], colours), means, clones, colours, markers)
-        _note(figure.axes[0], len(shares), step, clone)
+        step = thinned(len(shares))
+        plane = _triangle(markers) if len(markers) == 3 else _principal(shares[::step], markers)
+        figure, axes, ground, project = plane
+        draw_dots(axes, project(shares[::step]), row_colours(clone[::step], colours))
+        if len(clones):
+
+            def place(means: NDArray[np.float64]) -> NDArray[np.float64]:
+                return project(_shares(means))
+
+            if rehearsed is not None:
+                draw_contours(axes, ground, place, rehearsed, markers, clones, colours)
+            means = place(positive_means(clones, markers))
+            number_clones(axes, means, clones, colours, beside=rehearsed is not None)
+        note_cells(axes, len(shares), step, clone)
     return figure
 
 
-def _triangle(
-    shares: NDArray[Any],
-    paint: NDArray[Any],
-    means: NDArray[Any],
-    clones: pd.DataFrame,
-    colours: dict[int, Any],
-    markers: Sequence[str],
-) -> Figure:
+def _triangle(markers: Sequence[str]) -> Plane:
     figure = new_figure(6.6, 5.7)
     axes = figure.add_subplot()
     axes.set_aspect("equal")
     axes.set_axis_off()
     corners = np.array([[0.5, HEIGHT], [0.0, 0.0], [1.0, 0.0]])
-    axes.fill(*corners.T, facecolor=DARK, edgecolor=INK, linewidth=1.2, zorder=1)
+    (ground,) = axes.fill(*corners.T, facecolor=DARK, edgecolor=INK, linewidth=1.2, zorder=1)
     for share in (0.2, 0.4, 0.6, 0.8):
         for i in range(3):
             j, k = (i + 1) % 3, (i + 2) % 3
@@ -103,30 +117,11 @@ def _triangle(
             corner[0] + dx, corner[1] + dy, f"100 % {name}", ha=ha, va=va, fontweight="bold", fontsize=10
         )
         axes.plot(*corner, "o", markersize=8, color=hex_of(HUES[hue]), markeredgecolor=INK, zorder=4)
-    points = shares @ corners
-    axes.scatter(
-        points[:, 0],
-        points[:, 1],
-        s=_size(len(shares)),
-        c=paint,
-        linewidths=0,
-        alpha=0.8,
-        zorder=3,
-        rasterized=True,
-    )
-    _number_clones(axes, means @ corners, clones, colours)
     axes.set(xlim=(-0.12, 1.12), ylim=(-0.1, HEIGHT + 0.08))
-    return figure
+    return figure, axes, ground, lambda shares: shares @ corners
 
 
-def _principal(
-    shares: NDArray[Any],
-    paint: NDArray[Any],
-    means: NDArray[Any],
-    clones: pd.DataFrame,
-    colours: dict[int, Any],
-    markers: Sequence[str],
-) -> Figure:
+def _principal(shares: NDArray[Any], markers: Sequence[str]) -> Plane:
     centre = shares.mean(axis=0)
     _, s, directions = np.linalg.svd(shares - centre, full_matrices=False)
     directions = directions[:2]
@@ -139,22 +134,17 @@ def _principal(
     figure = new_figure(6.4, 5.6)
     axes = figure.add_subplot()
     axes.set_facecolor(DARK)
-    points = (shares - centre) @ axes_of.T
-    axes.scatter(
-        points[:, 0], points[:, 1], s=_size(len(points)), c=paint, linewidths=0, alpha=0.8, rasterized=True
-    )
     arrows = (np.eye(len(markers)) - centre) @ axes_of.T
     for name, arrow, hue in zip(markers, arrows, marker_hues(markers), strict=True):
-        axes.plot([0, arrow[0]], [0, arrow[1]], color=hex_of(HUES[hue]), linewidth=1, alpha=0.9)
+        axes.plot([0, arrow[0]], [0, arrow[1]], color=hex_of(HUES[hue]), linewidth=1, alpha=0.9, zorder=4)
         box = {"facecolor": "white", "edgecolor": INK, "boxstyle": "round,pad=0.2", "linewidth": 0.6}
-        axes.text(arrow[0], arrow[1], name, ha="center", va="center", fontsize=8, bbox=box, zorder=6)
-    _number_clones(axes, (means - centre) @ axes_of.T, clones, colours)
+        axes.text(arrow[0], arrow[1], name, ha="center", va="center", fontsize=8, bbox=box, zorder=7)
     axes.set_xlabel(
         f"first principal axis of the {len(markers)} marker shares ({part[0]:.0%} of the variance)"
     )
     axes.set_ylabel(f"second principal axis ({part[1]:.0%})")
     axes.margins(0.1)
-    return figure
+    return figure, axes, axes.patch, lambda shares: (shares - centre) @ axes_of.T
 
 
 def _histogram(
@@ -182,51 +172,7 @@ def _histogram(
     return figure
 
 
-def _clone_shares(clones: pd.DataFrame, markers: Sequence[str]) -> NDArray[Any]:
-    if clones.empty:
-        return np.zeros((0, len(markers)))
-    means = np.clip(np.nan_to_num(clones[list(markers)].to_numpy(dtype=float)), 0, None)
-    total = means.sum(axis=1, keepdims=True)
-    return np.asarray(np.where(total > 0, means / np.where(total > 0, total, 1), 1 / len(markers)))
-
-
-def _number_clones(axes: Any, places: NDArray[Any], clones: pd.DataFrame, colours: dict[int, Any]) -> None:
-    """Write the numbers of the largest clones where their mean colour lies."""
-    if clones.empty:
-        return
-    largest = (
-        clones["n_cells"].to_numpy().argsort(kind="stable")[::-1]
-        if "n_cells" in clones
-        else range(len(clones))
-    )
-    for row in reversed(list(largest)[:LABELLED]):
-        number = int(clones["clone"].iloc[row])
-        axes.text(
-            places[row][0],
-            places[row][1],
-            str(number),
-            fontsize=7,
-            fontweight="bold",
-            ha="center",
-            va="center",
-            color=ink_on(colours[number]),
-            zorder=5,
-            bbox={
-                "facecolor": hex_of(colours[number]),
-                "edgecolor": "white",
-                "boxstyle": "round,pad=0.22",
-                "linewidth": 0.7,
-            },
-        )
-
-
-def _note(axes: Any, n: int, step: int, clone: pd.Series) -> None:
-    text = f"{n:,} cells" if step == 1 else f"one in {step} of {n:,} cells"
-    if clone.isna().any():
-        text += f"; grey: {int(clone.isna().sum()):,} unassigned"
-    axes.set_title(text, fontsize=9, fontweight="normal")
-
-
-def _size(n: int) -> float:
-    """Area of a point: many cells get small ones."""
-    return float(np.clip(6000 / max(n, 1), 1.5, 14))
+def _shares(light: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shares of the markers in what they read, (n, m), below zero where it is; equal where there is none."""
+    total = np.clip(light, 0, None).sum(axis=1, keepdims=True)
+    return np.asarray(np.where(total > 0, light / np.where(total > 0, total, 1), 1 / light.shape[1]))

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,13 +14,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rgbtrack.clones import load_clones, rehearse_calls
 from rgbtrack.files import write_atomically
 from rgbtrack.plot import (
     brightness_histogram,
     cell_numbers,
     cell_sizes,
     fraction_dots,
+    hue_saturation,
     paint_clones,
+    plot_confusion,
+    plot_reliability,
     rejected_counts,
     save_figure,
     snr_histogram,
@@ -33,6 +37,10 @@ from rgbtrack.report.results import Results
 
 ALL_PICTURES = 60
 """Up to this many images all are shown."""
+CONTOURS = (
+    " Lines hold 68 % (solid) and 95 % (dashed) of the cells that a clone is expected to have; the spot with "
+    "a white rim holds the clone's mean with 95 %."
+)
 CAPTIONS = {
     "stacked_fractions": "Mean share of each clone among the assigned cells. Every subject weighs the same "
     "(n subjects in each panel). Bars stand alone: colour-marked clones have no "
@@ -44,7 +52,14 @@ CAPTIONS = {
     "gains, all others lose share. Numbers can, where the same area or volume was "
     "imaged each time.",
     "ternary": "Every cell by the mix of its markers, in the colour of its clone. Numbers mark "
-    "where the mean of each of the largest clones lies.",
+    "where the mean of each of the largest clones lies, or stand beside it.",
+    "hue_saturation": "The same cells by hue, the angle, and saturation, the distance from the middle, each "
+    "marker on its own scale. Hue alone is not how clones were told apart: a dim cell's hue is mostly noise, "
+    "and brightness and saturation say as much.",
+    "confusion": "Each row is the clone that cells were drawn for, each column what they were "
+    "called; a row adds up to 100 %. Clones that share cells stand side by side.",
+    "reliability": "Of the calls made with a probability of 80 %, 80 % should be right: dots on "
+    "the dashed line. Bars: 95 % interval. Right is a cell of its clone's main founder.",
     "snr_per_image": "How far the cells of each image stand out from the noise. Dot: median cell; "
     "thick bar: half of the cells; thin bar: 90 % of them.",
     "rejected_counts": "What was found and not counted as a cell, in all images. Debris is far smaller than "
@@ -123,10 +138,10 @@ def draw_figures(results: Results, colours: dict[int, Any]) -> dict[str, list[Pi
     figures: dict[str, list[Picture]] = {}
     folder = results.folder / "figures"
 
-    def keep(kind: str, figure: Any, name: str = "") -> None:
+    def keep(kind: str, figure: Any, name: str = "", more: str = "") -> None:
         svg, _ = save_figure(figure, folder, name or kind)
         files = f"figures/{svg.name}, figures/{svg.stem}.png"
-        picture = Picture(data_uri(svg.read_bytes(), "svg+xml"), CAPTIONS[kind], files)
+        picture = Picture(data_uri(svg.read_bytes(), "svg+xml"), CAPTIONS[kind] + more, files)
         figures.setdefault(kind, []).append(picture)
 
     sizes, control = _own_clones(results), results.control
@@ -148,10 +163,24 @@ def draw_figures(results: Results, colours: dict[int, Any]) -> dict[str, list[Pi
             keep("cell_sizes", cell_sizes(results.cells))
         keep("snr_histogram", snr_histogram(results.cells))
         if len(results.markers) > 1:
-            keep("ternary", ternary(results.cells, results.clones, results.markers))
+            _keep_colours(results, keep)
         keep("snr_per_image", snr_per_image(results.cells))
         keep("brightness_histogram", brightness_histogram(results.cells))
     return figures
+
+
+def _keep_colours(results: Results, keep: Callable[..., None]) -> None:
+    """Cells in colour space and, where the fitted clones are kept, calls rehearsed with them."""
+    path = results.folder / "clone_model.json"
+    rehearsed = rehearse_calls(results.cells, load_clones(path)) if path.is_file() else None
+    draw = [ternary, hue_saturation] if len(results.markers) == 3 else [ternary]
+    more = CONTOURS if rehearsed is not None and len(results.markers) > 2 else ""
+    for paint in draw:
+        figure = paint(results.cells, results.clones, results.markers, rehearsed=rehearsed)
+        keep(paint.__name__, figure, more=more)
+    if rehearsed is not None and len(results.clones):
+        keep("confusion", plot_confusion(rehearsed, results.clones))
+        keep("reliability", plot_reliability(rehearsed))
 
 
 def image_pictures(results: Results, colours: dict[int, Any], params: ReportParams) -> list[dict[str, Any]]:

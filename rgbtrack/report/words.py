@@ -257,13 +257,10 @@ def trust_of(clone: Mapping[Any, Any]) -> str:
 
 def doubts_of(clone: Mapping[Any, Any]) -> list[str]:
     """What speaks against a clone's being told from the others, in words."""
-
-    def other(column: str) -> int | None:
-        value = clone.get(column)
-        return None if value is None or pd.isna(value) else int(value)
-
     found = []
-    split, silenced, nearest = map(other, ("brightness_split_from", "silenced_from", "nearest_clone"))
+    split, silenced, nearest = (
+        clone_named(clone, column) for column in ("brightness_split_from", "silenced_from", "nearest_clone")
+    )
     if clone.get("one_colour"):
         found.append(FLAGS["one_colour"])
     if split is not None:
@@ -273,6 +270,12 @@ def doubts_of(clone: Mapping[Any, Any]) -> list[str]:
     if silenced is not None:
         found.append(f"may be a part of clone {silenced} that lost a marker")
     return found
+
+
+def clone_named(clone: Mapping[Any, Any], column: str) -> int | None:
+    """Return the clone that a column names, None where it names none."""
+    value = clone.get(column)
+    return None if value is None or pd.isna(value) else int(value)
 
 
 def count(n: int, what: str) -> str:

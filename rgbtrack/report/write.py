@@ -9,6 +9,7 @@ import pandas as pd
 from rgbtrack.files import write_atomically
 from rgbtrack.plot.colours import clone_colours, hex_of, ink_on
 from rgbtrack.plot.quality import LOW_SNR
+from rgbtrack.report.advice import advice_of
 from rgbtrack.report.corrections import correction_rows, correction_warnings
 from rgbtrack.report.params import ReportParams
 from rgbtrack.report.pictures import (
@@ -62,6 +63,7 @@ def write_report(
         settings=_settings(found.run.get("configuration") or {}),
         gains=found.run.get("gains") or {},
         corrections=correction_rows(found),
+        advice=advice_of(found),
         resolution=[
             f"{name}: {told['words']}".removeprefix(": ")
             for name, told in (found.run.get("resolution") or {}).items()
