@@ -339,6 +339,16 @@ def test_plain_methods_of_few_cells_call_none_that_noise_explains(method, n):
     assert not (result["clone"].notna() & ~strong).any()
 
 
+def test_what_was_lacking_is_told(seven):
+    table, *_ = seven
+    bare = table[[c for c in table.columns if c != "image_id"]]
+    told = assign_clones(bare, ClonesParams(starts=1)).attrs["without"]
+    assert ["cov_" in one for one in told] == [True, False]
+    assert "no column batch or image_id" in told[1]
+    full = table.assign(cov_red_green=0.0, cov_green_blue=0.0, cov_red_blue=0.0)
+    assert assign_clones(full, ClonesParams(starts=1)).attrs["without"] == []
+
+
 # ---- palettes, gains, description
 
 
@@ -418,12 +428,8 @@ def test_gains_are_seen_before_and_after():
 def test_describe_clones(seven):
     _, _, model, result = seven
     clones = describe_clones(result, model)
-    assert list(clones) == [
-        name
-        for c in CLONES.columns
-        if c.required
-        for name in (NAMES[:3] if c.name == "<marker>" else [c.name])
-    ]
+    told = [c.name for c in CLONES.columns if c.name != "clone_name"]  # names are given by hand
+    assert list(clones) == [name for c in told for name in (NAMES[:3] if c == "<marker>" else [c])]
     assert clones["n_cells"].sum() == result["clone"].notna().sum()
     assert clones["unique_probability"].between(0.8, 1).all()
     assert clones["one_colour"].sum() == 3

@@ -1,5 +1,7 @@
 """Uniqueness: distances, the founder population, doubts about clones, what an experiment can tell apart."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -339,6 +341,10 @@ def test_resolution_of_subjects():
     assert list(resolve_palettes(called)) == [""]
     with pytest.raises(DataError, match=r"each subject's own.*model.subjects\[...\], of m1, m2"):
         clone_resolution(called, models)
+    with pytest.raises(DataError, match="each subject's own"):
+        clone_resolution(models)
+    with pytest.raises(DataError, match="does not know the noise of its cells"):
+        clone_resolution(replace(next(iter(models.subjects.values())), noise=None))
 
 
 def planted(n_founders, n_cells, seed=0):
@@ -357,6 +363,10 @@ def test_the_verdict_speaks_past_the_limit_only(n_founders, n_cells, past):
     model = fit_clones(cells, ClonesParams(starts=1))
     resolution = clone_resolution(model.assign(cells), model)
     assert resolution.unresolvable == past
+    own = clone_resolution(model)  # of the model alone
+    assert own.unresolvable == past
+    assert own.n_clones == resolution.n_clones
+    assert own.n_colours == pytest.approx(resolution.n_colours, rel=0.15)
     if past:
         assert resolution.n_founders > 1.4 * resolution.n_clones
         assert "Most clones cannot be resolved by colour" in resolution.verdict

@@ -10,6 +10,7 @@ from rgbtrack.clones.confusion import HALF_MERGED, Colours, colour_distances, se
 from rgbtrack.clones.model import CloneModel
 from rgbtrack.clones.ray import TYPICAL, Floats, Ints, Spread
 from rgbtrack.clones.signatures import read_signatures
+from rgbtrack.errors import DataError
 
 _ONE_COLOUR = 0.03  # share of brightness that all other markers together may hold
 _CLEARLY = 5.0  # what a marker that may be lost must have read, in standard errors of a cell
@@ -116,3 +117,22 @@ def read_called(table: pd.DataFrame, model: CloneModel | None) -> Called:
     distance = colour_distances(colours, colours, spread) if k else np.zeros((0, 0))
     np.fill_diagonal(distance, np.inf)
     return Called(signatures.markers, numbers, count, colours, spread, distance)
+
+
+def called_of(model: CloneModel) -> Called:
+    """The clones of a model as they were called where they were found.
+
+    Raises
+    ------
+    DataError
+        If the model does not know its cells: it was put together by hand.
+    """
+    if model.n_cells is None or model.noise is None:
+        raise DataError("the model does not know the noise of its cells: give cells with their clones too")
+    rows = np.flatnonzero(model.n_cells > 0)
+    spread = Spread(model.spread_colour, model.spread_brightness)
+    bright = spread.mean_factor * np.exp(spread.brightness**2 / 2)  # the mean of cells, not their median
+    colours = Colours(model.colours[rows] * bright, model.noise[rows])
+    distance = colour_distances(colours, colours, spread) if len(rows) else np.zeros((0, 0))
+    np.fill_diagonal(distance, np.inf)
+    return Called(model.markers, model.clone_numbers[rows], model.n_cells[rows], colours, spread, distance)

@@ -15,7 +15,7 @@ from rgbtrack.clones.palettes import SubjectModels, subject_rows
 from rgbtrack.clones.params import ClonesParams
 from rgbtrack.clones.ray import TYPICAL, Floats, Ints, null_likelihood
 from rgbtrack.clones.search import gains_se, search_mixture
-from rgbtrack.clones.signatures import noise_scale, read_signatures
+from rgbtrack.clones.signatures import lacking, noise_scale, read_signatures
 from rgbtrack.clones.uniqueness import main_shares
 
 Model = CloneModel | SubjectModels
@@ -236,7 +236,7 @@ def assign_clones(
         the same by colour alone. A probability is that the cell descends from the main founder of its most
         probable clone: how sure the call is, times the share of that founder, as a clone may hold the cells
         of another founder of its colour. What neighbours and links told, or what was lacking to hear them,
-        stands in ``table.attrs["neighbours"]``.
+        stands in ``table.attrs["neighbours"]``, what else was lacking in ``table.attrs["without"]``.
 
     Raises
     ------
@@ -245,4 +245,6 @@ def assign_clones(
         for, if coordinates or tracks are no numbers.
     """
     model = fit_clones(table, params) if model is None else model
-    return model.assign(table, spatial=params.spatial)
+    result = model.assign(table, spatial=params.spatial)
+    result.attrs["without"] = lacking(table, model.markers, params.gains)
+    return result

@@ -24,6 +24,7 @@ UNMARKED = "no marker above noise"
 UNLIKE = "unlike any clone"
 NOT_MEASURED = "not measured"
 DOUBLET = "doublet"
+OPTIONAL = ("covariances", "main_share", "noise")
 BAND = 16_384
 """Cells that are called at a time."""
 NO_GAINS = pd.DataFrame({"group": [], "marker": [], "gain": [], "se": []})
@@ -78,6 +79,9 @@ class CloneModel:
         Number of each clone in the tables; None for 1, 2, 3 ...
     main_share
         Share of each clone's cells that its main founder is expected to provide, (k,); None for all.
+    n_cells, noise
+        Of the cells that the clones were found in, or a sample of them: how many were called for each clone,
+        (k,), and the median variance of their errors, (k, d); None where nobody noted it.
     """
 
     markers: tuple[str, ...]
@@ -97,6 +101,8 @@ class CloneModel:
     covariances: Floats | None = None
     numbers: Ints | None = None
     main_share: Floats | None = None
+    n_cells: Ints | None = None
+    noise: Floats | None = None
 
     @property
     def n_clones(self) -> int:
@@ -289,6 +295,8 @@ class CloneModel:
             "covariances": None if self.covariances is None else self.covariances.tolist(),
             "numbers": None if self.numbers is None else self.numbers.tolist(),
             "main_share": None if self.main_share is None else self.main_share.tolist(),
+            "n_cells": None if self.n_cells is None else self.n_cells.tolist(),
+            "noise": None if self.noise is None else self.noise.tolist(),
         }
 
     @classmethod
@@ -317,9 +325,7 @@ class CloneModel:
                 weights=np.array(junk["weights"], dtype=float),
                 log_volume=float(junk["log_volume"]),
             )
-        if saved["numbers"] is not None:
-            values["numbers"] = np.array(saved["numbers"], dtype=np.int64)
-        for name in ("covariances", "main_share"):
+        for name, kind in (("numbers", int), ("n_cells", int), *((name, float) for name in OPTIONAL)):
             if saved[name] is not None:
-                values[name] = np.array(saved[name], dtype=float)
+                values[name] = np.array(saved[name], dtype=kind)
         return cls(**values)

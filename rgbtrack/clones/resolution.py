@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 
+from rgbtrack.clones.called import called_of
 from rgbtrack.clones.confusion import merge_probability
 from rgbtrack.clones.founders import MOST, Population
 from rgbtrack.clones.model import CloneModel
@@ -107,7 +108,7 @@ class Resolution:
 
 
 def clone_resolution(
-    table: pd.DataFrame,
+    cells: CloneModel | pd.DataFrame,
     model: CloneModel | None = None,
     params: ClonesParams = ClonesParams(),  # noqa: B008
 ) -> Resolution:
@@ -115,10 +116,11 @@ def clone_resolution(
 
     Parameters
     ----------
-    table
-        Cells with ``clone``, as `assign_clones` returns them: their noise decides what can be told apart.
+    cells
+        Cells with ``clone``, as `assign_clones` returns them: their noise decides what can be told apart. Or
+        the model alone, of which the cells that it was fitted to speak.
     model
-        The model that called them; without it, spreads are taken as typical.
+        The model that called the cells; without it, spreads are taken as typical.
     params
         Whence founder colours are known, ``founders``, and the seed.
 
@@ -145,12 +147,17 @@ def clone_resolution(
     >>> clone_resolution(cells).n_clones
     2
     """
-    if isinstance(model, SubjectModels):
+    if isinstance(model, SubjectModels) or isinstance(cells, SubjectModels):
+        known = model if isinstance(model, SubjectModels) else cells
         raise DataError(
             "the clones are each subject's own: give the cells of one subject and its model, "
-            f"model.subjects[...], of {', '.join(model.subjects) or 'none'}"
+            f"model.subjects[...], of {', '.join(known.subjects) or 'none'}"
         )
-    called, founders = read_palettes(table, model, params)[0]
+    if isinstance(cells, CloneModel):
+        called = called_of(cells)
+        founders = called.colours
+    else:
+        called, founders = read_palettes(cells, model, params)[0]
     k = len(called.numbers)
     rows, columns = np.triu_indices(k, 1)
     distance = called.distance[rows, columns]

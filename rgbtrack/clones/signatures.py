@@ -75,6 +75,17 @@ def read_signatures(table: pd.DataFrame, markers: tuple[str, ...] | None = None)
     return Signatures(markers, np.ascontiguousarray(x), s, measured, doublet)
 
 
+def lacking(table: pd.DataFrame, markers: tuple[str, ...], gains: str) -> list[str]:
+    """What a table does not tell that clones could use, and what was done without it."""
+    told = []
+    pairs = [f"cov_{a}_{b}" for a in markers for b in markers if a != b]
+    if not set(pairs) & set(table.columns):
+        told.append(f"errors of different markers are taken as independent: no column {pairs[0]} or the like")
+    if gains != "none" and not {"batch", "image_id"} & set(table.columns):
+        told.append("detector gains are taken as the same for all cells: no column batch or image_id")
+    return told
+
+
 def _numbers(table: pd.DataFrame, name: str) -> Floats:
     """Return one column as floats, missing values as NaN."""
     column = table[name]

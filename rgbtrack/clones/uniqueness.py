@@ -98,7 +98,7 @@ def read_palettes(
 def main_shares(
     table: pd.DataFrame, model: CloneModel | SubjectModels, params: ClonesParams
 ) -> CloneModel | SubjectModels:
-    """Return the model that knows what share of each clone's cells its main founder is expected to provide.
+    """Return the model that knows the cells of its clones, their noise, and the share of the main founder.
 
     A clone that may be two founders is not the lineage of one with certainty, however sure it is that a cell
     belongs to it: `CloneModel.assign` multiplies its probability by this.
@@ -112,18 +112,26 @@ def main_shares(
     params
         Whence founder colours are known, and the seed.
     """
-    shares: dict[int, float] = {}
-    for called, founders in read_palettes(table, model, params):
-        if len(called.numbers):
-            one, expected = _founders(called, Population.like(founders, called.spread, params.seed))
-            shares |= dict(zip(called.numbers.tolist(), _main_share(one, expected), strict=True))
-    if isinstance(model, SubjectModels):
-        return replace(model, subjects={n: _sharing(own, shares) for n, own in model.subjects.items()})
-    return _sharing(model, shares)
+    palettes = read_palettes(table, model, params)
+    if not isinstance(model, SubjectModels):
+        return _noting(model, *palettes[0], params)
+    names = [name for name in subject_rows(table) if name in model.subjects]
+    noted = {
+        name: _noting(model.subjects[name], *palette, params)
+        for name, palette in zip(names, palettes, strict=bool(names))
+    }
+    return replace(model, subjects={**model.subjects, **noted})
 
 
-def _sharing(model: CloneModel, shares: dict[int, float]) -> CloneModel:
-    return replace(model, main_share=np.array([shares.get(int(n), 1.0) for n in model.clone_numbers]))
+def _noting(model: CloneModel, called: Called, founders: Colours, params: ClonesParams) -> CloneModel:
+    place = np.searchsorted(model.clone_numbers, called.numbers)
+    share, n_cells = np.ones(model.n_clones), np.zeros(model.n_clones, dtype=np.int64)
+    noise = np.ones((model.n_clones, len(model.markers)))
+    if len(called.numbers):
+        one, expected = _founders(called, Population.like(founders, called.spread, params.seed))
+        share[place] = _main_share(one, expected)
+        n_cells[place], noise[place] = called.n_cells, called.colours.noise
+    return replace(model, main_share=share, n_cells=n_cells, noise=noise)
 
 
 def _main_share(one: Floats, expected: Floats) -> Floats:
