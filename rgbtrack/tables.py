@@ -322,6 +322,27 @@ CLONE_DISTANCES = Table(
     ),
 )
 
+CLONE_MATCHES = Table(
+    "clone matches",
+    ("clone", "other_subject", "other_clone"),
+    (
+        Column("subject", "str", "", "subject that the clone is of"),
+        Column("clone", "int", "", "clone"),
+        Column("other_subject", "str", "", "another subject"),
+        Column("other_clone", "int", "", "a clone of it; missing where none is as likely as 5 %"),
+        Column("match_probability", "float", "", "that one founder is the main one of both clones"),
+        Column(
+            "alone_probability",
+            "float",
+            "",
+            "that the clone's main founder is that of no clone of the other subject",
+        ),
+        Column(
+            "distance", "float", "se", "of their mean colours, in standard errors, once gains are allowed for"
+        ),
+    ),
+)
+
 CLONE_SIZES = Table(
     "clone sizes",
     ("clone", "subject", "treatment", "timepoint", "site"),
