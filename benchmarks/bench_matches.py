@@ -7,13 +7,16 @@ in truth if most cells of both are of one founder. Pooled over seeds and all pai
 alike in truth, pairs stated at 0.5 or more, precision and recall of these, the calibration error of
 ``match_probability`` over the listed pairs, the sum of that probability ("expected"), and the calibration
 error and mean of ``alone_probability`` over clones (ten bins of equal mass). With ``--planted`` the true
-clones are matched, so that only the matching is scored.
+clones are matched, so that only the matching is scored. With ``--one-palette`` all subjects share their
+clones: ``match_probability`` of a clone with itself in another subject, against the share of pairs of cells,
+one of each subject, that are of one founder.
 """
 
 import argparse
 import time
 import warnings
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -74,16 +77,18 @@ def plant(setting: Setting, seed: int) -> tuple[pd.DataFrame, np.ndarray]:
     """Return cells and the true founder of each (0: unmarked).
 
     Founders of a subject come from a pool that all subjects draw from, a share of ``shared``, or are its own.
+    Their sizes vary as much by founder as by founder and subject.
     """
     rng = np.random.default_rng([seed, setting.n_founders, setting.n_markers])
     k, d, n = setting.n_founders, setting.n_markers, setting.n_cells
     n_pool = round(setting.shared * k)
     colours = draw_colours(setting, n_pool + (k - n_pool) * setting.subjects, rng)
+    pool_share = rng.lognormal(0, 0.7 * setting.size_sd, len(colours))
     tables, truths = [], []
     for s in range(setting.subjects):
         first = n_pool + (k - n_pool) * s
         own = np.append(np.arange(n_pool), np.arange(first, first + k - n_pool))
-        share = rng.lognormal(0, setting.size_sd, k)
+        share = pool_share[own] * rng.lognormal(0, 0.7 * setting.size_sd, k)
         founder = rng.choice(own, n, p=share / share.sum())
         marked = rng.random(n) > 0.05
         gain = np.exp(rng.normal(0, setting.gain_sd, d))
@@ -113,6 +118,36 @@ def planted_clones(subject: pd.Series, truth: np.ndarray) -> pd.Series:
     return names.where(known).astype("category").cat.codes.add(1).astype("Int64").where(known)
 
 
+def score_one_palette(options: argparse.Namespace) -> None:
+    """Print one line per setting: clones of all subjects, each taken for one lineage."""
+    print("setting        pairs  same founder  stated  error  mean difference", flush=True)
+    for name in options.settings:
+        stated, right = [], []
+        for seed in range(options.first, options.first + options.seeds):
+            cells, truth = plant(SETTINGS[name], seed)
+            params = ClonesParams(starts=1, gains="image")
+            model = fit_clones(cells, params)
+            cells = assign_clones(cells, model=model)
+            matches = match_subjects(cells, model, params)
+            same = matches[matches["clone"] == matches["other_clone"]]
+            told = same.set_index(["clone", "subject", "other_subject"])["match_probability"]
+            called = cells["clone"].notna().to_numpy() & (truth > 0)
+            of = [cells["clone"][called].astype(int), cells["subject"][called]]
+            sizes = pd.crosstab(of, truth[called])
+            sizes = sizes[sizes.sum(axis=1) >= 5]
+            shares = sizes.div(sizes.sum(axis=1), axis=0)
+            for clone, part in shares.groupby(level=0):
+                for a, b in combinations(range(len(part)), 2):
+                    stated.append(told.get((clone, part.index[a][1], part.index[b][1]), 0.0))
+                    right.append(float(part.iloc[a] @ part.iloc[b]))
+        p, u = np.array(stated), np.array(right)
+        print(
+            f"{name:14} {len(p):5} {u.mean():13.2f} {p.mean():7.2f} {calibration_error(p, u):6.3f} "
+            f"{np.abs(p - u).mean():16.2f}",
+            flush=True,
+        )
+
+
 def main() -> None:
     """Print one line per setting."""
     parser = argparse.ArgumentParser()
@@ -120,7 +155,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--planted", action="store_true")
+    parser.add_argument("--one-palette", action="store_true")
     options = parser.parse_args()
+    if options.one_palette:
+        score_one_palette(options)
+        return
     print(
         "setting        clones  alike  stated  precision  recall  error  expected  error alone  alone  s",
         flush=True,

@@ -1,4 +1,4 @@
-"""Clones of different subjects that are one founder, with a stated trust."""
+"""Clones of different subjects that are of one founder, with a stated trust."""
 
 from itertools import combinations
 
@@ -10,6 +10,7 @@ from rgbtrack.clones.confusion import Colours
 from rgbtrack.clones.founders import draw_founders
 from rgbtrack.clones.gains import gain_groups
 from rgbtrack.clones.matching import Scale, even_shares, match_means, read_means
+from rgbtrack.clones.model import CloneModel
 from rgbtrack.clones.palettes import SubjectModels, subject_rows
 from rgbtrack.clones.params import ClonesParams
 from rgbtrack.clones.ray import Floats, Ints
@@ -24,30 +25,33 @@ _ROUNDS = 3
 
 def match_subjects(
     table: pd.DataFrame,
-    model: SubjectModels | None = None,
+    model: CloneModel | SubjectModels | None = None,
     params: ClonesParams = ClonesParams(),  # noqa: B008
 ) -> pd.DataFrame:
     """Tell which clones of one subject descend from the founder of which clones of another.
 
+    Where each subject has clones of its own, this finds their partners. Where all subjects share their
+    clones, it tells whether cells of one clone in two subjects are of one founder, or of two of one colour.
+
     Parameters
     ----------
     table
-        Cells with ``subject`` and ``clone``, as `assign_clones` returns them with ``palette="subject"``.
+        Cells with ``subject`` and ``clone``, as `assign_clones` returns them.
     model
-        The models that called them; without them, spreads are taken as typical.
+        The model that called them; without it, spreads are taken as typical.
     params
-        What shares gains, how far they drift, and the seed.
+        What shares gains, how far they drift, the fewest cells that make a clone, and the seed.
 
     Returns
     -------
     matches
-        For each clone and each other subject all partners of 5 % or more, or one row without a partner; see
-        `rgbtrack.tables.CLONE_MATCHES`.
+        For each clone of a subject and each other subject all partners of 5 % or more, or one row without a
+        partner; see `rgbtrack.tables.CLONE_MATCHES`.
 
     Raises
     ------
     DataError
-        If the table has no column ``clone`` or ``subject``, or subjects share a clone.
+        If the table has no column ``clone`` or ``subject``.
 
     Notes
     -----
@@ -59,9 +63,8 @@ def match_subjects(
     """
     if "clone" not in table.columns:
         raise DataError("the table has no column clone: call assign_clones on it first")
-    _check_own(table)
     rows = {name: at for name, at in subject_rows(table).items() if name}
-    called = {name: _read(table.iloc[at], model, name) for name, at in rows.items()}
+    called = {name: _read(table.iloc[at], _own(model, name), params) for name, at in rows.items()}
     filled = [one for one in called.values() if len(one.numbers)]
     if not filled:
         return _table([])
@@ -82,7 +85,7 @@ def match_subjects(
     for _ in range(_ROUNDS if len(pairs) > 1 else 0):
         told = [match_means(means[a], means[b], drift[a, b], prior, params.seed)[1] for a, b in pairs]
         prior = (even_shares() + sum(told)) / (1 + len(pairs))
-    main = {name: _main_share(one.numbers, model, name) for name, one in called.items()}
+    main = {name: _main_share(one.numbers, _own(model, name)) for name, one in called.items()}
     found = []
     for a, b in pairs:
         matching, _ = match_means(means[a], means[b], drift[a, b], prior, params.seed)
@@ -94,31 +97,21 @@ def match_subjects(
     return _table(found)
 
 
-def _check_own(table: pd.DataFrame) -> None:
-    """Raise if subjects share a clone."""
-    if "subject" not in table.columns:
-        return
-    subjects = table.dropna(subset=["clone"]).groupby("clone")["subject"].unique()
-    shared = subjects[subjects.map(len) > 1]
-    if len(shared):
-        names = ", ".join(map(str, sorted(shared.iloc[0])))
-        raise DataError(
-            f"clone {shared.index[0]} has cells of {names}: clones that subjects share "
-            "are not matched, clones.csv tells their same_founder_probability; to give each "
-            'subject clones of its own, set palette to "subject"'
-        )
+def _own(model: CloneModel | SubjectModels | None, subject: str) -> CloneModel | None:
+    """Return the model of one subject."""
+    return model.subjects.get(subject) if isinstance(model, SubjectModels) else model
 
 
-def _read(cells: pd.DataFrame, model: SubjectModels | None, subject: str) -> Called:
-    """Clones of one subject, the drift of its detectors undone."""
-    own = model.subjects.get(subject) if model else None
-    if own is None:
+def _read(cells: pd.DataFrame, model: CloneModel | None, params: ClonesParams) -> Called:
+    """Clones of one subject that have enough cells, the drift of its detectors undone."""
+    cells = cells[cells.groupby("clone")["clone"].transform("size") >= params.min_cells]
+    if model is None:
         return read_called(cells, None)
-    signatures = read_signatures(cells, own.markers)
+    signatures = read_signatures(cells, model.markers)
     cells = cells[signatures.measured]
-    detectors, group = own.detectors(cells)
+    detectors, group = model.detectors(cells)
     x, _ = detectors.undo(signatures.x, signatures.s, group)
-    return read_called(cells.assign(**dict(zip(own.markers, x.T, strict=True))), own)
+    return read_called(cells.assign(**dict(zip(model.markers, x.T, strict=True))), model)
 
 
 def _drift(
@@ -134,12 +127,11 @@ def _drift(
     }
 
 
-def _main_share(numbers: Ints, model: SubjectModels | None, subject: str) -> Floats:
+def _main_share(numbers: Ints, model: CloneModel | None) -> Floats:
     """Share of each clone's cells that its main founder is expected to provide; 1 where not known."""
-    own = model.subjects.get(subject) if model else None
-    if own is None or own.main_share is None:
+    if model is None or model.main_share is None:
         return np.ones(len(numbers))
-    share = dict(zip(own.clone_numbers.tolist(), own.main_share.tolist(), strict=True))
+    share = dict(zip(model.clone_numbers.tolist(), model.main_share.tolist(), strict=True))
     return np.array([share.get(int(number), 1.0) for number in numbers])
 
 
@@ -150,9 +142,9 @@ def _table(parts: list[pd.DataFrame]) -> pd.DataFrame:
     filled = [part for part in parts if len(part)]
     if not filled:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in types.items()})
-    order = ["clone", "other_subject", "match_probability"]
+    order = ["clone", "subject", "other_subject", "match_probability"]
     table = pd.concat(filled, ignore_index=True).astype(types)
-    return table.sort_values(order, ascending=[True, True, False], kind="stable", ignore_index=True)
+    return table.sort_values(order, ascending=[True, True, True, False], kind="stable", ignore_index=True)
 
 
 def _rows(own: tuple[str, Called], other: tuple[str, Called], same: Floats, distance: Floats) -> pd.DataFrame:

@@ -16,6 +16,7 @@ _KERNEL = 0.3  # least width of what a founder density is smoothed with, likewis
 _SHARES = np.linspace(0, 1, 21)  # of clones that may have a partner
 _ROUNDS = 8
 _SWEEPS = 1500
+_NEVER = 1e-6  # odds of a pair that are not followed up
 _LEAST_VARIANCE = 1e-8  # of log-gains that do not drift
 
 
@@ -236,6 +237,13 @@ def draw_matchings(weight, step, uniform, same, sizes):  # type: ignore[no-untyp
     m = weight.shape[1]
     partner = np.full(k, -1)
     taken = np.zeros(m, dtype=np.bool_)
+    likely = np.empty((k, m), dtype=np.int64)
+    count = np.zeros(k, dtype=np.int64)
+    for a in range(k):
+        for b in range(m):
+            if weight[a, b] > _NEVER:
+                likely[a, count[a]] = b
+                count[a] += 1
     n = 0
     first = sweeps // 5
     for t in range(sweeps):
@@ -245,11 +253,11 @@ def draw_matchings(weight, step, uniform, same, sizes):  # type: ignore[no-untyp
                 partner[a] = -1
                 n -= 1
             total = 1.0
-            for b in range(m):
+            for b in likely[a, : count[a]]:
                 if not taken[b]:
                     total += weight[a, b] * step[n]
             left = uniform[t, a, 0] * total - 1.0
-            for b in range(m):
+            for b in likely[a, : count[a]]:
                 if not taken[b]:
                     odds = weight[a, b] * step[n]
                     if t >= first:
