@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rgbtrack.clones import ClonesParams, assign_clones, describe_clones, fit_clones, match_subjects, matching
+from rgbtrack.clones import (
+    ClonesParams,
+    assign_clones,
+    describe_clones,
+    fit_clones,
+    match_subjects,
+    matches_in_words,
+    matching,
+)
 from rgbtrack.clones.matching import _one_to_one, even_shares
 from rgbtrack.errors import DataError
 from rgbtrack.tables import CLONE_MATCHES
@@ -171,6 +179,15 @@ def test_clones_that_the_model_calls_and_a_founder_that_may_be_two():
     )
     most = likely["clone"].map(share).to_numpy(float) * likely["other_clone"].map(share).to_numpy(float)
     assert (likely["match_probability"].to_numpy() <= most + 1e-9).all()
+
+
+def test_words():
+    assert matches_in_words(match_subjects(cells_of("m1", POOL))) == ""
+    shared = matches_in_words(match_subjects(two(POOL, POOL)))
+    assert "7 such pairs" in shared
+    assert "hardly" not in shared
+    apart = matches_in_words(match_subjects(two(other_founders(12, 0), other_founders(12, 1))))
+    assert "hardly share founders: if they got cells that were marked separately" in apart
 
 
 # ---- clones that all subjects share

@@ -323,6 +323,9 @@ def test_subjects_with_clones_of_their_own(experiment, tmp_path):
     matches = CLONE_MATCHES.check(read_table(tmp_path / "out" / "clone_matches.csv"))
     assert set(matches["clone"]) <= set(cells["clone"].dropna())
     assert matches["match_probability"].max() > 0.5
+    told = read_json(tmp_path / "out" / "run.json")["matches"]
+    assert "to have a partner of the same founder" in told
+    assert told in (tmp_path / "out" / "report.html").read_text(encoding="utf-8").replace("&#34;", '"')
 
 
 @pytest.mark.parametrize(

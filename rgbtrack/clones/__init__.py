@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rgbtrack.clones.founders import founder_rows
     from rgbtrack.clones.gains import gains_seen
     from rgbtrack.clones.later import learn_gains
-    from rgbtrack.clones.matches import match_subjects
+    from rgbtrack.clones.matches import match_subjects, matches_in_words
     from rgbtrack.clones.model import CloneModel
     from rgbtrack.clones.palettes import SubjectModels
     from rgbtrack.clones.params import ClonesParams
@@ -25,7 +25,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "founders": ["founder_rows"],
         "gains": ["gains_seen"],
         "later": ["learn_gains"],
-        "matches": ["match_subjects"],
+        "matches": ["match_subjects", "matches_in_words"],
         "model": ["CloneModel"],
         "palettes": ["SubjectModels"],
         "params": ["ClonesParams"],
@@ -49,6 +49,7 @@ __all__ = [
     "learn_gains",
     "load_clones",
     "match_subjects",
+    "matches_in_words",
     "resolve_palettes",
     "save_clones",
 ]

@@ -20,6 +20,8 @@ from rgbtrack.tables import CLONE_MATCHES
 
 _LISTED = 0.05
 """Probability from which a pair is listed."""
+_SURE = 0.5
+_APART = 0.15  # share of clones with a partner, below which subjects hardly share founders
 _ROUNDS = 3
 
 
@@ -95,6 +97,31 @@ def match_subjects(
             _rows((b, called[b]), (a, called[a]), same.T, matching.distance.T),
         ]
     return _table(found)
+
+
+def matches_in_words(matches: pd.DataFrame) -> str:
+    """Tell in plain words how far subjects share founders; nothing where there is one subject.
+
+    Parameters
+    ----------
+    matches
+        As `match_subjects` returns them.
+    """
+    if not len(matches):
+        return ""
+    each = matches.drop_duplicates(["subject", "clone", "other_subject"])
+    share = 1 - float(each["alone_probability"].mean())
+    sure = int((matches["match_probability"] >= _SURE).sum()) // 2
+    told = (
+        f"Of the clones of a subject, {100 * share:.0f} % are expected to have a partner of the same founder "
+        f"in another subject; {sure} such pairs are likelier than not (clone_matches.csv)."
+    )
+    if share < _APART:
+        told += (
+            " Subjects hardly share founders: if they got cells that were marked separately, do not compare "
+            'their clones one by one, and set palette = "subject" in [clones].'
+        )
+    return told
 
 
 def _own(model: CloneModel | SubjectModels | None, subject: str) -> CloneModel | None:

@@ -22,6 +22,7 @@ from rgbtrack.clones import (
     learn_gains,
     load_clones,
     match_subjects,
+    matches_in_words,
     resolve_palettes,
     save_clones,
 )
@@ -96,6 +97,7 @@ def call_clones(
         told |= _tell(model, found, resolutions)
         told["review"] = review_counts(reviewed)
         told["neighbours"] = cells.attrs.get("neighbours", "spatial is off: calls rest on colour alone")
+        told["matches"] = matches_in_words(matches)
         pairs = pd.concat([one.distances for one in resolutions.values()], ignore_index=True)
         write_table(results / "cells.parquet", cells)
         write_table(results / "clones.csv", clones)
