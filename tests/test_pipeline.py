@@ -29,7 +29,7 @@ from rgbtrack.pipeline.pool import map_tasks
 from rgbtrack.pipeline.thumbnail import composite
 from rgbtrack.plot.colours import HUES
 from rgbtrack.simulate import PRESETS
-from rgbtrack.tables import CELLS, CLONE_DISTANCES, CLONE_SIZES, CLONES
+from rgbtrack.tables import CELLS, CLONE_DISTANCES, CLONE_MATCHES, CLONE_SIZES, CLONES
 
 TABLES = ("cells.parquet", "clones.csv", "clone_sizes.csv")
 
@@ -322,6 +322,12 @@ def test_subjects_with_clones_of_their_own(experiment, tmp_path):
     cells = read_table(tmp_path / "out" / "cells.parquet")
     shared = cells.dropna(subset=["clone"]).groupby("clone")["subject"].nunique()
     assert (shared == 1).all()
+    matches = CLONE_MATCHES.check(read_table(tmp_path / "out" / "clone_matches.csv"))
+    assert set(matches["clone"]) <= set(cells["clone"].dropna())
+    assert matches["match_probability"].max() > 0.5
+    told = read_json(tmp_path / "out" / "run.json")["matches"]
+    assert "to have a partner of the same founder" in told
+    assert told in (tmp_path / "out" / "report.html").read_text(encoding="utf-8").replace("&#34;", '"')
 
 
 @pytest.mark.parametrize(

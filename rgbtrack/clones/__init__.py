@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from rgbtrack.clones.founders import founder_rows
     from rgbtrack.clones.gains import gains_seen
     from rgbtrack.clones.later import learn_gains
+    from rgbtrack.clones.matches import match_subjects, matches_in_words
     from rgbtrack.clones.model import CloneModel
     from rgbtrack.clones.palettes import SubjectModels
     from rgbtrack.clones.params import ClonesParams
@@ -25,6 +26,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "founders": ["founder_rows"],
         "gains": ["gains_seen"],
         "later": ["learn_gains"],
+        "matches": ["match_subjects", "matches_in_words"],
         "model": ["CloneModel"],
         "palettes": ["SubjectModels"],
         "params": ["ClonesParams"],
@@ -48,6 +50,8 @@ __all__ = [
     "gains_seen",
     "learn_gains",
     "load_clones",
+    "match_subjects",
+    "matches_in_words",
     "rehearse_calls",
     "resolve_palettes",
     "save_clones",

@@ -16,6 +16,7 @@ from rgbtrack.errors import DataError
 from rgbtrack.tables import CLONES, MARKER
 
 _LARGEST = 0.47  # the largest of m lognormal shares, ln sd 1, is m^-0.47 of their sum
+_TWO_CELLS = 0.8  # two cells from two samples, whose shares of m founders are alike in part: m^-0.8
 _BY_CHANCE = 0.2  # founders expected to look silenced by chance, from which nothing is said
 
 
@@ -56,11 +57,22 @@ def describe_clones(
     clones = pd.concat(
         [describe_palette(called, founders, params) for called, founders in palettes], ignore_index=True
     )
+    clones = _seen_in(table, clones, params)
     known = palettes[0][0].markers
     markers = [str(name) for name in table.columns if name in known]
     told = [c.name for c in CLONES.columns if c.name == MARKER or c.name in clones.columns]
     names = [name for column in told for name in (markers if column == MARKER else [column])]
     return clones.sort_values("clone", ignore_index=True)[names]
+
+
+def _seen_in(table: pd.DataFrame, clones: pd.DataFrame, params: ClonesParams) -> pd.DataFrame:
+    """Add in how many subjects, timepoints and sites each clone is seen."""
+    for name in ("subject", "timepoint", "site"):
+        if name in table.columns:
+            size = table.groupby(["clone", name]).size()
+            seen = (size >= params.min_cells).groupby(level=0).sum()
+            clones[f"n_{name}s"] = clones["clone"].map(seen).fillna(0).astype(np.int64)
+    return clones
 
 
 def read_palettes(
@@ -140,6 +152,15 @@ def _main_share(one: Floats, expected: Floats) -> Floats:
     return one + (1 - one) * several**-_LARGEST
 
 
+def _same_founder(one: Floats, expected: Floats, foreign: Floats) -> Floats:
+    """Chance that two cells of a clone, each from another sample, are of one founder.
+
+    Both are the clone's own rather than a neighbour's, and of one of its founders.
+    """
+    several = np.maximum((expected - one) / np.maximum(1 - one, 1e-9), 2)
+    return (1 - foreign) ** 2 * (one + (1 - one) * several**-_TWO_CELLS)
+
+
 def _founders(called: Called, population: Population) -> tuple[Floats, Floats]:
     """Chance that one founder is behind each clone, and the number expected."""
     n_founders = population.n_founders(len(called.numbers))
@@ -150,12 +171,14 @@ def _founders(called: Called, population: Population) -> tuple[Floats, Floats]:
 def describe_palette(called: Called, founders: Colours, params: ClonesParams) -> pd.DataFrame:
     """Describe the clones of one palette; see `describe_clones`."""
     k = len(called.numbers)
-    probability, expected, parent = np.ones(k), np.ones(k), np.full(k, -1)
+    probability, expected, same, parent = np.ones(k), np.ones(k), np.ones(k), np.full(k, -1)
     if k:
         population = Population.like(founders, called.spread, params.seed)
         n_founders = population.n_founders(k)
         alone, expected = _founders(called, population)
-        probability = alone * pure_probability(foreign_share(called.distance, called.n_cells))
+        foreign = foreign_share(called.distance, called.n_cells)
+        probability = alone * pure_probability(foreign)
+        same = _same_founder(alone, expected, foreign)
         parent = _parents(called, population, n_founders)
     nearest = called.distance.min(axis=1, initial=np.inf)
     values = {
@@ -164,6 +187,7 @@ def describe_palette(called: Called, founders: Colours, params: ClonesParams) ->
         **{marker: called.colours.mean[:, j] for j, marker in enumerate(called.markers)},
         "unique_probability": probability,
         "expected_founders": expected,
+        "same_founder_probability": same,
         "one_colour": called.one_colour,
         "near_pair": nearest < NEAR,
         "nearest_clone": _numbers(called.numbers, _nearest(called.distance)),

@@ -21,6 +21,8 @@ from rgbtrack.clones import (
     gains_seen,
     learn_gains,
     load_clones,
+    match_subjects,
+    matches_in_words,
     resolve_palettes,
     save_clones,
 )
@@ -41,6 +43,7 @@ WRITTEN = (
     "cells.parquet",
     "clones.csv",
     "clone_distances.csv",
+    "clone_matches.csv",
     "clone_model.json",
     "corrections.csv",
     "bleed_through.csv",
@@ -82,6 +85,7 @@ def call_clones(
             cells, reviewed = review_cells(cells, results, model)
             clones = name_clones(describe_clones(cells, model, experiment.clones), cells)
             resolutions = resolve_palettes(cells, model, experiment.clones)
+            matches = match_subjects(cells, model, experiment.clones)
         batches = judge_batches(tasks, results)
         found = [
             *(finding for shared in batches.values() for finding in shared.findings),
@@ -93,10 +97,12 @@ def call_clones(
         told |= _tell(model, found, resolutions)
         told["review"] = review_counts(reviewed)
         told["neighbours"] = cells.attrs.get("neighbours", "spatial is off: calls rest on colour alone")
+        told["matches"] = matches_in_words(matches)
         pairs = pd.concat([one.distances for one in resolutions.values()], ignore_index=True)
         write_table(results / "cells.parquet", cells)
         write_table(results / "clones.csv", clones)
         write_table(results / "clone_distances.csv", pairs)
+        write_table(results / "clone_matches.csv", matches)
         save_clones(results / "clone_model.json", model)
         write_table(results / "corrections.csv", findings_table(found))
         for name in ("bleed_through.csv", "review.csv"):

@@ -252,6 +252,7 @@ def _write_run_json(
         "counts": counts,
         "gains": told[0].get("gains", {}),
         "neighbours": told[0].get("neighbours", ""),
+        "matches": told[0].get("matches", ""),
         "corrections": told[0].get("corrections", []),
         "resolution": told[0].get("resolution", {}),
         "review": told[0].get("review", {}),

@@ -317,6 +317,7 @@ def written(folder: Path) -> list[tuple[str, str]]:
         "cells.parquet": "one row per cell: place, colour with its error, flags, clone",
         "clones.csv": "one row per clone: size, mean colour, chance to be one founder",
         "clone_distances.csv": "every two clones: how far apart, and the chance to be called as one",
+        "clone_matches.csv": "clones of two subjects: the chance that they are of one founder",
         "clone_sizes.csv": "clone by sample: cells and share, zeros included (for Prism and Excel)",
         "bleed_through.csv": "the bleed-through matrix used",
         "labels": "one label image per image: opens in Fiji, QuPath and napari",

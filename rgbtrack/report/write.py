@@ -78,6 +78,7 @@ def write_report(
         clones=_clone_rows(found, colours, params.max_clones),
         low_snr=LOW_SNR,
         neighbours=str(found.run.get("neighbours") or ""),
+        matches=str(found.run.get("matches") or ""),
         n_cells=len(found.cells),
         n_clones=len(found.clones),
         images=found.images.to_dict("records"),
