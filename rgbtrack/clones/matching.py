@@ -81,13 +81,10 @@ class Matching:
         Probability that two clones are one founder, shape (k, m).
     distance
         Of their means, in standard errors, once gains are allowed for; shape (k, m).
-    log_gain
-        Of each marker, first over second subject; shape (d,).
     """
 
     same: Floats
     distance: Floats
-    log_gain: Floats
 
 
 def read_means(colours: Colours, n_cells: Ints, spread: Spread, scale: Scale, founders: Colours) -> Means:
@@ -168,7 +165,7 @@ def match_means(
     k, m, d = len(first), len(second), first.z.shape[1]
     same = np.zeros((k, m))
     if not k or not m:
-        return Matching(same, np.zeros((k, m)), np.zeros(d)), prior
+        return Matching(same, np.zeros((k, m))), prior
     difference = first.z[:, None] - second.z[None]
     slope = (first.slope[:, None] + second.slope[None]) / 2
     error = first.error[:, None] + second.error[None]
@@ -189,9 +186,7 @@ def match_means(
         same, posterior = _one_to_one(log_same - by_chance, prior, seed)
         if np.abs(same - before).max() < 0.01:
             break
-    precision = still + (same[..., None, None] * information).sum(axis=(0, 1))
-    log_gain = np.linalg.solve(precision, (same[..., None] * told).sum(axis=(0, 1)))
-    return Matching(same, np.sqrt(square), log_gain), posterior
+    return Matching(same, np.sqrt(square)), posterior
 
 
 def even_shares() -> Floats:
