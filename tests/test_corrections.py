@@ -141,7 +141,7 @@ def test_what_is_switched_off_is_not_looked_for(volumes, tmp_path):
     (tmp_path / "experiment.toml").write_text(TOML + settings, encoding="utf-8")
     run(tmp_path, workers=1)
     table = read_table(tmp_path / "results" / "corrections.csv")
-    assert set(table["correction"]) <= {"attenuation", "gain"}
+    assert set(table["correction"]) <= {"attenuation", "background", "gain"}
     assert values(table, "attenuation")["blue"] == pytest.approx(1 / 35)
     assert values(table, "attenuation")["red"] == 0
     cells = read_table(tmp_path / "results" / "cells.parquet")
