@@ -26,7 +26,7 @@ from rgbtrack.clones.moves import Price
 from rgbtrack.clones.ray import Spread, null_likelihood, ray_likelihood
 from rgbtrack.clones.search import Climber, start
 from rgbtrack.clones.signatures import noise_scale, read_signatures
-from rgbtrack.errors import DataError
+from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.tables import CLONES
 
 # far apart: three of one colour, three of two, one of all
@@ -326,6 +326,9 @@ def test_later_images_get_the_same_clones_whatever_their_gain():
     found = np.exp(learnt.gains["im3"]) / np.exp(np.mean([model.gains[f"im{q}"] for q in range(3)], axis=0))
     np.testing.assert_allclose(found, gain[list(model.markers)], rtol=0.06)
     assert learnt.gains["im0"] is model.gains["im0"]
+    far = table[later].assign(red=3 * table["red"], red_se=3 * table["red_se"])
+    with pytest.warns(RgbtrackWarning, match="gains of im3 are further .* raise gain_drift"):
+        learn_gains(model, far)
     assert learn_gains(learnt, table[later]).gains == learnt.gains
     assert learn_gains(model, table[later].drop(columns="image_id")) is model
 
@@ -625,3 +628,108 @@ def test_clones_of_one_colour_are_not_taken_for_junk():
     table = as_table(x + rng.normal(0, 5, x.shape), se=np.hypot(10, 0.02 * x.sum(1, keepdims=True)))
     called = fit_clones(table).assign(table)["clone"].notna()
     assert called.mean() > 0.95
+
+
+# ---- what other programs, and hands, make of tables and models
+
+
+@pytest.mark.parametrize("name", ["red_systematic", "cov_red_green"])
+@pytest.mark.parametrize("value", [np.nan, None])
+def test_unknown_systematic_errors_and_covariances_count_as_none(seven, name, value):
+    table, _, model, result = seven
+    told = model.assign(table.assign(**{name: pd.array([value] * len(table), dtype="Float64")}))
+    pd.testing.assert_frame_equal(told[list(result)], result)
+
+
+def test_one_absurd_value_costs_one_cell(seven):
+    table, _, _, result = seven
+    for name, value in [("red", 1e200), ("red_se", 1e200), ("red", 1e19), ("red_se", 1e19), ("red_se", 1e4)]:
+        odd = assign_clones(table.assign(**{name: table[name].where(table.index != 3, value)}))
+        assert pd.isna(odd["clone"][3])
+        assert adjusted_rand_score(odd["clone"].fillna(0), result["clone"].fillna(0)) > 0.98
+    assert read_signatures(table.assign(red_systematic=np.inf)).measured.sum() == 0
+    with pytest.raises(DataError, match="too small to reckon with: multiply"):
+        fit_clones(table[[*NAMES[:3], "red_se", "green_se", "blue_se"]] * 1e-150)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_covariances_that_contradict_each_other_are_shrunk(seven, sign):
+    table = seven[0]
+    for a, b, way in [("red", "green", sign), ("green", "blue", sign), ("red", "blue", -1)]:
+        table = table.assign(**{f"cov_{a}_{b}": way * 0.9 * table[f"{a}_se"] * table[f"{b}_se"]})
+    s = read_signatures(table).s
+    assert np.linalg.eigvalsh(s).min() > 0
+    np.testing.assert_allclose(s[:, 0, 0], table["blue_se"] ** 2)
+    assert assign_clones(table, ClonesParams(starts=1))["clone"].notna().mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    "truths",
+    [["False", "True"], pd.array([0, 1], dtype="Int64"), pd.array([None, True], dtype="boolean"), [0.0, 1.0]],
+)
+def test_doublets_are_read_as_files_write_them(truths):
+    table = as_table(COLOURS[:2]).assign(doublet=truths)
+    assert read_signatures(table).doublet.tolist() == [False, True]
+    assert read_signatures(table.assign(doublet=pd.array([pd.NA, 1], dtype="Int64"))).doublet.tolist() == [
+        False,
+        True,
+    ]
+
+
+def test_tables_that_mislead_are_refused(seven):
+    table, _, _, result = seven
+    with pytest.raises(DataError, match="doublet should hold true or false, found 'yes'"):
+        fit_clones(table.assign(doublet="yes"))
+    with pytest.raises(DataError, match="column red more than once"):
+        fit_clones(pd.concat([table, table[["red"]]], axis=1))
+    with pytest.raises(DataError, match="marker clone has the name of a column of cells"):
+        fit_clones(table.rename(columns={"red": "clone", "red_se": "clone_se"}))
+    with pytest.raises(DataError, match="clone should hold numbers, found 'a'"):
+        describe_clones(result.assign(clone="a"))
+    with pytest.raises(DataError, match="which no image has; found 1, a"):
+        describe_clones(result.assign(day=[1, "a"] * 300), None, ClonesParams(founders={"day": 7}))
+    mixed = table.assign(image_id=[1, "1", None] * 200)
+    assert assign_clones(mixed, ClonesParams(starts=1))["clone"].nunique() == 7
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "match"),
+    [
+        ("colours", [], "colours should have the shape"),
+        ("colours", [[float("nan")] * 3] * 7, "colours should hold finite numbers"),
+        ("weights", [0.0] * 7, "weights should hold finite numbers above 0"),
+        ("error_scale", [1.0], "error_scale should have the shape"),
+        ("markers", "red", "markers should be a list of names"),
+        ("markers", ["red", "red", "green"], "2 to 7 different names"),
+        ("numbers", [1] * 7, "numbers should be different"),
+        ("main_share", [1.0], "main_share should have the shape"),
+        ("gain_column", "batch", "gain_column, gains, gains_se and leaks"),
+        ("gain_column", None, "gain_column should be a name"),
+        ("junk", None, "junk be there"),
+        ("covariances", [[[0.0] * 3] * 3] * 7, "covariances should be positive definite"),
+        ("spread_colour", 0, "spread_colour should lie above 0"),
+        ("min_probability", 2, "should lie between 0 and 1"),
+    ],
+)
+def test_models_edited_by_hand_are_refused(seven, tmp_path, part, value, match):
+    saved = {"format": "rgbtrack clones 1", **seven[2].to_json(), part: value}
+    (tmp_path / "clones.json").write_text(json.dumps(saved))
+    with pytest.raises(DataError, match=f"clones.json: its clones are damaged: .*{match}"):
+        load_clones(tmp_path / "clones.json")
+
+
+def test_gains_edited_by_hand_are_refused():
+    table, _ = planted(200, COLOURS[:3], n_images=2)
+    saved = fit_clones(table, ClonesParams(starts=1)).to_json()
+    for name, value in [("gains", [0.0]), ("gains", [99.0] * 3), ("gains_se", [0.0]), ("leaks", [[0.0]])]:
+        with pytest.raises(DataError, match=name):
+            CloneModel.from_json({**saved, name: {**saved[name], "im0": value}})
+    subjects = {"markers": ["a", "b", "c"], "subjects": {"m1": saved}}
+    with pytest.raises(DataError, match="subject m1 has other markers than a, b, c"):
+        SubjectModels.from_json(subjects)
+
+
+def test_places_too_far_to_reckon_with_are_none(seven):
+    table, _, model, result = seven
+    odd = model.assign(table.assign(y_um=1e200, x_um=np.arange(600.0)), spatial=True)
+    assert odd["clone"].equals(result["clone"])

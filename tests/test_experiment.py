@@ -169,6 +169,11 @@ def test_a_model_that_does_not_fit(folder):
     (folder / "experiment.toml").write_text(TOML + '[clones]\nmodel = "clone_model.json"\n')
     with pytest.raises(ParamError, match=r"\[clones\] model: .*clone_model.json: no such file"):
         read_experiment(folder)
+    text = TOML + '[clones]\nmodel = "clone_model.json"\npalette = "subject"\n'
+    (folder / "experiment.toml").write_text(text)
+    with pytest.raises(ParamError, match="model brings its own clones: take out palette"):
+        read_experiment(folder)
+    (folder / "experiment.toml").write_text(TOML + '[clones]\nmodel = "clone_model.json"\n')
     cells = pd.DataFrame({"a": [90.0, 110] * 9, "a_se": 4.0, "b": [5.0, -2] * 9, "b_se": 4.0})
     save_clones(folder / "clone_model.json", fit_clones(cells))
     with pytest.raises(ParamError, match=r"clone_model.json holds clones of a, b; the markers here are"):

@@ -18,8 +18,10 @@ from rgbtrack import (
     RgbtrackWarning,
     Stack,
     evaluate_results,
+    load_clones,
     read_experiment,
     run,
+    save_clones,
     simulate_experiment,
 )
 from rgbtrack.files import read_json, read_labels, read_table, write_table
@@ -313,6 +315,21 @@ def test_later_images_are_called_with_the_clones_of_an_earlier_run(experiment, f
     both = pd.concat([new.rename("new"), old.rename("old")], axis=1, join="inner").dropna()
     assert len(both) > 50
     assert (both["new"] == both["old"]).mean() > 0.97
+
+
+def test_cells_like_no_clone_of_the_model_are_warned_of(experiment, finished, tmp_path):
+    model = load_clones(finished / "clone_model.json")
+    save_clones(experiment / "clone_model.json", model.ordered(np.array([model.n_clones - 1])))
+    (experiment / "review.jsonl").write_text("", encoding="utf-8")
+    toml = (experiment / "experiment.toml").read_text(encoding="utf-8")
+    (experiment / "experiment.toml").write_text(
+        toml + '[clones]\nmodel = "clone_model.json"\n', encoding="utf-8"
+    )
+    shutil.copytree(finished, tmp_path / "later")
+    with pytest.warns(RgbtrackWarning) as told:
+        run(experiment, out=tmp_path / "later", workers=1, steps=("clones",))
+    assert any("of the cells are like no clone of" in str(one.message) for one in told)
+    assert any("has corrections by hand: they are not made here" in str(one.message) for one in told)
 
 
 def test_subjects_with_clones_of_their_own(experiment, tmp_path):

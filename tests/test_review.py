@@ -45,7 +45,7 @@ from rgbtrack.review import (
 )
 from rgbtrack.review.file import CUT_OFF
 from rgbtrack.review.places import ANCHORS, anchors_of, locate, places_of
-from rgbtrack.tables import CELLS, CLONES, REVIEW, counted
+from rgbtrack.tables import CELLS, CLONES, EXCLUDED, REVIEW, counted
 
 COLOURS = np.array(
     [[900, 100, 100], [100, 900, 100], [100, 100, 900], [500, 500, 100], [500, 100, 500]], float
@@ -1039,3 +1039,55 @@ def test_a_table_of_outcomes_that_is_not_one_is_refused(finished, tmp_path):
     (results / "review.csv").write_text("id,action\nr12345678,merge\n")
     with pytest.raises(DataError, match="corrections by hand table lacks columns said, status"):
         write_report(results)
+
+
+# ---------------------------------------------------------------- odd tables and files
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+def test_cells_without_a_place_are_passed_over(value):
+    cells = planted()
+    rows = members(cells, 3)[:2]
+    gone = exclude_cells(cells, keys_of(cells, rows), "debris")
+    odd = cells.copy()
+    odd.loc[rows[0], "y_um"] = value
+    odd["cell"] = odd["cell"].astype("Int64")
+    corrected, outcomes = apply_review(odd, [gone])
+    assert outcomes[["status", "n_cells", "n_missing"]].to_numpy().tolist() == [["partly", 1, 1]]
+    assert corrected["unassigned_reason"].str.startswith(EXCLUDED).sum() == 1
+    assert apply_review(odd.assign(y_um=value), [gone])[1]["status"].item() == "conflict"
+
+
+def test_a_place_that_is_nowhere_is_a_conflict():
+    cells = planted()
+    gone = exclude_cells(cells, [("image_0", 0, 1)], "debris")
+    far = gone.model_copy(update={"cells": (gone.cells[0].model_copy(update={"y_um": 1e300}),)})
+    assert apply_review(cells, [far])[1]["status"].item() == "conflict"
+
+
+def test_tables_that_cannot_be_corrected_are_refused():
+    cells = planted()
+    for number in (1.5, np.inf, -1):
+        with pytest.raises(DataError, match="clone should hold whole numbers"):
+            apply_review(cells.assign(clone=number), [])
+    with pytest.raises(DataError, match="lacks column subject"):
+        apply_review(cells.drop(columns="subject"), [], within="subject")
+
+
+def test_a_byte_order_mark_is_read_and_a_line_without_id_is_not(tmp_path):
+    path = tmp_path / "review.jsonl"
+    correction = rename_clone(planted(), 5, "pale")
+    line = correction.model_dump_json().encode()
+    path.write_bytes(b"\xef\xbb\xbf" + line + b"\n")
+    assert read_review(path) == (correction,)
+    path.write_bytes(line.replace(f'"id":"{correction.id}",'.encode(), b""))
+    with pytest.raises(DataError, match="line 1: id is missing"):
+        read_review(path)
+
+
+def test_a_folder_is_no_review(tmp_path):
+    correction = rename_clone(planted(), 5, "pale")
+    with pytest.raises(DataError, match="not readable"):
+        read_review(tmp_path)
+    with pytest.raises(DataError, match="cannot be written"):
+        append_correction(tmp_path / "none" / "review.jsonl", correction)

@@ -49,7 +49,8 @@ def founder_rows(table: pd.DataFrame, founders: Mapping[str, str | int | float])
         same = column == value if pd.api.types.is_numeric_dtype(column) else column.astype(str) == str(value)
         if not same.any() and len(table):
             found = ", ".join(
-                f"{one:g}" if isinstance(one, float) else str(one) for one in sorted(column.dropna().unique())
+                f"{one:g}" if isinstance(one, float) else str(one)
+                for one in column.dropna().drop_duplicates().sort_values(key=_comparable)
             )
             raise DataError(f"founders asks for {name} = {value}, which no image has; found {found}")
         rows &= same.fillna(False).to_numpy(dtype=bool)
@@ -57,6 +58,11 @@ def founder_rows(table: pd.DataFrame, founders: Mapping[str, str | int | float])
         wanted = ", ".join(f"{name} = {value}" for name, value in founders.items())
         raise DataError(f"founders asks for {wanted}: each of them is there, but no image has all of them")
     return rows
+
+
+def _comparable(column: pd.Series) -> pd.Series:
+    """A column that can be sorted, whatever it holds."""
+    return column if pd.api.types.is_numeric_dtype(column) else column.astype(str)
 
 
 def draw_founders(called: Colours, seed: int = 0) -> Colours:

@@ -1,5 +1,6 @@
 """Later images, called with clones that were found before: their detectors may read otherwise."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from rgbtrack.clones.palettes import SubjectModels, subject_rows
 from rgbtrack.clones.params import ClonesParams
 from rgbtrack.clones.ray import Floats, Ints, Spread, null_likelihood
 from rgbtrack.clones.signatures import read_signatures
+from rgbtrack.errors import RgbtrackWarning
 
 CELLS_OF_GROUP = 400
 """Cells of each image or batch that its gains are learnt from."""
@@ -89,6 +91,7 @@ def _learn(model: CloneModel, table: pd.DataFrame, params: ClonesParams) -> Clon
         information = expected_moments(cells, mixture, expect(cells, mixture)).gain_information
         detectors = mixture.detectors.step_gains(information, _slope(cells, mixture), drift)
         mixture = replace(mixture, detectors=detectors)
+    _warn_of_bounds(names, mixture.detectors.gains, drift.gain)
     information += np.eye(d) / drift.gain**2
     se = np.sqrt(np.diagonal(np.linalg.inv(information), axis1=1, axis2=2))
     return replace(
@@ -98,6 +101,18 @@ def _learn(model: CloneModel, table: pd.DataFrame, params: ClonesParams) -> Clon
         gains_se={**model.gains_se, **dict(zip(names, se, strict=True))},
         leaks={**model.leaks, **dict(zip(names, mixture.detectors.leaks, strict=True))},
     )
+
+
+def _warn_of_bounds(names: list[str], gains: Floats, drift: float) -> None:
+    far = [name for name, gain in zip(names, gains, strict=True) if np.abs(gain).max() > 3.9 * drift]
+    if far:
+        warnings.warn(
+            f"gains of {', '.join(far[:5])}{' and others' if len(far) > 5 else ''} are further from those of "
+            f"the clones' own images than 4 times gain_drift ({drift:g}): they were learnt up to there only; "
+            f"raise gain_drift if the exposure was another",
+            RgbtrackWarning,
+            stacklevel=4,
+        )
 
 
 def _slope(cells: Cells, mixture: Mixture) -> Floats:

@@ -25,6 +25,7 @@ UNLIKE = "unlike any clone"
 NOT_MEASURED = "not measured"
 DOUBLET = "doublet"
 OPTIONAL = ("covariances", "main_share", "noise")
+_MOST_DRIFT = 10.0  # logarithm of what no detector or clone reaches
 BAND = 16_384
 """Cells that are called at a time."""
 NO_GAINS = pd.DataFrame({"group": [], "marker": [], "gain": [], "se": []})
@@ -308,7 +309,10 @@ class CloneModel:
                 f"no clone model: it should hold {', '.join(sorted(fields))}; "
                 f"found {', '.join(sorted(saved)) or 'nothing'}"
             )
-        markers = tuple(saved["markers"])
+        markers = saved["markers"]
+        if not isinstance(markers, list) or not all(isinstance(name, str) for name in markers):
+            raise DataError(f"markers should be a list of names, found {markers!r}")
+        markers = tuple(markers)
         junk = saved["junk"]
         values = dict(saved)
         values["markers"] = markers
@@ -328,4 +332,76 @@ class CloneModel:
         for name, kind in (("numbers", int), ("n_cells", int), *((name, float) for name in OPTIONAL)):
             if saved[name] is not None:
                 values[name] = np.array(saved[name], dtype=kind)
-        return cls(**values)
+        model = cls(**values)
+        model._check()
+        return model
+
+    def _check(self) -> None:
+        """Raise a `DataError` if parts of the model do not fit each other: compiled code trusts them."""
+        k, d = self.n_clones, len(self.markers)
+        if not 2 <= d <= 7 or len(set(self.markers)) < d:
+            raise DataError(f"markers should be 2 to 7 different names, found {', '.join(self.markers)}")
+        if not isinstance(self.gain_column, str) or (self.junk is None and k):
+            raise DataError("gain_column should be a name, and junk be there where there are clones")
+        groups = set(self.gains)
+        if (
+            groups != set(self.leaks)
+            or groups != set(self.gains_se)
+            or bool(groups) != bool(self.gain_column)
+        ):
+            raise DataError("gain_column, gains, gains_se and leaks should tell of the same groups")
+        arrays: list[tuple[str, NDArray[Any], tuple[int, ...]]] = [
+            ("colours", self.colours, (k, d)),
+            ("weights", self.weights, (k,)),
+            ("error_scale", self.error_scale, (d,)),
+            *(("gains", value, (d,)) for value in self.gains.values()),
+            *(("leaks", value, (d, d)) for value in self.leaks.values()),
+        ]
+        positive = {"weights", "error_scale", "junk.softness", "junk.weights"}
+        if self.covariances is not None:
+            arrays.append(("covariances", self.covariances, (k, d, d)))
+        if self.numbers is not None:
+            arrays.append(("numbers", self.numbers, (k,)))
+        if self.n_cells is not None:
+            arrays.append(("n_cells", self.n_cells, (k,)))
+        if self.noise is not None:
+            arrays.append(("noise", self.noise, (k, d)))
+        if self.main_share is not None:
+            arrays.append(("main_share", self.main_share, (k,)))
+        if self.junk is not None:
+            parts = np.shape(self.junk.weights)[:1]
+            arrays += [
+                ("junk.softness", self.junk.softness, (d,)),
+                ("junk.weights", self.junk.weights, parts),
+                ("junk.means", self.junk.means, (*parts, d)),
+                ("junk.covariances", self.junk.covariances, (*parts, d, d)),
+                ("junk.log_volume", np.array(self.junk.log_volume), ()),
+            ]
+        for name, value, shape in arrays:
+            if value.shape != shape:
+                raise DataError(f"{name} should have the shape {shape}, found {value.shape}")
+            if not np.isfinite(value).all() or (name in positive and not (value > 0).all()):
+                raise DataError(f"{name} should hold finite numbers{' above 0' * (name in positive)}")
+            if name.endswith("covariances") and not (np.linalg.eigvalsh(value) > 0).all():
+                raise DataError(f"{name} should be positive definite")
+        for value in self.gains_se.values():
+            if value.shape != (d,):
+                raise DataError(f"gains_se should have the shape {(d,)}, found {value.shape}")
+        if any(np.abs(value).max() > _MOST_DRIFT for value in (*self.gains.values(), *self.leaks.values())):
+            raise DataError(f"gains and leaks should lie between {-_MOST_DRIFT:g} and {_MOST_DRIFT:g}")
+        if self.numbers is not None and (len(set(self.numbers)) < k or self.numbers.min(initial=1) < 1):
+            raise DataError("numbers should be different whole numbers from 1 on")
+        limits = {
+            "spread_colour": _MOST_DRIFT,
+            "spread_brightness": _MOST_DRIFT,
+            "unmarked_weight": 1.0,
+            "junk_weight": 1.0,
+        }
+        for name, most in limits.items():
+            if not 0 < getattr(self, name) <= most:
+                raise DataError(f"{name} should lie above 0 and be at most {most:g}")
+        shares = (
+            [self.min_probability] if self.main_share is None else [self.min_probability, *self.main_share]
+        )
+        if not all(0 <= share <= 1 for share in shares):
+            raise DataError("min_probability and main_share should lie between 0 and 1")

@@ -19,6 +19,7 @@ from rgbtrack.clones.mixture import (
 from rgbtrack.clones.ray import Floats, Ints, Spread
 
 _DIMMEST = 3.0  # a colour that stands less above its noise is no marker, let alone a clone
+_NOISIEST = 10.0  # times the usual standard error: cells beyond count as if they had this one
 _LOCAL_CELLS = 800  # cells that judge one move; more are subsampled
 
 
@@ -106,7 +107,12 @@ class Search:
 def _signal(search: Search) -> Floats:
     """Return the colour of each clone in units of the noise of its cells."""
     mu = np.maximum(search.mixture.mu, 0)
-    noise = np.tensordot(search.resp / np.maximum(search.n, 1e-9), search.s, axes=(0, 0))
+    # a cell of no precision belongs to every clone a little, and must not drown them all
+    variance = np.diagonal(search.s, axis1=1, axis2=2)
+    usual = np.median(variance, axis=0) if len(variance) else np.ones(mu.shape[1])
+    heard = np.minimum(1.0, (_NOISIEST**2 * usual / variance).min(axis=1))
+    share = search.resp * heard[:, None] / np.maximum(search.n, 1e-9)
+    noise = np.tensordot(share, search.s, axes=(0, 0))
     noise += np.eye(mu.shape[1]) * 1e-12
     return np.sqrt(np.maximum((mu * np.linalg.solve(noise, mu[:, :, None])[:, :, 0]).sum(axis=1), 0))
 

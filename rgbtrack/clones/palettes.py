@@ -102,7 +102,13 @@ class SubjectModels:
                 f"no clone models of subjects: found {', '.join(sorted(saved)) or 'nothing'}, "
                 "not markers and subjects"
             )
-        return cls(
+        models = cls(
             tuple(saved["markers"]),
             {name: CloneModel.from_json(model) for name, model in saved["subjects"].items()},
         )
+        strange = [name for name, model in models.subjects.items() if model.markers != models.markers]
+        if strange:
+            raise DataError(
+                f"subject {', '.join(strange)} has other markers than {', '.join(models.markers)}"
+            )
+        return models

@@ -39,5 +39,7 @@ def load_clones(path: str | Path) -> CloneModel | SubjectModels:
         )
     try:
         return SubjectModels.from_json(saved) if "subjects" in saved else CloneModel.from_json(saved)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except DataError as error:
+        raise DataError(f"{path}: its clones are damaged: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DataError(f"{path}: its clones are damaged ({type(error).__name__}: {error})") from error

@@ -9,7 +9,15 @@ from scipy.special import log_ndtr
 
 from rgbtrack.clones.ray import Floats
 from rgbtrack.errors import DataError
-from rgbtrack.tables import errors_of, markers_of
+from rgbtrack.tables import markers_of
+
+_LARGEST, _SMALLEST = 1e20, 1e-20  # what powers of seven markers can hold
+_SHARPEST = 0.01  # least eigenvalue of the errors' correlations
+_TAKEN = (
+    *("clone", "clone_probability", "unassigned_reason", "colour_clone", "colour_probability"),
+    *("doublet", "batch", "image_id", "frame", "track", "parent", "subject", "z_um", "y_um", "x_um"),
+)
+"""Columns that mean something else, or are written over."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +42,12 @@ def read_signatures(table: pd.DataFrame, markers: tuple[str, ...] | None = None)
     Raises
     ------
     DataError
-        If the table has fewer than two markers, or a marker's column does not hold numbers.
+        If the table has fewer than two markers, a marker's column does not hold numbers or is there twice, or
+        a marker has the name of another column.
     """
+    if not table.columns.is_unique:
+        twice = table.columns[table.columns.duplicated()].unique()
+        raise DataError(f"the table has column {', '.join(map(str, twice))} more than once: keep one of each")
     markers = tuple(sorted(markers_of(table))) if markers is None else markers
     if not 2 <= len(markers) <= 7:
         raise DataError(
@@ -46,33 +58,74 @@ def read_signatures(table: pd.DataFrame, markers: tuple[str, ...] | None = None)
     lacking = [name for marker in markers for name in (marker, f"{marker}_se") if name not in table.columns]
     if lacking:
         raise DataError(f"the table lacks {', '.join(lacking)}, which the clones were found with")
+    taken = [marker for marker in markers if marker in _TAKEN]
+    if taken:
+        raise DataError(f"marker {', '.join(taken)} has the name of a column of cells: rename it and its _se")
     x = np.column_stack([_numbers(table, marker) for marker in markers])
     se = np.column_stack([_numbers(table, f"{marker}_se") for marker in markers])
-    measured = ~np.isnan(np.where(np.isfinite(x) & np.isfinite(se) & (se >= 0), 0.0, np.nan).sum(axis=1))
-    x, se = x[measured], se[measured]
+    lasting = np.column_stack([_lasting(table, marker) for marker in markers])
+    usable = (np.abs(x) <= _LARGEST) & (se >= 0) & (se <= _LARGEST) & (np.abs(lasting) <= _LARGEST)
+    measured = np.asarray(usable.all(axis=1))
+    x, se, lasting = x[measured], se[measured], lasting[measured]
+    if 0 < np.abs(x).max(initial=0) < _SMALLEST:
+        raise DataError(
+            f"the intensities are at most {np.abs(x).max():.1g}, which is too small to reckon with: multiply "
+            f"them and their standard errors by one large number"
+        )
     # a standard error of 0 is not believed: at least a thousandth of what the marker usually reads
     floor = 1e-3 * np.median(np.abs(x), axis=0) if len(x) else np.ones(len(markers))
     floor = np.where(floor > 0, floor, 1e-3 * max(float(floor.max()), 1e-9))
-    se = np.maximum(se, floor)
-    rest = np.square(errors_of(table[measured], markers)) - np.square(
-        np.column_stack([_numbers(table[measured], f"{marker}_se") for marker in markers])
-    )
+    se = np.maximum(se, np.maximum(floor, 1e-3 * _SMALLEST))
     s = np.zeros((len(x), len(markers), len(markers)))
     for a, first in enumerate(markers):
-        s[:, a, a] = se[:, a] ** 2 + rest[:, a]
+        s[:, a, a] = se[:, a] ** 2 + lasting[:, a] ** 2
         for b, second in enumerate(markers[:a]):
             name = next(
                 (n for n in (f"cov_{first}_{second}", f"cov_{second}_{first}") if n in table.columns), None
             )
             if name is not None:
                 bound = 0.99 * se[:, a] * se[:, b]
-                s[:, a, b] = s[:, b, a] = np.clip(
-                    np.nan_to_num(_numbers(table, name)[measured]), -bound, bound
-                )
-    doublet = np.zeros(len(table), dtype=bool)
-    if "doublet" in table.columns:
-        doublet = table["doublet"].fillna(False).to_numpy(dtype=bool)
-    return Signatures(markers, np.ascontiguousarray(x), s, measured, doublet)
+                told = np.nan_to_num(_numbers(table, name)[measured], nan=0.0, posinf=0.0, neginf=0.0)
+                s[:, a, b] = s[:, b, a] = np.clip(told, -bound, bound)
+    _make_positive(s)
+    return Signatures(markers, np.ascontiguousarray(x), s, measured, _flags(table, "doublet"))
+
+
+def _lasting(table: pd.DataFrame, marker: str) -> Floats:
+    """Systematic error of one marker; what is not known of it counts as none."""
+    name = f"{marker}_systematic"
+    if name not in table.columns:
+        return np.zeros(len(table))
+    return np.nan_to_num(_numbers(table, name), nan=0.0, posinf=np.inf, neginf=np.inf)
+
+
+def _make_positive(s: Floats) -> None:
+    """Shrink, in place, covariances that no errors can have together, until they can."""
+    if not s[:, ~np.eye(s.shape[1], dtype=bool)].any():
+        return
+    sd = np.sqrt(np.diagonal(s, axis1=1, axis2=2))
+    least = np.linalg.eigvalsh(s / (sd[:, :, None] * sd[:, None, :]))[:, 0]
+    rows = np.flatnonzero(least < _SHARPEST)
+    if len(rows):
+        kept = ((1 - _SHARPEST) / (1 - least[rows]))[:, None, None]
+        s[rows] *= np.where(np.eye(s.shape[1], dtype=bool), 1.0, kept)
+
+
+def _flags(table: pd.DataFrame, name: str) -> NDArray[np.bool_]:
+    """Return one column of truths, as a file may write them; missing ones are false."""
+    if name not in table.columns:
+        return np.zeros(len(table), dtype=bool)
+    column = table[name]
+    if not pd.api.types.is_numeric_dtype(column):
+        words = column.astype("string").str.strip().str.lower()
+        known = words.map({"true": 1, "false": 0, "1": 1, "0": 0, "1.0": 1, "0.0": 0})
+        wrong = (known.isna() & column.notna()).to_numpy(dtype=bool)
+        if wrong.any():
+            raise DataError(
+                f"column {name} should hold true or false, found {column[wrong].iloc[0]!r}: give those"
+            )
+        column = known
+    return np.asarray(column.to_numpy(dtype=float, na_value=0.0) > 0)
 
 
 def lacking(table: pd.DataFrame, markers: tuple[str, ...], gains: str) -> list[str]:

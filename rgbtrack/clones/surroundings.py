@@ -11,6 +11,7 @@ from rgbtrack.clones.neighbours import NO_PATCHES, Field, Patchiness, find_patch
 from rgbtrack.clones.ray import Floats, Ints
 
 PLACE = ("z_um", "y_um", "x_um")
+_FAR = 1e12  # um; what lies beyond has no place: distances could no longer be squared
 CUT = 0.5
 """A link that is less probably right than so is not followed."""
 
@@ -115,6 +116,7 @@ def _order(table: pd.DataFrame, rows: Ints) -> Ints:
     if not names:
         return rows
     ranked = table[names].iloc[rows].reset_index(drop=True)
+    ranked = ranked.astype({name: "string" for name in names if ranked[name].dtype == object})
     return rows[ranked.sort_values(names, kind="stable").index.to_numpy()]
 
 
@@ -131,7 +133,7 @@ def _fields(cells: pd.DataFrame) -> tuple[list[Field], list[Field]]:
     )
     # several cells in one place have no place
     shared = pd.concat([keys, pd.DataFrame(places)], axis=1).duplicated(keep=False).to_numpy()
-    placed = np.flatnonzero(np.isfinite(places).all(axis=1) & ~shared)
+    placed = np.flatnonzero((np.abs(places) <= _FAR).all(axis=1) & ~shared)
     keys = keys.iloc[placed]
     fields: list[Field] = []
     fullest: dict[str, Field] = {}

@@ -13,7 +13,7 @@ from rgbtrack.clones.palettes import SubjectModels, subject_rows
 from rgbtrack.clones.params import ClonesParams
 from rgbtrack.clones.ray import Floats, Ints
 from rgbtrack.errors import DataError
-from rgbtrack.tables import CLONES, MARKER
+from rgbtrack.tables import CELLS, CLONES, MARKER
 
 _LARGEST = 0.47  # the largest of m lognormal shares, ln sd 1, is m^-0.47 of their sum
 _TWO_CELLS = 0.8  # two cells from two samples, whose shares of m founders are alike in part: m^-0.8
@@ -89,6 +89,7 @@ def read_palettes(
     """
     if "clone" not in table.columns:
         raise DataError("the table has no column clone: call assign_clones on it first")
+    CELLS.check(table, need=["clone"])
     sample = founder_rows(table, params.founders)
     if not isinstance(model, SubjectModels):
         parts = [(table, model, sample)]

@@ -26,6 +26,7 @@ from rgbtrack.clones import (
     resolve_palettes,
     save_clones,
 )
+from rgbtrack.clones.model import UNLIKE
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.files import sha256, write_table
 from rgbtrack.pipeline.batches import by_batch, judge_batches
@@ -34,7 +35,7 @@ from rgbtrack.pipeline.colours import correct_colours
 from rgbtrack.pipeline.experiment import Experiment
 from rgbtrack.pipeline.findings import Finding, findings_table
 from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, read_part
-from rgbtrack.pipeline.review import REVIEW, name_clones, review_cells, review_counts
+from rgbtrack.pipeline.review import REVIEW, keep_doubts, name_clones, review_cells, review_counts
 from rgbtrack.pipeline.steps import checksums, done, step
 from rgbtrack.plot import plot_resolution, save_figure
 from rgbtrack.signature import no_colours
@@ -49,6 +50,8 @@ WRITTEN = (
     "bleed_through.csv",
     "review.csv",
 )
+STRANGE = 0.15
+"""Share of cells like no clone of an earlier run, from which they are hardly of its founders."""
 
 
 def call_clones(
@@ -82,10 +85,14 @@ def call_clones(
         with threadpool_limits(1):
             model = _clones_of(cells, experiment.clones)
             cells = assign_clones(cells, experiment.clones, model=model)
-            cells, reviewed = review_cells(cells, results, model)
-            clones = name_clones(describe_clones(cells, model, experiment.clones), cells)
+            # what colour can tell rests on the clones as they were found, whatever a hand made of them
             resolutions = resolve_palettes(cells, model, experiment.clones)
             matches = match_subjects(cells, model, experiment.clones)
+            found_clones, fitted = describe_clones(cells, model, experiment.clones), cells["clone"]
+            cells, reviewed = review_cells(cells, results, model)
+            clones = describe_clones(cells, model, experiment.clones)
+            clones = name_clones(keep_doubts(clones, found_clones, cells["clone"], fitted), cells)
+        _warn_of_strangers(cells, experiment.clones.model)
         batches = judge_batches(tasks, results)
         found = [
             *(finding for shared in batches.values() for finding in shared.findings),
@@ -146,9 +153,36 @@ def _draw_resolutions(results: Path, resolutions: dict[str, Resolution], clones:
 
 def _clones_of(cells: pd.DataFrame, params: ClonesParams) -> CloneModel | SubjectModels:
     """Clones of an earlier run where the settings name one, else those found in the cells."""
+    if params.method != "ray":
+        warnings.warn(
+            f'[clones] method = "{params.method}" is for comparison: it does not know the noise of cells, '
+            f"and how many founders are behind a clone was worked out for the method ray",
+            RgbtrackWarning,
+            stacklevel=2,
+        )
     if params.model is None:
         return fit_clones(cells, params)
-    return learn_gains(load_clones(params.model).at_least(params.min_probability), cells, params)
+    path = Path(params.model)
+    if (path.parent / REVIEW).exists():
+        warnings.warn(
+            f"the run that left {path} has corrections by hand: they are not made here, copy its {REVIEW} "
+            f"into this results folder if they should hold",
+            RgbtrackWarning,
+            stacklevel=2,
+        )
+    return learn_gains(load_clones(path).at_least(params.min_probability), cells, params)
+
+
+def _warn_of_strangers(cells: pd.DataFrame, model: str | None) -> None:
+    """Warn if many cells are like no clone of an earlier run."""
+    strange = float((cells["unassigned_reason"] == UNLIKE).mean()) if len(cells) else 0.0
+    if model is not None and strange > STRANGE:
+        warnings.warn(
+            f"{strange:.0%} of the cells are like no clone of {model}: other founders, other markers, or "
+            f"another exposure? Do not trust these clones before you know",
+            RgbtrackWarning,
+            stacklevel=2,
+        )
 
 
 def _by_channel(matrix: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:

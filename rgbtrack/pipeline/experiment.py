@@ -203,7 +203,7 @@ def read_experiment(path: str | Path) -> Experiment:
     if "clones" in sections and sections["clones"].model is not None:
         file = path.parent / sections["clones"].model
         sections["clones"] = sections["clones"].model_copy(update={"model": str(file.absolute())})
-        problems += _model_problems(path, file, channels)
+        problems += _model_problems(path, file, sections["clones"], channels)
     if problems:
         raise ParamError(*problems)
     head = sections.pop("experiment")
@@ -312,8 +312,13 @@ def _file_problems(path: Path, correct: CorrectParams, channels: ChannelsParams)
     return problems
 
 
-def _model_problems(path: Path, file: Path, channels: ChannelsParams | None) -> list[str]:
+def _model_problems(
+    path: Path, file: Path, clones: ClonesParams, channels: ChannelsParams | None
+) -> list[str]:
     at = f"{path.name}: [clones] model"
+    others = [name for name in ("palette", "method") if name in clones.model_fields_set]
+    if others:
+        return [f"{at} brings its own clones: take out {' and '.join(others)}, which would say otherwise"]
     try:
         known = load_clones(file).markers
     except DataError as error:

@@ -3,6 +3,7 @@
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from rgbtrack.clones import CloneModel, SubjectModels
@@ -10,6 +11,9 @@ from rgbtrack.errors import RgbtrackWarning
 from rgbtrack.review import apply_review, read_review
 
 REVIEW = "review.jsonl"
+SAME = 0.9
+"""A clone is as it was found if it still holds this share of its cells, and no more others."""
+DOUBTS = ("unique_probability", "expected_founders", "same_founder_probability")
 TOLD = 3
 """Corrections that a warning tells of; review.csv tells of all."""
 
@@ -47,6 +51,28 @@ def review_counts(outcomes: pd.DataFrame) -> dict[str, int]:
     """How many corrections there are, by what came of them, and how many cells they changed."""
     by_status = {str(status): int(n) for status, n in outcomes["status"].value_counts().items()}
     return {"corrections": len(outcomes), **by_status, "cells": int(outcomes["n_cells"].sum())}
+
+
+def keep_doubts(
+    clones: pd.DataFrame, found: pd.DataFrame, clone: pd.Series, fitted: pd.Series
+) -> pd.DataFrame:
+    """Doubts of the clones as they were found; of clones that a hand merged or split they are missing.
+
+    Parameters
+    ----------
+    clones, found
+        Clones after the corrections and before, as `describe_clones` tells of them.
+    clone, fitted
+        Clone of each cell after the corrections and before.
+    """
+    same = clone[clone == fitted].value_counts()
+    size = np.maximum(clones["n_cells"].to_numpy(), clones["clone"].map(fitted.value_counts()).fillna(0))
+    kept = (clones["clone"].map(same).fillna(0) / np.maximum(size, 1) >= SAME).to_numpy(bool)
+    before = found.set_index("clone").reindex(clones["clone"])
+    told = clones.copy()
+    for name in DOUBTS:
+        told[name] = np.where(kept, before[name], np.nan)
+    return told
 
 
 def name_clones(clones: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:

@@ -98,7 +98,11 @@ def save_figure(figure: Figure, folder: str | Path, name: str) -> tuple[Path, Pa
     svg, png = folder / f"{name}.svg", folder / f"{name}.png"
     with style():
         figure.savefig(svg, format="svg", dpi=RASTER_DPI, metadata={"Date": None, "Creator": "rgbtrack"})
+        # laid out once: both are of one resolution
+        layout = figure.get_layout_engine()
+        figure.set_layout_engine("none")
         figure.savefig(png, format="png", dpi=RASTER_DPI, metadata={"Software": "rgbtrack"})
+        figure.set_layout_engine(layout)
     return svg, png
 
 

@@ -15,8 +15,9 @@ ADVICE = {
     "Trust with care": f"probably one founder, yet less surely than {percent(SURE)}. Let no conclusion hang "
     f"on one of these alone.",
     "Perhaps a part of another clone": "its colour but for one marker, which these cells may have lost.",
-    "Add up with its neighbour": "some cells of each are called for the other. Their sum is surer than the "
-    "size of either.",
+    "Add up with its neighbour": "some cells of each are called for the other. The sum of their sizes is "
+    "surer than either; that does not make them one founder.",
+    "Changed by hand": "merged or split by a person, who knows more than colour tells.",
     "Call it a colour, not a clone": f"a single founder is less likely than {percent(UNIQUE)}. It grows as "
     f"all of its founders together.",
 }
@@ -43,9 +44,11 @@ def advice_of(results: Results) -> list[tuple[str, str]]:
 def _heading(clone: Mapping[Any, Any]) -> str:
     """Return the heading of `ADVICE` that a clone goes under."""
     unique = clone["unique_probability"]
+    if pd.isna(unique):
+        return "Changed by hand"
     if clone.get("near_pair") or clone_named(clone, "brightness_split_from") is not None:
         return "Add up with its neighbour"
-    if pd.isna(unique) or unique < UNIQUE:
+    if unique < UNIQUE:
         return "Call it a colour, not a clone"
     if clone_named(clone, "silenced_from") is not None:
         return "Perhaps a part of another clone"

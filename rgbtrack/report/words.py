@@ -204,7 +204,7 @@ def _of_clones(results: Results) -> Iterable[Warned]:
         ("one_colour", "with one marker only: told from each other by brightness at best"),
         (
             "near_pair",
-            "whose colour is nearly that of another; cells between the two are left unassigned",
+            "whose colour is nearly that of another: some cells of each are called for the other",
         ),
     ):
         if flag in clones.columns and clones[flag].astype(bool).any():
@@ -245,7 +245,7 @@ def trust_of(clone: Mapping[Any, Any]) -> str:
     """Whether a clone is one founder, in words."""
     unique, founders = clone.get("unique_probability"), clone.get("expected_founders")
     if unique is None or pd.isna(unique):
-        return ""
+        return "changed by hand: not known"
     if unique >= SURE:
         return f"one founder, {percent(unique)}"
     if unique >= UNIQUE:

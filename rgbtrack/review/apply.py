@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rgbtrack.errors import DataError
 from rgbtrack.review.colour import nearest_group
 from rgbtrack.review.corrections import Assign, Correction, Exclude, Merge, Place, Places, Rename, Split, Undo
 from rgbtrack.review.places import AGREE, FOUND, Ints, locate
@@ -53,7 +54,7 @@ def apply_review(
     Raises
     ------
     DataError
-        If a column is missing.
+        If a column is missing, or a clone has no whole number.
 
     Notes
     -----
@@ -76,7 +77,12 @@ def apply_review(
     1     2   <NA>  excluded by hand: debris
     2     3      2                     <NA>
     """
-    CELLS.check(cells, need=["clone", "clone_probability", "unassigned_reason"])
+    CELLS.check(
+        cells, need=["clone", "clone_probability", "unassigned_reason", *([within] if within else [])]
+    )
+    numbers = cells["clone"].dropna().to_numpy(float)
+    if not (np.isfinite(numbers) & (numbers == np.round(numbers)) & (numbers >= 0)).all():
+        raise DataError("cells table: column clone should hold whole numbers, or nothing")
     replay = _Replay.of(cells, locate(cells, (p for c in corrections for p in c.places)), within, assign)
     undone = _undone(corrections)
     for correction in corrections:

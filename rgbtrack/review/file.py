@@ -1,5 +1,6 @@
 """review.jsonl: one correction a line, only ever added to."""
 
+import codecs
 import os
 import warnings
 from collections.abc import Iterator
@@ -53,6 +54,11 @@ def read_review(path: str | Path) -> tuple[Correction, ...]:
                 )
                 break
             raise DataError(f"{path}, line {number}: {_first(error)}: mend the line or delete it") from error
+        if "id" not in correction.model_fields_set:
+            raise DataError(
+                f"{path}, line {number}: id is missing, without which it cannot be undone: give it one, as r "
+                f"and eight digits, or delete the line"
+            )
         if correction.id in found:
             raise DataError(
                 f"{path}, line {number}: repeats the id {correction.id} of line {found[correction.id][0]}: "
@@ -97,7 +103,12 @@ def append_correction(path: str | Path, correction: Correction) -> None:
             f"{', '.join(known) or 'none'}"
         )
     line = correction.model_dump_json().encode() + b"\n"
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | BINARY, 0o666)
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | BINARY, 0o666)
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror}): give a folder that is there"
+        ) from error
     try:
         rest = memoryview(_end_of_last_line(path) + line)
         while rest:
@@ -109,15 +120,24 @@ def append_correction(path: str | Path, correction: Correction) -> None:
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:
     """Number, text and wholeness of each line that says something; whole lines end in a newline."""
-    content = path.read_bytes() if path.exists() else b""
-    for number, line in enumerate(content.splitlines(keepends=True), 1):
+    for number, line in enumerate(_content(path).splitlines(keepends=True), 1):
         if line.strip() and not line.rstrip().endswith(CUT_OFF):
             yield number, line, line.endswith(b"\n")
 
 
+def _content(path: Path) -> bytes:
+    """What the file holds, nothing where it is not there, without the byte order mark of some editors."""
+    try:
+        return path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise DataError(f"{path}: not readable ({error.strerror}): give the path of review.jsonl") from error
+
+
 def _end_of_last_line(path: Path) -> bytes:
     """What a new line must begin with to stand on its own."""
-    content = path.read_bytes() if path.exists() else b""
+    content = _content(path)
     if not content or content.endswith(b"\n"):
         return b""
     try:

@@ -16,6 +16,7 @@ Ints = NDArray[np.int64]
 Key = tuple[str, int, int]
 """Image, frame and cell."""
 
+_FAR = 1e12  # um; beyond it, distances can no longer be squared
 CENTROID = ["z_um", "y_um", "x_um"]
 ANCHORS = 25
 """Cells that stand for a clone."""
@@ -41,19 +42,22 @@ def locate(cells: pd.DataFrame, places: Iterable[Place]) -> dict[Place, int]:
     if not wanted or cells.empty:
         return rows
     CELLS.check(cells, need=["image_id", "frame", "cell", *CENTROID])
-    named = np.flatnonzero(cells["image_id"].astype("str").isin({image_id for image_id, _ in wanted}))
+    cell, centroid = (cells[c].to_numpy(float, na_value=np.nan) for c in ("cell", CENTROID))
+    placed = (np.abs(centroid) <= _FAR).all(axis=1)
+    shown = cells["image_id"].astype("str").isin({image_id for image_id, _ in wanted})
+    named = np.flatnonzero(shown.to_numpy(bool) & placed)
     here = cells[["image_id", "frame"]].iloc[named].astype({"image_id": "str"})
     rows_in = {key: named[rows] for key, rows in here.groupby(["image_id", "frame"]).indices.items()}
-    cell, centroid = cells["cell"].to_numpy(np.int64), cells[CENTROID].to_numpy(float)
     for key, meant in wanted.items():
         found = rows_in.get(key)
         if found is None:
             continue
         tree = cKDTree(centroid[found])
-        points = np.array([[place.z_um, place.y_um, place.x_um] for place in meant])
-        for place, near in zip(meant, tree.query(points, k=min(2, len(found)))[1], strict=True):
+        points = np.array([[place.z_um, place.y_um, place.x_um] for place in meant]).clip(-_FAR, _FAR)
+        nearest = tree.query(points, k=min(2, len(found)))[1]
+        for place, point, near in zip(meant, points, nearest, strict=True):
             near = found[np.atleast_1d(near)]
-            far = np.linalg.norm(centroid[near] - [place.z_um, place.y_um, place.x_um], axis=1).round(6)
+            far = np.linalg.norm(centroid[near] - point, axis=1).round(6)
             best = min(zip(far, cell[near] != place.cell, near, strict=True))
             if best[0] <= place.radius_um:
                 rows[place] = int(best[2])
