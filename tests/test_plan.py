@@ -373,3 +373,9 @@ def test_summary_is_rounded(plan):
 def test_wrong_settings(changed, match):
     with pytest.raises(ValidationError, match=match):
         PlanParams(**changed)
+
+
+def test_limits_of_many_founders_hold_what_is_expected():
+    table = plan_experiment(PlanParams(founders=300, n_simulations=50)).founders
+    low, high = table["distinguishable_low"], table["distinguishable_high"]
+    assert table["distinguishable"].between(low - 0.01, high + 0.01).all()

@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 PAIRS = 800_000
 """Pairs of founders compared for one curve, about."""
 MOST_PALETTES = 200
+_DRAWS = 80
+"""Numbers of clones that are drawn for the limits, at least."""
 SHARPNESS, LEARNING = 0.59, 0.130
 """Many cells tell apart what few do not: distances count ``SHARPNESS * cells**LEARNING`` times. Fitted to the
 clone engine by ``benchmarks/bench_plan.py --fit``."""
@@ -112,7 +114,9 @@ def founder_table(
         merged = chance_merged(palettes, n, params)
         new = np.prod(1 - np.tril(merged), axis=2)
         alone = np.prod(1 - merged, axis=2)
-        drawn = (rng.random(new.shape) < new).sum(axis=1)
+        # limits of few palettes would be those of few draws
+        draws = -(-_DRAWS // len(new))
+        drawn = (rng.random((draws, *new.shape)) < new).sum(axis=2)
         rows.append(
             {
                 "founders": n,

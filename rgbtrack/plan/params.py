@@ -49,7 +49,7 @@ class PlanParams(Params):
         ge=1,
         description="how alike animals are (Dirichlet): at 50, a clone of 10 % holds 10 ± 4 % of an animal",
     )
-    cells: int = Field(2000, ge=10, description="cells assigned to clones, per animal")
+    cells: int = Field(2000, ge=10, le=10**12, description="cells assigned to clones, per animal")
     # answers
     alpha: float = Field(
         0.05, gt=0, lt=0.5, description="error allowed: false positive rate, and false discoveries"
