@@ -32,6 +32,7 @@ from rgbtrack import (
 )
 from rgbtrack.evaluate import calibration_error
 from rgbtrack.files import read_json, read_table, write_json, write_table
+from rgbtrack.pipeline.review import keep_doubts
 from rgbtrack.report.results import read_results
 from rgbtrack.review import (
     Assign,
@@ -1091,3 +1092,16 @@ def test_a_folder_is_no_review(tmp_path):
         read_review(tmp_path)
     with pytest.raises(DataError, match="cannot be written"):
         append_correction(tmp_path / "none" / "review.jsonl", correction)
+
+
+def test_doubts_are_those_of_the_clones_as_found():
+    fitted = pd.Series(pd.array([1] * 20 + [2] * 10 + [3] * 10 + [None], dtype="Int64"))
+    merged = fitted.replace({3: 2})
+    merged.iloc[0] = 2
+    names = ("unique_probability", "expected_founders", "same_founder_probability")
+    found = pd.DataFrame({"clone": [1, 2, 3], "n_cells": [20, 10, 10], **dict.fromkeys(names, 0.5)})
+    after = pd.DataFrame({"clone": [1, 2], "n_cells": [19, 21], **dict.fromkeys(names, 0.9)})
+    told = keep_doubts(after, found, merged, fitted)
+    for name in names:
+        assert told[name].iloc[0] == 0.5
+        assert np.isnan(told[name].iloc[1])

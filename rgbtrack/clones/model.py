@@ -332,6 +332,8 @@ class CloneModel:
         for name, kind in (("numbers", int), ("n_cells", int), *((name, float) for name in OPTIONAL)):
             if saved[name] is not None:
                 values[name] = np.array(saved[name], dtype=kind)
+        if saved["noise"] is not None:
+            values["noise"] = values["noise"].reshape(-1, len(markers))
         model = cls(**values)
         model._check()
         return model

@@ -175,7 +175,7 @@ def _clones_of(cells: pd.DataFrame, params: ClonesParams) -> CloneModel | Subjec
 
 def _warn_of_strangers(cells: pd.DataFrame, model: str | None) -> None:
     """Warn if many cells are like no clone of an earlier run."""
-    strange = float((cells["unassigned_reason"] == UNLIKE).mean()) if len(cells) else 0.0
+    strange = float(cells["unassigned_reason"].eq(UNLIKE).fillna(value=False).sum()) / max(len(cells), 1)
     if model is not None and strange > STRANGE:
         warnings.warn(
             f"{strange:.0%} of the cells are like no clone of {model}: other founders, other markers, or "

@@ -65,13 +65,16 @@ def keep_doubts(
     clone, fitted
         Clone of each cell after the corrections and before.
     """
-    same = clone[clone == fitted].value_counts()
-    size = np.maximum(clones["n_cells"].to_numpy(), clones["clone"].map(fitted.value_counts()).fillna(0))
-    kept = (clones["clone"].map(same).fillna(0) / np.maximum(size, 1) >= SAME).to_numpy(bool)
-    before = found.set_index("clone").reindex(clones["clone"])
+    number = clones["clone"].astype("int64")
+    together = pd.DataFrame({"now": clone.array, "then": fitted.array}).dropna().astype("int64")
+    same = number.map(together.loc[together["now"] == together["then"], "now"].value_counts())
+    before_size = number.map(fitted.dropna().astype("int64").value_counts())
+    size = np.fmax(clones["n_cells"].to_numpy(float), before_size.to_numpy(float))
+    kept = same.fillna(0).to_numpy(float) >= SAME * size
+    before = found.set_index("clone").reindex(number)
     told = clones.copy()
     for name in DOUBTS:
-        told[name] = np.where(kept, before[name], np.nan)
+        told[name] = np.where(kept, before[name].to_numpy(float), np.nan)
     return told
 
 
