@@ -261,11 +261,10 @@ class CloneModel:
         return replace(self, min_probability=min_probability)
 
     def ordered(self, order: Ints) -> "CloneModel":
-        """Return the model with its clones in another order."""
-        covariances = None if self.covariances is None else self.covariances[order]
-        return replace(
-            self, colours=self.colours[order], weights=self.weights[order], covariances=covariances
-        )
+        """Return the model with its clones, or some of them, in another order."""
+        own = {name: getattr(self, name) for name in ("covariances", "main_share", "n_cells", "noise")}
+        taken = {name: value[order] for name, value in own.items() if value is not None}
+        return replace(self, colours=self.colours[order], weights=self.weights[order], **taken)
 
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary of plain numbers, lists and strings."""
