@@ -15,6 +15,12 @@ WORTH = 0.05
 NEARLY = 0.02
 """Options that differ by this share of the founders are equally good."""
 
+LEAST_SUBJECTS = 4
+TOO_FEW = (
+    " With three or fewer per arm there are so few ways to divide the animals that the overall test never "
+    "finds anything."
+)
+
 
 def advice_of(
     params: PlanParams,
@@ -117,6 +123,7 @@ def _of_power(params: PlanParams, clones: int, power: pd.DataFrame) -> Iterator[
         f"{_percent(params.responders)} of {tested} clones by {params.effect:g} is seen by the overall test "
         f"in {_percent(here['power'])} of experiments (± {_percent(here['power_se'])}); one by one, "
         f"{_percent(here['clones_found'])} of the responding clones are found."
+        + (TOO_FEW if params.subjects < LEAST_SUBJECTS else "")
     )
     enough = planned.index[planned["power"] >= params.power]
     if enough.empty:

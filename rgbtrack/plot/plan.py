@@ -75,7 +75,7 @@ def _example(axes: Axes, plan: Plan) -> None:
     axes.text(
         0,
         -0.02,
-        "white 9=2: founder 9 cannot be told from founder 2",
+        "white boxes: founders that cannot be told from another (number = the other)",
         transform=axes.transAxes,
         va="top",
         fontsize=8.5,
@@ -154,12 +154,13 @@ def _power(axes: Axes, plan: Plan) -> None:
             label=f"odds times {effect:.2g}" + (" (plan)" if planned else ""),
         )
         if planned:
-            axes.plot(rows["subjects"], rows["clones_found"], "--", color=OKABE_ITO[k], linewidth=1.4)
+            one_by_one = (rows["subjects"], rows["clones_found"], "--")
+            told = "responding clones found one by one (plan)"
+            axes.plot(*one_by_one, color=OKABE_ITO[k], linewidth=1.4, label=told)
     false = plan.false_positives
     marks: dict[str, Any] = {"color": INK, "markersize": 5, "linewidth": 1.0}
     axes.plot(false["subjects"], false["overall"], "x-", **marks, label="no effect")
     axes.plot(false["subjects"], false["cells"], "x:", **marks, label="no effect, cells as replicates: wrong")
-    axes.plot([], [], "--", color=GREY, linewidth=1.4, label="responding clones found one by one (plan)")
     axes.axhline(params.power, color=FAINT, linewidth=1.2, zorder=0)
     axes.axvline(params.subjects, color=FAINT, linewidth=1.2, zorder=0)
     axes.set(xlim=(2.5, false["subjects"].max() + 0.5), ylim=(0, 1.03))
