@@ -75,7 +75,7 @@ def _example(axes: Axes, plan: Plan) -> None:
     axes.text(
         0,
         -0.02,
-        "white boxes: founders that cannot be told from another (number = the other)",
+        "white boxes: founders that look like another",
         transform=axes.transAxes,
         va="top",
         fontsize=8.5,
@@ -155,7 +155,7 @@ def _power(axes: Axes, plan: Plan) -> None:
         )
         if planned:
             one_by_one = (rows["subjects"], rows["clones_found"], "--")
-            told = "responding clones found one by one (plan)"
+            told = "clones found one by one (plan)"
             axes.plot(*one_by_one, color=OKABE_ITO[k], linewidth=1.4, label=told)
     false = plan.false_positives
     marks: dict[str, Any] = {"color": INK, "markersize": 5, "linewidth": 1.0}
