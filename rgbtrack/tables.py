@@ -273,6 +273,7 @@ CLONES = Table(
     ("clone",),
     (
         Column("clone", "int", "", "1 is the largest (corrections by hand keep numbers)"),
+        Column("subject", "str", "", "whose clone it is, where each subject has its own", False),
         Column("n_cells", "int", "cells", "cells called for this clone"),
         Column(MARKER, "float", "counts", "mean intensity of the clone's colour"),
         Column(

@@ -369,6 +369,7 @@ def test_palette_of_subjects():
     pd.testing.assert_frame_equal(back.assign(table), result)
     clones = describe_clones(result, models)
     assert clones["clone"].to_list() == list(range(1, 9))
+    assert clones["subject"].value_counts().to_dict() == {"m1": 4, "m2": 4}
     with pytest.raises(DataError, match="no clones were found for subject m3"):
         models.assign(table.assign(subject="m3"))
     with pytest.raises(DataError, match="no column subject"):
@@ -431,7 +432,13 @@ def test_gains_are_seen_before_and_after():
 def test_describe_clones(seven):
     _, _, model, result = seven
     clones = describe_clones(result, model)
-    of_sheet = {"n_subjects", "n_timepoints", "n_sites", "clone_name"}  # need a sheet's columns, or a hand
+    of_sheet = {
+        "subject",
+        "n_subjects",
+        "n_timepoints",
+        "n_sites",
+        "clone_name",
+    }  # need a sheet's columns, or a hand
     told = [c.name for c in CLONES.columns if c.name not in of_sheet]
     assert list(clones) == [name for c in told for name in (NAMES[:3] if c == "<marker>" else [c])]
     assert clones["n_cells"].sum() == result["clone"].notna().sum()

@@ -339,6 +339,10 @@ def test_subjects_with_clones_of_their_own(experiment, tmp_path):
     cells = read_table(tmp_path / "out" / "cells.parquet")
     shared = cells.dropna(subset=["clone"]).groupby("clone")["subject"].nunique()
     assert (shared == 1).all()
+    clones = read_table(tmp_path / "out" / "clones.csv").set_index("clone")["subject"]
+    sizes = read_table(tmp_path / "out" / "clone_sizes.csv")
+    assert (sizes["clone"].map(clones) == sizes["subject"]).all()
+    assert sizes["n_cells"].sum() == cells["clone"].notna().sum()
     matches = CLONE_MATCHES.check(read_table(tmp_path / "out" / "clone_matches.csv"))
     assert set(matches["clone"]) <= set(cells["clone"].dropna())
     assert matches["match_probability"].max() > 0.5

@@ -58,6 +58,8 @@ def describe_clones(
         [describe_palette(called, founders, params) for called, founders in palettes], ignore_index=True
     )
     clones = _seen_in(table, clones, params)
+    if isinstance(model, SubjectModels):
+        clones["subject"] = clones["clone"].map(table.groupby("clone")["subject"].first())
     known = palettes[0][0].markers
     markers = [str(name) for name in table.columns if name in known]
     told = [c.name for c in CLONES.columns if c.name == MARKER or c.name in clones.columns]

@@ -214,11 +214,22 @@ def _count_clones(
     written = results / "clone_sizes.csv"
     samples = experiment.samples[experiment.samples["image_id"].isin(done(records))]
     key = content_key(
-        [rgbtrack.__version__, experiment.dynamics.model_dump(), sha256(source), samples.to_json()]
+        [
+            rgbtrack.__version__,
+            experiment.dynamics.model_dump(),
+            experiment.clones.palette,
+            sha256(source),
+            samples.to_json(),
+        ]
     )
     with step(results, "dynamics", key, lambda _: [written], overwrite) as told:
         if told is not None:
-            write_table(written, clone_sizes(read_table(source), experiment.dynamics, samples=samples))
+            cells = read_table(source)
+            sizes = clone_sizes(cells, experiment.dynamics, samples=samples)
+            if experiment.clones.palette == "subject":  # a clone of one subject is not absent in the others
+                own = cells.dropna(subset=["clone"]).groupby("clone")["subject"].first()
+                sizes = sizes[sizes["clone"].map(own) == sizes["subject"]].reset_index(drop=True)
+            write_table(written, sizes)
 
 
 def _write_run_json(
