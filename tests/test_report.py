@@ -473,6 +473,7 @@ def test_which_clones_to_trust_is_said_in_words(tmp_path):
     assert trust_of(several) == "may be 3 founders; one: 20 %"
     assert trust_of(several | {"expected_founders": 1.1}) == "cells of others among them; one founder: 20 %"
     assert trust_of({"clone": 1}) == ""
+    assert trust_of(clone | {"unique_probability": np.nan}) == "changed by hand: not known"
     assert doubts_of(clone) == []
     flags = {"near_pair": True, "nearest_clone": 4.0, "brightness_split_from": 4.0, "silenced_from": np.nan}
     assert doubts_of(clone | flags) == [

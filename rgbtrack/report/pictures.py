@@ -3,7 +3,7 @@
 import base64
 import io
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,10 @@ CAPTIONS = {
     "brightness_histogram": "How bright the cells are, with and without a clone. Dim cells often stay "
     "unassigned: their colour is uncertain.",
 }
+OF_ONE_SUBJECT = (
+    "Share of each clone among the assigned cells of each subject. Clones are each subject's own: like "
+    "colours in two subjects need not be one founder (clone_matches.csv)."
+)
 FADING_CAPTION = (
     "Each dot is a cell; the line is what was found. Medians before (open) and after the correction "
     "(filled): after it they should lie level."
@@ -148,6 +152,10 @@ def draw_figures(results: Results, colours: dict[int, Any]) -> dict[str, list[Pi
     if len(sizes) and len(results.clones):
         by = "subject" if results.palette == "subject" else "treatment"
         keep("stacked_fractions", stacked_fractions(sizes, colours, by=by, first=control))
+        if by == "subject":
+            figures["stacked_fractions"] = [
+                replace(picture, caption=OF_ONE_SUBJECT) for picture in figures["stacked_fractions"]
+            ]
         sites = sorted(sizes["site"].unique(), key=lambda name: name != "primary")
         for k, site in enumerate(sites):
             name = "fraction_dots" if len(sites) == 1 else f"fraction_dots_{k + 1}"

@@ -244,7 +244,9 @@ def _of_design(results: Results) -> Iterable[Warned]:
 def trust_of(clone: Mapping[Any, Any]) -> str:
     """Whether a clone is one founder, in words."""
     unique, founders = clone.get("unique_probability"), clone.get("expected_founders")
-    if unique is None or pd.isna(unique):
+    if unique is None:
+        return ""
+    if pd.isna(unique):
         return "changed by hand: not known"
     if unique >= SURE:
         return f"one founder, {percent(unique)}"

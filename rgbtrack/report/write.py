@@ -117,6 +117,7 @@ def _clone_rows(results: Results, colours: dict[int, Any], most: int) -> list[di
                 "name": "" if pd.isna(row.get("clone_name")) else str(row["clone_name"]),
                 "colour": hex_of(colour),
                 "ink": ink_on(colour),
+                "subject": "" if pd.isna(row.get("subject")) else str(row["subject"]),
                 "n_cells": int(row["n_cells"]),
                 "share": row["n_cells"] / max(results.n_assigned, 1),
                 "means": [row.get(marker) for marker in results.markers],
