@@ -1,6 +1,8 @@
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from rgbtrack import CorrectParams, Stack, correct_stack, run, simulate_experiment, simulate_scene
 from rgbtrack.simulate import PRESETS, Scene
@@ -42,6 +44,16 @@ def corrected():
 def sparse(corrected) -> Corrected:
     """A sparse, bright field of RGB-marked cells."""
     return corrected("sparse", seed=3)
+
+
+@pytest.fixture
+def quick_figures(monkeypatch):
+    """Figures are written but not drawn, for tests that ask nothing of them: they have tests of their own."""
+
+    def save(figure, path, **settings):
+        Path(path).write_text("<svg xmlns='http://www.w3.org/2000/svg'/>", encoding="utf-8")
+
+    monkeypatch.setattr(Figure, "savefig", save)
 
 
 @pytest.fixture(scope="session")

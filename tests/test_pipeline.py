@@ -33,6 +33,7 @@ from rgbtrack.plot.colours import HUES
 from rgbtrack.simulate import PRESETS
 from rgbtrack.tables import CELLS, CLONE_DISTANCES, CLONE_MATCHES, CLONE_SIZES, CLONES
 
+pytestmark = pytest.mark.usefixtures("quick_figures")
 TABLES = ("cells.parquet", "clones.csv", "clone_sizes.csv")
 
 
