@@ -1,10 +1,12 @@
+import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
 
-from rgbtrack import CorrectParams, Stack, correct_stack, run, simulate_experiment, simulate_scene
+from rgbtrack import CorrectParams, Stack, cli, correct_stack, run, simulate_experiment, simulate_scene
 from rgbtrack.simulate import PRESETS, Scene
 
 MARKERS = {"red": "mCherry", "green": "Venus", "blue": "Cerulean"}
@@ -44,6 +46,25 @@ def corrected():
 def sparse(corrected) -> Corrected:
     """A sparse, bright field of RGB-marked cells."""
     return corrected("sparse", seed=3)
+
+
+@pytest.fixture
+def rgbtrack(monkeypatch, capfd):
+    """Call the command line in this process: exit code, stdout, stderr."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["rgbtrack", *map(str, arguments)])
+        try:
+            with warnings.catch_warnings():
+                cli.main()
+            code = 0
+        except SystemExit as leave:
+            code = leave.code or 0
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err
+        return code, out, err
+
+    return call
 
 
 @pytest.fixture

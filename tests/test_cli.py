@@ -16,24 +16,6 @@ def experiment(small_experiment, tmp_path):
     return shutil.copytree(small_experiment, tmp_path / "experiment")
 
 
-@pytest.fixture
-def rgbtrack(monkeypatch, capfd):
-    """Call the command line in this process: exit code, stdout, stderr."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["rgbtrack", *map(str, arguments)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as leave:
-            code = leave.code or 0
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        return code, out, err
-
-    return call
-
-
 def test_run_check_evaluate_and_export(rgbtrack, experiment):
     assert rgbtrack("check", experiment)[0] == 0
     code, out, _ = rgbtrack("run", experiment, "-w", 1)

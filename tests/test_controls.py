@@ -1,7 +1,6 @@
 """Single-colour controls, from images to the matrix that a run reads."""
 
 import re
-import sys
 
 import numpy as np
 import pandas as pd
@@ -43,26 +42,6 @@ def folder(tmp_path_factory):
     pd.DataFrame(rows).to_csv(folder / "controls.csv", index=False)
     (folder / "experiment.toml").write_text(TOML, encoding="utf-8")
     return folder
-
-
-@pytest.fixture
-def rgbtrack(monkeypatch, capfd):
-    """Call the command line in this process: exit code, stdout, stderr."""
-
-    from rgbtrack import cli
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["rgbtrack", *map(str, arguments)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as leave:
-            code = leave.code or 0
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        return code, out, err
-
-    return call
 
 
 def test_controls_make_the_matrix_that_a_run_reads(rgbtrack, folder):

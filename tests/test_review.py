@@ -4,8 +4,6 @@ import io
 import re
 import shlex
 import shutil
-import sys
-import warnings
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -22,7 +20,6 @@ from rgbtrack import (
     append_correction,
     apply_review,
     assign_clones,
-    cli,
     clone_sizes,
     describe_clones,
     fit_clones,
@@ -820,25 +817,6 @@ def experiment(small_experiment, finished, tmp_path):
     description = read_json(results / "run.json") | {"experiment": str(folder / "experiment.toml")}
     write_json(results / "run.json", description)
     return folder
-
-
-@pytest.fixture
-def rgbtrack(monkeypatch, capfd):
-    """Call the command line in this process: exit code, stdout, stderr."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["rgbtrack", *map(str, arguments)])
-        try:
-            with warnings.catch_warnings():
-                cli.main()
-            code = 0
-        except SystemExit as leave:
-            code = leave.code or 0
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        return code, out, err
-
-    return call
 
 
 def named(cells, rows):

@@ -120,3 +120,9 @@ class Detectors:
     def _share(self, group: Ints) -> Floats:
         """Share of the cells in each group."""
         return np.bincount(group, minlength=len(self)) / len(group)
+
+
+def gain_errors(information: Floats, prior: Drift) -> Floats:
+    """Standard errors of log-gains, (groups, d), of their information (groups, d, d) and the prior."""
+    precision = information + np.eye(information.shape[-1]) / prior.gain**2
+    return np.asarray(np.sqrt(np.diagonal(np.linalg.inv(precision), axis1=1, axis2=2)))

@@ -13,7 +13,7 @@ from rgbtrack.clones.mixture import Cells
 from rgbtrack.clones.model import CloneModel
 from rgbtrack.clones.palettes import SubjectModels, subject_rows
 from rgbtrack.clones.params import ClonesParams
-from rgbtrack.clones.ray import TYPICAL, Floats, Ints, null_likelihood
+from rgbtrack.clones.ray import TYPICAL, Floats, Ints, noise_density
 from rgbtrack.clones.search import gains_se, search_mixture
 from rgbtrack.clones.signatures import lacking, noise_scale, read_signatures
 from rgbtrack.clones.uniqueness import main_shares
@@ -103,9 +103,7 @@ def _fit_one(table: pd.DataFrame, params: ClonesParams) -> CloneModel:
     junk = fit_junk(x, s, params.seed)
     rows = _sample(len(x), params.max_fit_cells, params.seed)
     x, s, group = x[rows], s[rows], group[rows]
-    noise = np.empty(len(x))
-    null_likelihood(x, s, noise)
-    cells = Cells(x, s, noise, junk.log_density(x), group)
+    cells = Cells(x, s, noise_density(x, s), junk.log_density(x), group)
     if params.method != "ray":
         model = _fit_alternative(cells, signatures.markers, unit, error_scale, junk, params)
         return _largest_first(model, table)

@@ -10,6 +10,8 @@ from rgbtrack.clones.palettes import SubjectModels, subject_rows
 from rgbtrack.clones.ray import Ints
 from rgbtrack.clones.signatures import read_signatures
 
+SHARERS = {"auto": ("batch", "image_id"), "image": ("image_id",), "batch": ("batch",), "none": ()}
+"""Columns that may name what shares gains, by choice; the first that does is taken."""
 SEEN = ["group", "marker", "before", "after", "se"]
 CARRIED = 5.0
 """A clone carries a marker if its cells are so many standard errors above nothing."""
@@ -31,8 +33,7 @@ def gain_groups(table: pd.DataFrame, choice: str) -> Groups:
 
     The choice looks at image and batch alone, never at subject, treatment or timepoint.
     """
-    columns = {"auto": ("batch", "image_id"), "image": ("image_id",), "batch": ("batch",), "none": ()}[choice]
-    for column in columns:
+    for column in SHARERS[choice]:
         if column in table.columns and len(table[column].unique()) > 1:
             return group_by(table, column)
     return Groups("", ("",), np.zeros(len(table), dtype=np.int64))

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from rgbtrack.clones.detectors import Detectors, Drift
-from rgbtrack.clones.gains import group_by
+from rgbtrack.clones.detectors import Detectors, Drift, gain_errors
+from rgbtrack.clones.gains import SHARERS, group_by
 from rgbtrack.clones.mixture import Cells, Mixture, expect, expected_moments
 from rgbtrack.clones.model import CloneModel
 from rgbtrack.clones.palettes import SubjectModels, subject_rows
 from rgbtrack.clones.params import ClonesParams
-from rgbtrack.clones.ray import Floats, Ints, Spread, null_likelihood
+from rgbtrack.clones.ray import Floats, Ints, Spread, noise_density
 from rgbtrack.clones.signatures import read_signatures
 from rgbtrack.errors import RgbtrackWarning
 
@@ -60,7 +60,7 @@ def learn_gains(
 
 
 def _learn(model: CloneModel, table: pd.DataFrame, params: ClonesParams) -> CloneModel:
-    column = model.gain_column or _column(table, params)
+    column = model.gain_column or next((name for name in SHARERS[params.gains] if name in table.columns), "")
     if not column or column not in table.columns or model.covariances is not None or not model.n_clones:
         return model
     groups = group_by(table, column)
@@ -71,12 +71,10 @@ def _learn(model: CloneModel, table: pd.DataFrame, params: ClonesParams) -> Clon
     if not len(rows) or model.junk is None:
         return model
     x = np.ascontiguousarray(signatures.x[rows])
-    s = np.ascontiguousarray(signatures.s[rows] * model.error_scale[:, None] * model.error_scale)
-    noise = np.empty(len(x))
-    null_likelihood(x, s, noise)
+    s = np.ascontiguousarray(model.scaled(signatures.s[rows]))
     order = np.searchsorted(np.unique(group[rows]), group[rows]).astype(np.int64)
     names = [groups.names[g] for g in np.unique(group[rows])]
-    cells = Cells(x, s, noise, model.junk.log_density(x), order)
+    cells = Cells(x, s, noise_density(x, s), model.junk.log_density(x), order)
     d = len(model.markers)
     drift = Drift(params.gain_drift, params.leak_drift)
     mixture = Mixture(
@@ -92,8 +90,7 @@ def _learn(model: CloneModel, table: pd.DataFrame, params: ClonesParams) -> Clon
         detectors = mixture.detectors.step_gains(information, _slope(cells, mixture), drift)
         mixture = replace(mixture, detectors=detectors)
     _warn_of_bounds(names, mixture.detectors.gains, drift.gain)
-    information += np.eye(d) / drift.gain**2
-    se = np.sqrt(np.diagonal(np.linalg.inv(information), axis1=1, axis2=2))
+    se = gain_errors(information, drift)
     return replace(
         model,
         gain_column=column,
@@ -131,12 +128,6 @@ def _slope(cells: Cells, mixture: Mixture) -> Floats:
             told = expect(cells, replace(mixture, detectors=detectors)).log_density
             slope[:, j] += sign * np.bincount(cells.group, told, minlength=len(gains)) / (2 * STEP)
     return slope
-
-
-def _column(table: pd.DataFrame, params: ClonesParams) -> str:
-    """Column of what shares gains, even where the table holds one group only."""
-    columns = {"auto": ("batch", "image_id"), "image": ("image_id",), "batch": ("batch",), "none": ()}
-    return next((name for name in columns[params.gains] if name in table.columns), "")
 
 
 def _few_of_each(group: Ints, wanted: list[int], seed: int) -> Ints:

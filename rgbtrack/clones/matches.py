@@ -156,9 +156,9 @@ def _drift(
 
 def _main_share(numbers: Ints, model: CloneModel | None) -> Floats:
     """Share of each clone's cells that its main founder is expected to provide; 1 where not known."""
-    if model is None or model.main_share is None:
+    if model is None:
         return np.ones(len(numbers))
-    share = dict(zip(model.clone_numbers.tolist(), model.main_share.tolist(), strict=True))
+    share = dict(zip(model.clone_numbers.tolist(), model.main_shares.tolist(), strict=True))
     return np.array([share.get(int(number), 1.0) for number in numbers])
 
 

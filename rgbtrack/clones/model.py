@@ -14,7 +14,7 @@ from rgbtrack.clones.detectors import Detectors
 from rgbtrack.clones.gaussians import gaussian_likelihood
 from rgbtrack.clones.junk import Junk
 from rgbtrack.clones.mixture import find_candidates, likelihood
-from rgbtrack.clones.ray import Floats, Ints, Spread, null_likelihood
+from rgbtrack.clones.ray import Floats, Ints, Spread, noise_density
 from rgbtrack.clones.signatures import Signatures, read_signatures
 from rgbtrack.clones.surroundings import hear_surroundings
 from rgbtrack.errors import DataError
@@ -115,6 +115,15 @@ class CloneModel:
         """Number of each clone in the tables."""
         return np.arange(1, self.n_clones + 1) if self.numbers is None else self.numbers
 
+    @property
+    def main_shares(self) -> Floats:
+        """Share of each clone's cells that its main founder is expected to provide; 1 where nobody knows."""
+        return np.ones(self.n_clones) if self.main_share is None else self.main_share
+
+    def scaled(self, s: Floats) -> Floats:
+        """Covariances (n, d, d) of a table with its standard errors as the data have them."""
+        return s * self.error_scale[:, None] * self.error_scale
+
     def gains_table(self) -> pd.DataFrame:
         """``group, marker, gain, se``: 1.1 where a group reads 10 % more of a marker than the others."""
         return pd.DataFrame(
@@ -148,12 +157,10 @@ class CloneModel:
     def _posterior(self, x: Floats, s: Floats, detectors: Detectors, group: Ints) -> Floats:
         """Probability of each clone, of unmarked and of junk, of some measured cells."""
         assert self.junk is not None  # noqa: S101 - some cells were measured
-        s = s * self.error_scale[:, None] * self.error_scale
+        s = self.scaled(s)
         common_x, common_s = detectors.undo(x, s, group)
-        noise = np.empty(len(x))
-        null_likelihood(x, s, noise)
         parts = np.full((len(x), self.n_clones + 2), -np.inf)
-        parts[:, -2] = noise + math.log(self.unmarked_weight)
+        parts[:, -2] = noise_density(x, s) + math.log(self.unmarked_weight)
         parts[:, -1] = self.junk.log_density(x) + math.log(self.junk_weight)
         if self.covariances is not None and self.n_clones:
             softness = self.junk.softness
@@ -175,7 +182,7 @@ class CloneModel:
 
     def _within_noise(self, signatures: Signatures) -> NDArray[np.bool_]:
         """Whether noise alone would often explain a cell."""
-        s = signatures.s * self.error_scale[:, None] * self.error_scale
+        s = self.scaled(signatures.s)
         solved = np.linalg.solve(s, signatures.x[:, :, None])[:, :, 0]
         return np.asarray((signatures.x * solved).sum(axis=1) < chdtri(len(self.markers), 0.01))
 
@@ -209,7 +216,7 @@ class CloneModel:
         """
         signatures = read_signatures(table, self.markers)
         colour = self._probabilities(table, signatures)
-        main_share = np.ones(self.n_clones) if self.main_share is None else self.main_share.copy()
+        main_share = self.main_shares.copy()
         same = np.flatnonzero(np.isin(self.clone_numbers, together))
         colour[:, same[:1]] = colour[:, same].sum(axis=1, keepdims=True)
         colour[:, same[1:]] = 0

@@ -220,6 +220,13 @@ def null_likelihood(x, s, out):  # type: ignore[no-untyped-def]
         out[i] = constant - 0.5 * total
 
 
+def noise_density(x: Floats, s: Floats) -> Floats:
+    """Log-density of pure noise at each colour; x (n, d), s (n, d, d), contiguous."""
+    density = np.empty(len(x))
+    null_likelihood(x, s, density)
+    return density
+
+
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def ray_moments(x, s, mu, candidates, resp, mode, variance, v, m, group, colour, gain):  # type: ignore[no-untyped-def]
     """Add up what the M-step needs, into ``colour`` (one row a clone) and ``gain`` (one row a group).

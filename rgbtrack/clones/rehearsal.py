@@ -87,7 +87,6 @@ def _rehearse(singles: pd.DataFrame, model: CloneModel, n: int, rng: np.random.G
     x = _fresh(drawn, model, component, rng)
     drawn = drawn.assign(**{marker: x[:, j] for j, marker in enumerate(model.markers)})
     called = model.assign(drawn)
-    share = np.ones(model.n_clones) if model.main_share is None else model.main_share
     marked = component < model.n_clones
     reasons = pd.Series([pd.NA] * model.n_clones + [UNMARKED, UNLIKE], dtype="string")
     return pd.DataFrame(
@@ -97,7 +96,7 @@ def _rehearse(singles: pd.DataFrame, model: CloneModel, n: int, rng: np.random.G
                 pd.Series(marked, dtype=bool)
             ),
             "true_reason": reasons.iloc[component].array,
-            "main_founder": rng.random(len(drawn)) < np.append(share, [0, 0])[component],
+            "main_founder": rng.random(len(drawn)) < np.append(model.main_shares, [0, 0])[component],
             **{name: called[name] for name in ("clone", "clone_probability", "unassigned_reason")},
         }
     )
@@ -106,7 +105,7 @@ def _rehearse(singles: pd.DataFrame, model: CloneModel, n: int, rng: np.random.G
 def _fresh(table: pd.DataFrame, model: CloneModel, component: Ints, rng: np.random.Generator) -> Floats:
     """Colours of cells like those of the table, drawn anew for the clone that each is of; (n, d)."""
     signatures = read_signatures(table, model.markers)
-    noise = signatures.s * model.error_scale[:, None] * model.error_scale
+    noise = model.scaled(signatures.s)
     x = signatures.x.copy()
     marked, unmarked = np.flatnonzero(component < model.n_clones), component == model.n_clones
     x[unmarked] = 0

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits
 
-from rgbtrack.clones.detectors import DetectorPart, Detectors, Drift
+from rgbtrack.clones.detectors import DetectorPart, Detectors, Drift, gain_errors
 from rgbtrack.clones.mixture import Cells, Mixture, expect, expected_moments, maximise
 from rgbtrack.clones.moves import Price, Search, birth, drop_weak, embed, merge, split
 from rgbtrack.clones.params import ClonesParams
@@ -174,5 +174,4 @@ def search_mixture(cells: Cells, n_groups: int, params: ClonesParams) -> Mixture
 def gains_se(cells: Cells, mixture: Mixture, params: ClonesParams) -> Floats:
     """Standard errors of the log-gains (groups, d), of the cells that they were fitted to."""
     information = expected_moments(cells, mixture, expect(cells, mixture)).gain_information
-    prior = np.eye(mixture.mu.shape[1]) / params.gain_drift**2
-    return np.sqrt(np.diagonal(np.linalg.inv(information + prior), axis1=1, axis2=2))
+    return gain_errors(information, Drift(params.gain_drift, params.leak_drift))

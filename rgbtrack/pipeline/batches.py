@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 import rgbtrack
 from rgbtrack.correct import Illumination, Shift, pool_shifts
-from rgbtrack.errors import RgbtrackError, RgbtrackWarning
+from rgbtrack.errors import RgbtrackWarning
 from rgbtrack.files import read_json, sha256, write_json
 from rgbtrack.pipeline.findings import Finding
-from rgbtrack.pipeline.image import PARTS, ImageTask, content_key
+from rgbtrack.pipeline.image import PARTS, UNREADABLE, ImageTask, content_key
 from rgbtrack.pipeline.lamps import Glimpse, flat_of, light_findings, light_of, pool_glimpses, take_glimpse
 from rgbtrack.pipeline.pool import map_tasks
 from rgbtrack.pipeline.shifts import judge_shift, look_for_shift
@@ -140,5 +140,5 @@ def _look(task: ImageTask) -> Look:
                 look_for_shift(stack, task.correct) if task.correct.chromatic_shift == "auto" else None,
                 take_glimpse(stack, task.correct) if task.correct.flat_field == "auto" else None,
             )
-    except (RgbtrackError, OSError, MemoryError):
+    except UNREADABLE:
         return Look(None, None)

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rgbtrack.correct import correct_stack, noise_sd
-from rgbtrack.errors import RgbtrackError, RgbtrackWarning
+from rgbtrack.errors import RgbtrackWarning
 from rgbtrack.pipeline.batches import Shared, by_batch
 from rgbtrack.pipeline.colours import Corrected
 from rgbtrack.pipeline.drift import draw_drift
-from rgbtrack.pipeline.image import ImageTask
+from rgbtrack.pipeline.image import UNREADABLE, ImageTask
 from rgbtrack.pipeline.lamps import draw_light
 from rgbtrack.pipeline.shifts import draw_shift
 from rgbtrack.plot import plot_background, plot_fading, plot_gains, plot_unmixing, save_figure
@@ -24,8 +24,6 @@ from rgbtrack.plot import plot_background, plot_fading, plot_gains, plot_unmixin
 MOST = 6
 """Figures of one kind; the table holds all numbers."""
 WINDOW_PX = 512
-UNREADABLE = (RgbtrackError, OSError, MemoryError)
-"""An image that was there when it was measured may be gone: its figure is then left out."""
 
 
 def draw_corrections(
@@ -56,8 +54,7 @@ def draw_corrections(
 
     def keep(figure: Figure | None, *name: str) -> None:
         if figure is not None:
-            plain = re.sub(r"[^\w.+ -]", "_", "_".join(["correction", *name]).rstrip("_"))
-            save_figure(figure, folder, plain)
+            save_figure(figure, folder, plain_name("correction", *name))
 
     first = {batch: of_batch[0] for batch, of_batch in by_batch(tasks).items()}
     for batch, shared in islice(batches.items(), MOST):
@@ -77,6 +74,11 @@ def draw_corrections(
             continue
     if len(gains):
         keep(plot_gains(gains), "gains")
+
+
+def plain_name(*parts: str) -> str:
+    """Name of a figure's files, whatever batches, images and subjects are called."""
+    return re.sub(r"[^\w.+ -]", "_", "_".join(parts).rstrip("_"))
 
 
 def draw_background(task: ImageTask) -> Figure | None:

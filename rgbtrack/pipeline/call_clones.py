@@ -1,6 +1,5 @@
 """Clones of all cells of a run: colours corrected together, cells called, clones described."""
 
-import re
 import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -30,7 +29,7 @@ from rgbtrack.clones.model import UNLIKE
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.files import sha256, write_table
 from rgbtrack.pipeline.batches import by_batch, judge_batches
-from rgbtrack.pipeline.before_after import MOST, draw_corrections
+from rgbtrack.pipeline.before_after import MOST, draw_corrections, plain_name
 from rgbtrack.pipeline.colours import correct_colours
 from rgbtrack.pipeline.experiment import Experiment
 from rgbtrack.pipeline.findings import Finding, findings_table
@@ -88,16 +87,20 @@ def call_clones(
             # what colour can tell rests on the clones as they were found, whatever a hand made of them
             resolutions = resolve_palettes(cells, model, experiment.clones)
             matches = match_subjects(cells, model, experiment.clones)
-            found_clones, fitted = describe_clones(cells, model, experiment.clones), cells["clone"]
+            clones, fitted = describe_clones(cells, model, experiment.clones), cells["clone"]
             cells, reviewed = review_cells(cells, results, model)
-            clones = describe_clones(cells, model, experiment.clones)
-            clones = name_clones(keep_doubts(clones, found_clones, cells["clone"], fitted), cells)
+            if len(reviewed):
+                by_hand = describe_clones(cells, model, experiment.clones)
+                clones = keep_doubts(by_hand, clones, cells["clone"], fitted)
+            clones = name_clones(clones, cells)
         _warn_of_strangers(cells, experiment.clones.model)
         batches = judge_batches(tasks, results)
+        measured = set(done(records))
+        present = [task for task in tasks if task.image_id in measured]
         found = [
             *(finding for shared in batches.values() for finding in shared.findings),
             *corrected.findings,
-            *_backgrounds(records, by_batch(tasks)),
+            *_backgrounds(records, by_batch(present)),
             *_drifts(records),
             *_gains(model.gains_table()),
         ]
@@ -118,7 +121,6 @@ def call_clones(
             write_table(results / "bleed_through.csv", _by_channel(corrected.matrix, experiment))
         if len(reviewed):
             write_table(results / "review.csv", reviewed)
-        present = [task for task in tasks if task.image_id in done(records)]
         seen = gains_seen(cells, model)
         draw_corrections(results, replace(corrected, cells=cells), batches, present, seen)
         _draw_resolutions(results, resolutions, clones)
@@ -147,8 +149,7 @@ def _draw_resolutions(results: Path, resolutions: dict[str, Resolution], clones:
     for old in folder.glob("resolution*"):
         old.unlink()
     for name, resolution in [pair for pair in resolutions.items() if pair[1].n_clones > 1][:MOST]:
-        plain = re.sub(r"[^\w.+ -]", "_", f"resolution_{name}".rstrip("_"))
-        save_figure(plot_resolution(resolution, clones), folder, plain)
+        save_figure(plot_resolution(resolution, clones), folder, plain_name("resolution", name))
 
 
 def _clones_of(cells: pd.DataFrame, params: ClonesParams) -> CloneModel | SubjectModels:
@@ -199,13 +200,7 @@ def _backgrounds(records: dict[str, dict[str, Any]], batches: dict[str, list[Ima
     """Median background of the images of each batch, and how far they scatter about it."""
     found = []
     for batch, tasks in batches.items():
-        levels = pd.DataFrame(
-            [
-                records[task.image_id].get("background") or {}
-                for task in tasks
-                if task.image_id in done(records)
-            ]
-        )
+        levels = pd.DataFrame([records[task.image_id].get("background") or {} for task in tasks])
         found += [
             Finding(
                 "background",

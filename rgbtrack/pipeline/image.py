@@ -46,6 +46,10 @@ SURE_JOIN = 0.8
 """Parts joined with less probability may be two cells."""
 
 
+UNREADABLE = (RgbtrackError, OSError, MemoryError)
+"""What comes of an image that cannot be read, or is no longer there."""
+
+
 @dataclass(frozen=True, eq=False)
 class ImageTask:
     """Everything that the work on one image needs; travels to worker processes."""

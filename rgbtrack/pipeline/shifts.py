@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rgbtrack.correct import CorrectParams, Shift, correct_stack, estimate_shift, noise_sd
-from rgbtrack.errors import RgbtrackError, RgbtrackWarning
+from rgbtrack.errors import RgbtrackWarning
 from rgbtrack.pipeline.findings import Finding
-from rgbtrack.pipeline.image import ImageTask
+from rgbtrack.pipeline.image import UNREADABLE, ImageTask
 from rgbtrack.pipeline.thumbnail import composite, markers_and_hues, tops
 from rgbtrack.plot import plot_shift
 from rgbtrack.stack import NUCLEUS, Stack
@@ -89,7 +89,7 @@ def draw_shift(task: ImageTask, shift_px: NDArray[np.float64]) -> Figure | None:
             warnings.simplefilter("ignore", RgbtrackWarning)
             frame = task.read().frame(0)
             stacks = [correct_stack(frame, task.correct, shift_px=shift) for shift in (None, shift_px)]
-    except (RgbtrackError, OSError, MemoryError):
+    except UNREADABLE:
         return None
     markers, hues = markers_and_hues(stacks[1])
     index = [stacks[1].channels.index(name) for name in markers]

@@ -113,19 +113,26 @@ def _founders(axes: Axes, plan: Plan) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
 
 
+def _line(k: int, label: str, *, planned: bool) -> dict[str, Any]:
+    """Look of the k-th of several lines; what is planned is thick."""
+    return {
+        "marker": SHAPES[k],
+        "linestyle": "-",
+        "color": OKABE_ITO[k],
+        "markersize": 5,
+        "linewidth": 2.2 if planned else 1.2,
+        "label": label + (" (plan)" if planned else ""),
+    }
+
+
 def _options(axes: Axes, plan: Plan) -> None:
     """Chance of a clone to be one founder, by share of transduced cells and number of markers."""
     params = plan.params
     for k, (n_markers, rows) in enumerate(plan.options.groupby("n_markers")):
-        planned = n_markers == params.n_markers
         axes.plot(
             rows["share_transduced"],
             rows["clone_unique"],
-            f"{SHAPES[k]}-",
-            color=OKABE_ITO[k],
-            markersize=5,
-            linewidth=2.2 if planned else 1.2,
-            label=f"{n_markers} markers" + (" (plan)" if planned else ""),
+            **_line(k, f"{n_markers} markers", planned=n_markers == params.n_markers),
         )
     axes.axvline(params.share_transduced, color=FAINT, linewidth=1.2, zorder=0)
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
@@ -147,11 +154,7 @@ def _power(axes: Axes, plan: Plan) -> None:
             rows["subjects"],
             rows["power"],
             rows["power_se"],
-            fmt=f"{SHAPES[k]}-",
-            color=OKABE_ITO[k],
-            markersize=5,
-            linewidth=2.2 if planned else 1.2,
-            label=f"odds times {effect:.2g}" + (" (plan)" if planned else ""),
+            **_line(k, f"odds times {effect:.2g}", planned=planned),
         )
         if planned:
             one_by_one = (rows["subjects"], rows["clones_found"], "--")
