@@ -1,28 +1,18 @@
-"""Dynamics: how large each clone is in each sample, zeros included, and how sure that is."""
+"""How large each clone is in each sample, zeros included, and how sure that is."""
 
 import warnings
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 from scipy.special import betaincinv
 
+from rgbtrack.dynamics.params import DynamicsParams
 from rgbtrack.errors import DataError, RgbtrackWarning
-from rgbtrack.params import Params
 from rgbtrack.tables import CELLS
 
 SAMPLE = ["subject", "treatment", "timepoint", "site"]
 """Columns that, together, name a sample: one animal, once, at one place."""
-
-
-class DynamicsParams(Params):
-    """How clone sizes are counted."""
-
-    level: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals of fractions")
-    frame: Literal["first", "last"] = Field(
-        "first", description="frame of a time series that is counted: a cell must not count once per frame"
-    )
 
 
 def clone_sizes(

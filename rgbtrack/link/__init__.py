@@ -1,0 +1,1 @@
+"""Time-lapse: cells linked over frames by place and colour, divisions found, motility measured."""

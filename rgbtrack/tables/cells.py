@@ -1,0 +1,157 @@
+"""Tables of cells: measured, true, corrected by hand."""
+
+from rgbtrack.tables.table import MARKER, Column, Table
+
+CELLS = Table(
+    "cells",
+    ("image_id", "frame", "cell"),
+    (
+        Column("image_id", "str", "", "image"),
+        Column("frame", "int", "", "0-based frame"),
+        Column("cell", "int", "", "label of the cell in this image, from 1"),
+        Column("z_um", "float", "um", "centroid, depth; 0 in one plane, projected or not"),
+        Column("y_um", "float", "um", "centroid, down"),
+        Column("x_um", "float", "um", "centroid, right"),
+        Column(
+            "drift_y_um",
+            "float",
+            "um",
+            "how far the stage had drifted in this frame, down (time series)",
+            False,
+        ),
+        Column("drift_x_um", "float", "um", "how far the stage had drifted, right (time series)", False),
+        Column("area_um2", "float", "um²", "area (2-D images, projected z-stacks)", False),
+        Column("volume_um3", "float", "um³", "volume (z-stacks)", False),
+        Column("perimeter_um", "float", "um", "length of the outline (2-D images)", False),
+        Column(
+            "eccentricity",
+            "float",
+            "",
+            "of the ellipse with the cell's second moments: 0 a circle, towards 1 a line (2-D images)",
+            False,
+        ),
+        Column(
+            "ellipse_fill",
+            "float",
+            "",
+            "area over that of the ellipse with the same second moments: 1 for an ellipse, less with dents "
+            "and arms (2-D images)",
+            False,
+        ),
+        Column(
+            "touches_cell",
+            "float",
+            "",
+            "share of the outline, plane by plane, that touches another cell",
+            False,
+        ),
+        Column(MARKER, "float", "counts", "corrected, unmixed intensity: mean over the cell's core pixels"),
+        Column(
+            f"{MARKER}_se", "float", "counts", "its standard error: noise, which another exposure would show"
+        ),
+        Column(
+            f"{MARKER}_systematic",
+            "float",
+            "counts",
+            "standard error that another exposure would repeat: of background, haze and bleed-through",
+            False,
+        ),
+        Column(
+            f"{MARKER}_limit",
+            "float",
+            "counts",
+            "limit of detection: a marker of this intensity is detected in 95 % of cells like this one",
+            False,
+        ),
+        Column(
+            f"{MARKER}_detected",
+            "bool",
+            "",
+            "above what 95 % of cells like this one read without the marker",
+            False,
+        ),
+        Column(f"cov_{MARKER}_{MARKER}", "float", "counts²", "covariance of two markers' errors", False),
+        Column(f"{MARKER}_raw", "float", "counts", "background-free intensity before unmixing", False),
+        Column(f"{MARKER}_fraction", "float", "", "share of the marker in the cell's colour"),
+        Column("brightness", "float", "counts", "sum of the markers"),
+        Column("snr", "float", "", "brightness in units of its standard error"),
+        Column("touches_border", "bool", "", "cut by the edge of the image"),
+        Column("saturated", "bool", "", "over 2 % of its pixels at the detector's limit in some channel"),
+        Column("small", "bool", "", "too few core pixels: measured over the whole cell"),
+        Column("doublet", "bool", "", "its pixels hold two colours"),
+        Column(
+            "merged",
+            "bool",
+            "",
+            "may be two cells: its parts were joined with less than 80 % certainty",
+            False,
+        ),
+        Column("cell_probability", "float", "", "that it is a cell; missing for ready-made masks", False),
+        Column(
+            "clone",
+            "int",
+            "",
+            "clone, 1 is the largest (corrections by hand keep numbers); missing where unassigned",
+            False,
+        ),
+        Column(
+            "clone_probability",
+            "float",
+            "",
+            "that it descends from the main founder of its most probable clone: how sure the call is, times "
+            "the share of the clone's cells that one founder is expected to provide; missing where a "
+            "person decided",
+            False,
+        ),
+        Column("unassigned_reason", "str", "", "why the cell has no clone; missing where it has one", False),
+        Column(
+            "colour_clone", "int", "", "clone by colour alone: for statistics that ask about space", False
+        ),
+        Column("colour_probability", "float", "", "as clone_probability, by colour alone", False),
+        Column("corrected_by", "str", "", "ids of the corrections by hand that changed its clone", False),
+        Column("clone_name", "str", "", "name given to its clone by hand", False),
+        Column("subject", "str", "", "from the sample sheet", False),
+        Column("treatment", "str", "", "from the sample sheet", False),
+        Column("timepoint", "float", "d", "from the sample sheet", False),
+        Column("site", "str", "", "from the sample sheet", False),
+    ),
+)
+
+TRUTH = Table(
+    "truth",
+    ("image_id", "frame", "cell"),
+    (
+        Column("image_id", "str", "", "image"),
+        Column("frame", "int", "", "0-based frame"),
+        Column("cell", "int", "", "label of the cell in the truth masks, from 1"),
+        Column("clone", "int", "", "true clone (founder); missing for an unmarked cell", False),
+    ),
+)
+
+REVIEW = Table(
+    "corrections by hand",
+    ("id",),
+    (
+        Column("id", "str", "", "name of the correction in review.jsonl"),
+        Column("action", "str", "", "merge, split, assign, exclude, rename or undo"),
+        Column("said", "str", "", "what was asked, with the clone numbers of that time"),
+        Column(
+            "status",
+            "str",
+            "",
+            "applied; partly; nothing: it holds already; conflict: not made; undone: taken back",
+        ),
+        Column(
+            "n_cells",
+            "int",
+            "cells",
+            "cells whose clone it changed, all of it where clones were joined or told apart",
+        ),
+        Column("n_missing", "int", "cells", "cells that it names and that were not found"),
+        Column("overrules", "str", "", "ids of earlier corrections that said otherwise of the same cells"),
+        Column("outcome", "str", "", "what came of it, in words"),
+        Column("note", "str", "", "why it was made"),
+        Column("who", "str", "", "who made it"),
+        Column("when", "str", "", "when it was made (UTC)"),
+    ),
+)

@@ -1,0 +1,32 @@
+"""The sample sheet."""
+
+from rgbtrack.tables.table import Column, Table
+
+SAMPLES = Table(
+    "sample sheet",
+    ("image_id",),
+    (
+        Column(
+            "image",
+            "str",
+            "",
+            "path of the image, relative to the sheet; several, for one file per channel, joined by ;",
+        ),
+        Column("subject", "str", "", "animal, well or patient: the statistical unit"),
+        Column("treatment", "str", "", "what the subject was given"),
+        Column("timepoint", "float", "d", "when the image was taken"),
+        Column(
+            "image_id",
+            "str",
+            "",
+            "name of the image in every table; default the file name without its endings",
+            False,
+        ),
+        Column("site", "str", "", "where in the subject; default primary", False),
+        Column("batch", "str", "", "imaging session: images that share detector gains", False),
+        Column("labels", "str", "", "ready-made masks, path relative to the sheet", False),
+        Column("frame_interval_h", "float", "h", "time between frames, overrides the file", False),
+        Column("pixel_size_um", "float", "um", "pixel size, overrides the file", False),
+        Column("z_step_um", "float", "um", "distance between slices, overrides the file", False),
+    ),
+)
