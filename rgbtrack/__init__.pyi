@@ -10,7 +10,10 @@ from .clones import save_clones as save_clones
 from .correct import CorrectParams as CorrectParams
 from .correct import correct_stack as correct_stack
 from .dynamics import DynamicsParams as DynamicsParams
+from .dynamics import ResponseParams as ResponseParams
+from .dynamics import clone_response as clone_response
 from .dynamics import clone_sizes as clone_sizes
+from .dynamics import response_heterogeneity as response_heterogeneity
 from .errors import DataError as DataError
 from .errors import ParamError as ParamError
 from .errors import RgbtrackError as RgbtrackError

@@ -1,6 +1,11 @@
 """The one base of every stage's settings."""
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rgbtrack.errors import ParamError
 
 
 class Params(BaseModel):
@@ -11,3 +16,24 @@ class Params(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Self:
+        """Return these settings with some of them replaced.
+
+        Raises
+        ------
+        ParamError
+            All unknown names and values that are not allowed, at once.
+        """
+        if not settings:
+            return self
+        try:
+            return type(self)(**{**self.model_dump(exclude_unset=True), **settings})
+        except ValidationError as error:
+            raise ParamError(*map(_mistake, error.errors())) from error
+
+
+def _mistake(problem: Any) -> str:
+    """What pydantic found, in one line."""
+    name = ".".join(map(str, problem["loc"])) or "settings"
+    return f"{name} is {problem['input']!r}: {problem['msg'].removeprefix('Input ')}"

@@ -14,3 +14,30 @@ class DynamicsParams(Params):
     frame: Literal["first", "last"] = Field(
         "first", description="frame of a time series that is counted: a cell must not count once per frame"
     )
+
+
+class ResponseParams(Params):
+    """How the response of clones to a treatment is tested."""
+
+    control: str | dict[str, str] | None = Field(
+        None,
+        description="the reference treatment; for factorial designs the reference of every factor, "
+        'as {treatment = "vehicle", inhibitor = "none"}; default: the only other treatment decides',
+    )
+    timepoint: float | Literal["last", "mean"] = Field(
+        "last",
+        description="day that is compared: the last that the treatments share, the mean of all, or a day",
+    )
+    event_time: float | str | None = Field(
+        None,
+        description="day of an event within each subject, or the column that holds it: what changed from "
+        "before (that day included) to after is compared",
+    )
+    size: str | None = Field(
+        None,
+        description="column that holds the sizes; default expected_cells where there is one, else n_cells",
+    )
+    min_cells: float = Field(5.0, ge=0, description="clones with fewer cells in all are not tested")
+    level: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals")
+    rotations: int = Field(4999, ge=99, description="rotations of the test of heterogeneity")
+    seed: int = Field(0, ge=0, description="of the rotations")

@@ -5,7 +5,7 @@
 
 from rgbtrack.tables.cells import CELLS, REVIEW, TRUTH
 from rgbtrack.tables.clones import CLONE_DISTANCES, CLONE_MATCHES, CLONES
-from rgbtrack.tables.dynamics import CLONE_SIZES
+from rgbtrack.tables.dynamics import CLONE_RESPONSE, CLONE_SIZES, HETEROGENEITY
 from rgbtrack.tables.sheet import SAMPLES
 from rgbtrack.tables.table import EXCLUDED, MARKER, Column, Table, counted, errors_of, markers_of
 
@@ -14,8 +14,10 @@ __all__ = [
     "CLONES",
     "CLONE_DISTANCES",
     "CLONE_MATCHES",
+    "CLONE_RESPONSE",
     "CLONE_SIZES",
     "EXCLUDED",
+    "HETEROGENEITY",
     "MARKER",
     "REVIEW",
     "SAMPLES",

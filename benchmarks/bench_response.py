@@ -1,0 +1,177 @@
+"""Response of clones to a treatment: false positives, power, false discoveries and intervals on planted tables.
+
+    python benchmarks/bench_response.py [--tables 60] [--seeds 4] [--subjects 5] [--clones 15] [SCENE ...]
+
+Compared in the same run: Welch's t on centred log-ratios, chi-square on pooled cells, and propeller (Phipson et al.
+2022: arcsine of the square root of the shares, variances moderated over clones). A table is drawn by one of the
+scenes below; a third of the clones is multiplied by 2^effect in the treated arm, all up or up and down. The limit is
+a t test of each clone by one who is told the scatter and the shift: what perfect knowledge of all but the
+effect would find.
+"""
+
+import argparse
+import time
+import warnings
+from collections import defaultdict
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from rgbtrack import ParamError, RgbtrackWarning, clone_response, response_heterogeneity
+
+SCENES = {
+    "dirichlet_20": {"concentration": 20.0},
+    "dirichlet_60": {"concentration": 60.0},
+    "dirichlet_200": {"concentration": 200.0},
+    "lognormal_.25": {"sd": 0.25},
+    "lognormal_.5": {"sd": 0.5},
+    "mixed_few_cells": {"concentration": 100.0, "sd": 0.3, "cells": (60, 400)},
+    "unequal_sizes": {"concentration": 100.0, "size_sd": 1.6},
+    "heavy_tails": {"sd": 0.3, "tails": 3.0},
+}
+EFFECT = 1.2
+
+
+def draw(rng, *, subjects, clones, effect, both_ways=False, concentration=None, sd=0.0, size_sd=1.0, cells=(200, 2000), tails=None):
+    """Counts (2 x subjects, clones) and planted log2 effects (clones,)."""
+    share = rng.lognormal(0, size_sd, clones)
+    planted = np.zeros(clones)
+    responders = rng.permutation(clones)[: round(clones / 3)]
+    planted[responders] = effect * (rng.choice([-1, 1], len(responders)) if both_ways else 1)
+    rows = []
+    for subject in range(2 * subjects):
+        mean = share * 2 ** (planted * (subject >= subjects))
+        mean /= mean.sum()
+        scatter = rng.standard_t(tails, clones) / np.sqrt(tails / (tails - 2)) if tails else rng.normal(size=clones)
+        own = mean * np.exp(sd * scatter)
+        if concentration:
+            own = rng.dirichlet(np.maximum(concentration * own / own.sum(), 1e-3))
+        total = int(np.exp(rng.uniform(*np.log(cells))))
+        rows.append(rng.multinomial(total, own / own.sum()))
+    return np.array(rows), planted
+
+
+def as_table(counts, subjects):
+    n, k = counts.shape
+    names = [f"m{s}" for s in range(n)]
+    arms = ["vehicle"] * subjects + ["drug"] * (n - subjects)
+    return pd.DataFrame(
+        {
+            "clone": np.tile(np.arange(1, k + 1), n),
+            "subject": np.repeat(names, k),
+            "treatment": np.repeat(arms, k),
+            "timepoint": 0.0,
+            "site": "primary",
+            "n_cells": counts.ravel(),
+        }
+    )
+
+
+def ours(counts, subjects):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RgbtrackWarning)
+        found = clone_response(as_table(counts, subjects), control="vehicle")
+    return found.set_index("clone").reindex(np.arange(1, counts.shape[1] + 1))
+
+
+def welch(counts, subjects):
+    logs = np.log(counts + 0.5)
+    logs -= logs.mean(axis=1, keepdims=True)
+    return stats.ttest_ind(logs[subjects:], logs[:subjects], equal_var=False).pvalue
+
+
+def chi_square(counts, subjects):
+    arms = np.stack([counts[:subjects].sum(axis=0), counts[subjects:].sum(axis=0)])
+    rest = arms.sum(axis=1, keepdims=True) - arms
+    return np.array(
+        [
+            stats.chi2_contingency([arms[:, j], rest[:, j]], correction=False).pvalue if arms[:, j].sum() else 1.0
+            for j in range(counts.shape[1])
+        ]
+    )
+
+
+def propeller(counts, subjects):
+    """Moderated t of arcsine square roots of shares (limma's squeezed variances, written out)."""
+    from rgbtrack.dynamics.log_ratios import moderate
+
+    x = np.arcsin(np.sqrt(counts / counts.sum(axis=1, keepdims=True)))
+    a, b = x[:subjects], x[subjects:]
+    freedom = len(x) - 2
+    variance = (((a - a.mean(0)) ** 2).sum(0) + ((b - b.mean(0)) ** 2).sum(0)) / freedom
+    prior, middle = moderate(variance, float(freedom))
+    pooled = np.full_like(variance, middle) if np.isinf(prior) else (prior * middle + freedom * variance) / (prior + freedom)
+    t = (b.mean(0) - a.mean(0)) / np.sqrt(pooled * (1 / len(a) + 1 / len(b)))
+    return 2 * stats.t.sf(np.abs(t), min(prior + freedom, freedom * len(variance)))
+
+
+def score(args, scene, effect, both_ways, seed):
+    told = defaultdict(list)
+    rng = np.random.default_rng([seed, list(SCENES).index(scene), int(effect * 10), both_ways])
+    for _ in range(args.tables):
+        counts, planted = draw(
+            rng, subjects=args.subjects, clones=args.clones, effect=effect, both_ways=both_ways, **SCENES[scene]
+        )
+        null = planted == 0
+        started = time.perf_counter()
+        found = ours(counts, args.subjects)
+        told["seconds"].append(time.perf_counter() - started)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tests = {
+                "ours": found["p_value"].to_numpy(),
+                "second": found["second_p_value"].to_numpy(),
+                "welch": welch(counts, args.subjects),
+                "propeller": propeller(counts, args.subjects),
+                "chi2": chi_square(counts, args.subjects),
+            }
+        tests = {name: np.nan_to_num(p, nan=1.0) for name, p in tests.items()}
+        for name, p in tests.items():
+            told[f"fp_{name}"] += list(p[null] < 0.05)
+            told[f"power_{name}"] += list(p[~null] < 0.05)
+            q = stats.false_discovery_control(p) < 0.1
+            told[f"fdr_{name}"].append((q & null).sum() / max(q.sum(), 1))
+        low, high, effect_ = (found[c].to_numpy() for c in ("low", "high", "effect"))
+        seen = np.isfinite(low)
+        told["cover"] += list(((low <= planted) & (planted <= high))[seen])
+        told["cover_changed"] += list(((low <= planted) & (planted <= high))[seen & ~null])
+        told["disagree"] += list(found["models_agree"].eq(False).fillna(False)[seen])
+        told["error"] += list((effect_ - planted)[seen])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RgbtrackWarning)
+            p = response_heterogeneity(as_table(counts, args.subjects), control="vehicle", rotations=999)["p_value"]
+        told["any"].append(p.iloc[0] < 0.05)
+    return {name: np.mean(of) if len(of) else np.nan for name, of in told.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("scenes", nargs="*", default=list(SCENES))
+    parser.add_argument("--tables", type=int, default=60)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--subjects", type=int, default=5)
+    parser.add_argument("--clones", type=int, default=15)
+    args = parser.parse_args()
+    unknown = [scene for scene in args.scenes if scene not in SCENES]
+    if unknown:
+        raise ParamError(f"scenes are {', '.join(SCENES)}, found {', '.join(unknown)}")
+    for effect, both_ways in ((0.0, False), (EFFECT, False), (EFFECT, True)):
+        print(f"\neffect 2^{effect}{' up and down' if both_ways else ''}")
+        for scene in args.scenes:
+            told = pd.DataFrame([score(args, scene, effect, both_ways, seed) for seed in range(args.seeds)]).mean()
+            fp = " ".join(f"{name} {told[f'fp_{name}']:.3f}" for name in ("ours", "second", "welch", "propeller", "chi2"))
+            line = f"{scene:16} false + {fp}"
+            if effect:
+                power = " ".join(f"{name} {told[f'power_{name}']:.2f}" for name in ("ours", "second", "welch", "propeller"))
+                fdr = " ".join(f"{name} {told[f'fdr_{name}']:.2f}" for name in ("ours", "second", "welch", "propeller"))
+                line += f" | power {power} | fdr {fdr}"
+            print(
+                f"{line} | cover {told['cover']:.3f} ({told['cover_changed']:.3f}) | any {told['any']:.2f} | "
+                f"disagree {told['disagree']:.3f} | bias {told['error']:+.2f} | {told['seconds'] * 1e3:.0f} ms",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
