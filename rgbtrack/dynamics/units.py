@@ -88,8 +88,8 @@ def units_by_site(sizes: pd.DataFrame, params: ResponseParams, factors: list[str
     bad = size.isna() | (size < 0) | ~np.isfinite(size)
     if bad.any():
         raise DataError(
-            f"{int(bad.sum())} rows have no valid {column} (the first is {sizes.loc[bad, column].iloc[0]!r}): "
-            f"give numbers from 0 on, with zero for a clone that was not seen"
+            f"{int(bad.sum())} rows have no valid {column} (the first is "
+            f"{sizes.loc[bad, column].iloc[0]!r}): give numbers from 0 on, with zero for a clone that was not seen"
         )
     long = sizes.assign(
         _size=size.astype(float),
@@ -108,7 +108,8 @@ def units_by_site(sizes: pd.DataFrame, params: ResponseParams, factors: list[str
     if repeated.any():
         raise DataError(
             f"{int(repeated.sum())} rows repeat a clone of a sample, the first is clone "
-            f"{long.loc[repeated, 'clone'].iloc[0]} of {long.loc[repeated, 'subject'].iloc[0]}: add them up first"
+            f"{long.loc[repeated, 'clone'].iloc[0]} of {long.loc[repeated, 'subject'].iloc[0]}: "
+            f"add them up first"
         )
     if long.empty:
         raise DataError("the table of sizes is empty: nothing was counted")
@@ -119,7 +120,7 @@ def units_by_site(sizes: pd.DataFrame, params: ResponseParams, factors: list[str
 
 def _units(long: pd.DataFrame, params: ResponseParams, factors: list[str], keys: list[str]) -> Units:
     """Units of one site."""
-    wide = long.pivot(index=keys, columns="clone", values="_size")
+    wide = long.pivot_table(index=keys, columns="clone", values="_size", aggfunc="sum")
     samples = wide.index.to_frame(index=False)
     counts = wide.fillna(0.0).to_numpy()
     empty = counts.sum(axis=1) == 0
@@ -163,12 +164,15 @@ def _chosen(
         chosen = (samples["timepoint"] == params.timepoint).to_numpy()
         if not chosen.any():
             raise DataError(
-                f"no sample was taken on day {params.timepoint:g}, found days {', '.join(f'{d:g}' for d in days)}"
+                f"no sample was taken on day {params.timepoint:g}, found days "
+                f"{', '.join(f'{day:g}' for day in days)}"
             )
         return chosen, f"day {params.timepoint:g}"
     arms = samples.groupby(factors, sort=False)["subject"].nunique()
-    seen = samples.groupby(["timepoint", *factors])["subject"].nunique().unstack(factors, fill_value=0)
-    seen = seen.reindex(columns=arms.index if len(factors) > 1 else arms.index, fill_value=0)
+    seen = pd.crosstab(
+        samples["timepoint"], [samples[factor] for factor in factors], samples["subject"], aggfunc="nunique"
+    )
+    seen = seen.reindex(columns=arms.index).fillna(0)
     enough = (seen >= np.minimum(2, arms.to_numpy())).all(axis=1).to_numpy()
     shared = (seen >= 1).all(axis=1).to_numpy()
     usable = seen.index[enough] if enough.any() else seen.index[shared]
