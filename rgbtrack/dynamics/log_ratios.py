@@ -73,9 +73,9 @@ def fit_log_ratios(counts: Floats, totals: Floats, design: Floats) -> LogRatioFi
     clones share: what is compositional drops out (Aitchison, J. R. Stat. Soc. B 44 (1982) 139). Its variance
     is ``a / share + b + 1 / n``: scatter of small clones (Dirichlet), of all clones alike (lognormal), and
     counting; a and b are fitted to all clones by non-negative least squares, and weigh the model. What is
-    left of a clone's own scatter is moderated towards this curve by empirical Bayes (Smyth, Stat. Appl. Genet.
-    Mol. Biol. 3 (2004) 3; for cell types: Phipson et al., Bioinformatics 38 (2022) 4720): three animals an arm
-    say little about one clone, but much about all.
+    left of a clone's own scatter is moderated towards this curve by empirical Bayes (Smyth, Stat. Appl.
+    Genet. Mol. Biol. 3 (2004) 3; for cell types: Phipson et al., Bioinformatics 38 (2022) 4720): three
+    animals an arm say little about one clone, but much about all.
     """
     n, k = counts.shape
     freedom = n - design.shape[1]

@@ -186,8 +186,8 @@ def _comparison(site: str, units: Units, control: dict[str, str], params: Respon
     if tested.sum() < 2:
         if (seen_in <= 1).all() and len(cells) > 1:
             raise DataError(
-                'every clone is in one subject only (palette = "subject"?): subjects share no clone that could '
-                "be compared; compare diversity or sizes of the largest clones instead"
+                'every clone is in one subject only (palette = "subject"?): subjects share no clone that '
+                "could be compared; compare diversity or sizes of the largest clones instead"
             )
         raise DataError(
             f"{int(tested.sum())} of {len(cells)} clones have enough cells in at least two subjects: shares "
@@ -238,8 +238,8 @@ def _warn_of_models(table: pd.DataFrame) -> None:
         named = ", ".join(f"{row.clone} ({row.treatment})" for row in split.head(5).itertuples())
         others = " and others" * (len(split) > 5)
         warnings.warn(
-            f"two models disagree on {len(split)} of {table['p_value'].count()} tests: clone {named}{others}; "
-            f"look at the dots of single subjects before you believe either",
+            f"two models disagree on {len(split)} of {table['p_value'].count()} tests: clone {named}{others}"
+            f"; look at the dots of single subjects before you believe either",
             RgbtrackWarning,
             stacklevel=3,
         )

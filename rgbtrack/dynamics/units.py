@@ -89,7 +89,7 @@ def units_by_site(sizes: pd.DataFrame, params: ResponseParams, factors: list[str
     if bad.any():
         raise DataError(
             f"{int(bad.sum())} rows have no valid {column} (the first is "
-            f"{sizes.loc[bad, column].iloc[0]!r}): give numbers from 0 on, with zero for a clone that was not seen"
+            f"{sizes.loc[bad, column].iloc[0]}): give numbers from 0 on, zero for a clone not seen"
         )
     long = sizes.assign(
         _size=size.astype(float),
@@ -124,14 +124,14 @@ def _units(long: pd.DataFrame, params: ResponseParams, factors: list[str], keys:
     samples = wide.index.to_frame(index=False)
     counts = wide.fillna(0.0).to_numpy()
     empty = counts.sum(axis=1) == 0
+    if empty.all():
+        raise DataError("no sample holds any cell of a clone: nothing can be compared")
     if empty.any():
         names = ", ".join(f"{row.subject} at day {row.timepoint:g}" for row in samples[empty].itertuples())
         warnings.warn(
             f"samples without any cell of a clone are left out: {names}", RgbtrackWarning, stacklevel=5
         )
         samples, counts = samples[~empty].reset_index(drop=True), counts[~empty]
-    if not len(samples):
-        raise DataError("no sample holds any cell of a clone: nothing can be compared")
     after = np.zeros(len(samples), dtype=bool)
     if params.event_time is not None:
         times = samples[params.event_time] if isinstance(params.event_time, str) else params.event_time

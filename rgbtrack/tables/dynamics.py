@@ -6,7 +6,7 @@ CLONE_SIZES = Table(
     "clone sizes",
     ("clone", "subject", "treatment", "timepoint", "site"),
     (
-        Column("clone", "int", "", "clone"),
+        Column("clone", "label", "", "clone; any name in tables from elsewhere"),
         Column("subject", "str", "", "statistical unit"),
         Column("treatment", "str", "", "what the subject was given"),
         Column("timepoint", "float", "d", "when"),
@@ -22,7 +22,7 @@ CLONE_RESPONSE = Table(
     "clone response",
     ("clone", "treatment", "site"),
     (
-        Column("clone", "int", "", "clone"),
+        Column("clone", "label", "", "clone; any name in tables from elsewhere"),
         Column(
             "treatment",
             "str",

@@ -16,7 +16,7 @@ EXCLUDED = "excluded by hand"
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, type (``int``, ``float``, ``bool``, ``str``), unit and meaning."""
+    """One column: name, type (``int``, ``float``, ``bool``, ``str``; ``label``: any), unit and meaning."""
 
     name: str
     kind: str
