@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from rgbtrack.plot.reliability import plot_reliability
     from rgbtrack.plot.resolution import plot_resolution
+    from rgbtrack.plot.response import response_forest, response_volcano
     from rgbtrack.plot.space import ternary
     from rgbtrack.plot.style import save_figure
 
@@ -60,6 +61,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         ],
         "reliability": ["plot_reliability"],
         "resolution": ["plot_resolution"],
+        "response": ["response_forest", "response_volcano"],
         "space": ["ternary"],
         "style": ["save_figure"],
     },
@@ -87,6 +89,8 @@ __all__ = [
     "plot_shift",
     "plot_unmixing",
     "rejected_counts",
+    "response_forest",
+    "response_volcano",
     "save_figure",
     "snr_histogram",
     "snr_per_image",
