@@ -7,15 +7,6 @@ from pydantic import Field
 from rgbtrack.params import Params
 
 
-class DynamicsParams(Params):
-    """How clone sizes are counted."""
-
-    level: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals of fractions")
-    frame: Literal["first", "last"] = Field(
-        "first", description="frame of a time series that is counted: a cell must not count once per frame"
-    )
-
-
 class ResponseParams(Params):
     """How the response of clones to a treatment is tested."""
 
@@ -41,3 +32,15 @@ class ResponseParams(Params):
     level: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals")
     rotations: int = Field(4999, ge=99, description="rotations of the test of heterogeneity")
     seed: int = Field(0, ge=0, description="of the rotations")
+
+
+class DynamicsParams(Params):
+    """How clone sizes are counted."""
+
+    level: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals of fractions")
+    frame: Literal["first", "last"] = Field(
+        "first", description="frame of a time series that is counted: a cell must not count once per frame"
+    )
+    response: ResponseParams = Field(
+        ResponseParams(), description="how responses are tested: a section of its own"
+    )

@@ -11,11 +11,11 @@ from typing import Any, Literal
 import pandas as pd
 
 import rgbtrack
-from rgbtrack.dynamics import clone_sizes
 from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
-from rgbtrack.files import read_json, read_table, sha256, write_json, write_table
+from rgbtrack.files import read_json, read_table, write_json
 from rgbtrack.pipeline.batches import judge_batches, look_at_batches
 from rgbtrack.pipeline.call_clones import call_clones
+from rgbtrack.pipeline.dynamics import DYNAMICS, describe_dynamics
 from rgbtrack.pipeline.experiment import Experiment, read_experiment
 from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, forget_image, process_image
 from rgbtrack.pipeline.pool import available_workers, map_tasks
@@ -114,7 +114,7 @@ def run(
         call_clones(experiment, results, records, tasks, overwrite)
         say("clones", 1, 1)
     if "dynamics" in steps:
-        _count_clones(experiment, results, records, overwrite)
+        describe_dynamics(experiment, results, records, overwrite)
     description = _write_run_json(experiment, results, records, started)
     if "report" in steps:
         _need(results, "clone_sizes.csv", "dynamics")
@@ -206,32 +206,6 @@ def _records(tasks: list[ImageTask]) -> dict[str, dict[str, Any]]:
     return records
 
 
-def _count_clones(
-    experiment: Experiment, results: Path, records: dict[str, dict[str, Any]], overwrite: bool
-) -> None:
-    """Write clone_sizes.csv, unless it is up to date."""
-    source = _need(results, "cells.parquet", "clones")
-    written = results / "clone_sizes.csv"
-    samples = experiment.samples[experiment.samples["image_id"].isin(done(records))]
-    key = content_key(
-        [
-            rgbtrack.__version__,
-            experiment.dynamics.model_dump(),
-            experiment.clones.palette,
-            sha256(source),
-            samples.to_json(),
-        ]
-    )
-    with step(results, "dynamics", key, lambda _: [written], overwrite) as told:
-        if told is not None:
-            cells = read_table(source)
-            sizes = clone_sizes(cells, experiment.dynamics, samples=samples)
-            if experiment.clones.palette == "subject":  # a clone of one subject is not absent in the others
-                own = cells.dropna(subset=["clone"]).groupby("clone")["subject"].first()
-                sizes = sizes[sizes["clone"].map(own) == sizes["subject"]].reset_index(drop=True)
-            write_table(written, sizes)
-
-
 def _write_run_json(
     experiment: Experiment, results: Path, records: dict[str, dict[str, Any]], started: str
 ) -> dict[str, Any]:
@@ -267,6 +241,7 @@ def _write_run_json(
         "corrections": told[0].get("corrections", []),
         "resolution": told[0].get("resolution", {}),
         "review": told[0].get("review", {}),
+        "not_told": told[1].get("not_told", {}),
         "warnings": [text for step in told for text in step.get("warnings", [])],
     }
     write_json(results / "run.json", description)
@@ -274,7 +249,8 @@ def _write_run_json(
 
 
 def _write_report(experiment: Experiment, results: Path, records: dict[str, Any], overwrite: bool) -> None:
-    tables = [results / name for name in ("cells.parquet", "clones.csv", "clone_sizes.csv", "review.csv")]
+    names = ("cells.parquet", "clones.csv", "clone_sizes.csv", "review.csv")
+    tables = [results / name for name in names] + [results / "dynamics" / f"{name}.csv" for name in DYNAMICS]
     key = content_key([rgbtrack.__version__, experiment.configuration(), records, checksums(tables)])
     with step(results, "report", key, _report_files, overwrite) as told:
         if told is not None:

@@ -12,6 +12,7 @@ import cv2
 import matplotlib.image
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rgbtrack.clones import load_clones, rehearse_calls
@@ -137,16 +138,20 @@ def resolution_pictures(results: Results) -> list[Picture]:
     ]
 
 
+def embed(results: Results, figure: Figure, name: str, caption: str) -> Picture:
+    """Write a figure to the folder of figures, and embed it."""
+    svg, _ = save_figure(figure, results.folder / "figures", name)
+    return Picture(
+        data_uri(svg.read_bytes(), "svg+xml"), caption, f"figures/{svg.name}, figures/{svg.stem}.png"
+    )
+
+
 def draw_figures(results: Results, colours: dict[int, Any]) -> dict[str, list[Picture]]:
     """Draw, write and embed every figure that the results can fill."""
     figures: dict[str, list[Picture]] = {}
-    folder = results.folder / "figures"
 
     def keep(kind: str, figure: Any, name: str = "", more: str = "") -> None:
-        svg, _ = save_figure(figure, folder, name or kind)
-        files = f"figures/{svg.name}, figures/{svg.stem}.png"
-        picture = Picture(data_uri(svg.read_bytes(), "svg+xml"), CAPTIONS[kind] + more, files)
-        figures.setdefault(kind, []).append(picture)
+        figures.setdefault(kind, []).append(embed(results, figure, name or kind, CAPTIONS[kind] + more))
 
     sizes, control = _own_clones(results), results.control
     if len(sizes) and len(results.clones):

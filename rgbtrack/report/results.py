@@ -38,6 +38,8 @@ class Results:
         Names of the markers, in order.
     images
         One row per image of the run: what became of it and how good it is.
+    dynamics
+        Tables of the folder ``dynamics``, by name.
     """
 
     folder: Path
@@ -47,6 +49,12 @@ class Results:
     sizes: pd.DataFrame
     markers: tuple[str, ...]
     images: pd.DataFrame
+    dynamics: dict[str, pd.DataFrame]
+
+    @property
+    def not_told(self) -> dict[str, str]:
+        """Why a table of clone dynamics is not there, by its name."""
+        return dict(self.run.get("not_told") or {})
 
     @property
     def control(self) -> str | None:
@@ -118,7 +126,9 @@ def read_results(folder: Path) -> Results:
     sizes = CLONE_SIZES.check(read_table(folder / "clone_sizes.csv"))
     configured = (run.get("configuration", {}).get("channels") or {}).get("markers") or {}
     markers = markers_of(cells) or tuple(configured)
-    return Results(folder, run, cells, clones, sizes, markers, _images(run["images"], cells))
+    images = _images(run["images"], cells)
+    dynamics = {path.stem: read_table(path) for path in sorted((folder / "dynamics").glob("*.csv"))}
+    return Results(folder, run, cells, clones, sizes, markers, images, dynamics)
 
 
 def _images(records: dict[str, Any], cells: pd.DataFrame) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from rgbtrack.files import write_atomically
 from rgbtrack.plot.colours import clone_colours, hex_of, ink_on
 from rgbtrack.plot.quality import LOW_SNR
 from rgbtrack.report.advice import advice_of
+from rgbtrack.report.chapters import Chapter
 from rgbtrack.report.corrections import correction_rows, correction_warnings
 from rgbtrack.report.params import ReportParams
 from rgbtrack.report.pictures import (
@@ -20,6 +21,7 @@ from rgbtrack.report.pictures import (
     resolution_pictures,
     written,
 )
+from rgbtrack.report.responses import response_chapter
 from rgbtrack.report.results import Results, read_results
 from rgbtrack.report.review import review_rows
 from rgbtrack.report.words import count, doubts_of, headline, percent, share, trust_of, warnings_of
@@ -75,6 +77,7 @@ def write_report(
         control=found.control,
         palette=found.palette,
         figures=draw_figures(found, colours),
+        chapters=_chapters(found, colours),
         clones=_clone_rows(found, colours, params.max_clones),
         low_snr=LOW_SNR,
         neighbours=str(found.run.get("neighbours") or ""),
@@ -90,6 +93,12 @@ def write_report(
     path = found.folder / "report.html"
     write_atomically(path, lambda temporary: temporary.write_text(page, encoding="utf-8", newline="\n"))
     return path
+
+
+def _chapters(results: Results, colours: dict[int, Any]) -> list[Chapter]:
+    """Chapters on clone dynamics, in the order in which they are read."""
+    chapters = [response_chapter(results, colours)]
+    return [chapter for chapter in chapters if chapter is not None]
 
 
 def _template() -> jinja2.Template:
