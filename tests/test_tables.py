@@ -13,11 +13,11 @@ def test_markers_of_keeps_column_order():
 
 
 def test_all_mistakes_at_once():
-    table = pd.DataFrame({"clone": ["a"], "subject": ["m1"], "n_cells": [3]})
+    table = pd.DataFrame({"clone": [1], "subject": ["m1"], "n_cells": ["a"]})
     with pytest.raises(DataError) as told:
         CLONE_SIZES.check(table, ["clone", "subject", "n_cells", "treatment"])
     assert "lacks column treatment" in str(told.value)
-    assert "clone should hold numbers, found 'a'" in str(told.value)
+    assert "n_cells should hold numbers, found 'a'" in str(told.value)
 
 
 def test_repeated_key_is_named():

@@ -68,7 +68,8 @@ def _any(row: pd.Series, clones: pd.DataFrame, where: str) -> str:
     width = (clones["high"] - clones["low"]).median() / 2
     return (
         f"No sign that clones respond differently to {row['treatment']}{where} ({behind}). That is no "
-        f"evidence of sameness: for half of the clones, a change by less than {_times(width)} would not be seen."
+        "evidence of sameness: for half of the clones, a change by less than "
+        f"{_times(width)} would not be seen."
     )
 
 
