@@ -1,6 +1,17 @@
 """Dynamics: which clones grew, moved or seeded, and whether the treatment did it."""
 
-from rgbtrack.dynamics.params import DynamicsParams
+from rgbtrack.dynamics.growth import clone_growth, growth_by_treatment
+from rgbtrack.dynamics.params import DynamicsParams, GrowthParams
 from rgbtrack.dynamics.sizes import SAMPLE, binomial_interval, clone_sizes
+from rgbtrack.dynamics.times import clone_times
 
-__all__ = ["SAMPLE", "DynamicsParams", "binomial_interval", "clone_sizes"]
+__all__ = [
+    "SAMPLE",
+    "DynamicsParams",
+    "GrowthParams",
+    "binomial_interval",
+    "clone_growth",
+    "clone_sizes",
+    "clone_times",
+    "growth_by_treatment",
+]

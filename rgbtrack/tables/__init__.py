@@ -5,7 +5,7 @@
 
 from rgbtrack.tables.cells import CELLS, REVIEW, TRUTH
 from rgbtrack.tables.clones import CLONE_DISTANCES, CLONE_MATCHES, CLONES
-from rgbtrack.tables.dynamics import CLONE_SIZES
+from rgbtrack.tables.dynamics import CLONE_SIZES, CLONE_TIMES, GROWTH, GROWTH_BY_TREATMENT
 from rgbtrack.tables.sheet import SAMPLES
 from rgbtrack.tables.table import EXCLUDED, MARKER, Column, Table, counted, errors_of, markers_of
 
@@ -15,7 +15,10 @@ __all__ = [
     "CLONE_DISTANCES",
     "CLONE_MATCHES",
     "CLONE_SIZES",
+    "CLONE_TIMES",
     "EXCLUDED",
+    "GROWTH",
+    "GROWTH_BY_TREATMENT",
     "MARKER",
     "REVIEW",
     "SAMPLES",
