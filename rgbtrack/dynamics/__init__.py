@@ -2,7 +2,10 @@
 
 from rgbtrack.dynamics.params import DynamicsParams, ResponseParams
 from rgbtrack.dynamics.response import clone_response, response_heterogeneity
+from rgbtrack.dynamics.growth import clone_growth, growth_by_treatment
+from rgbtrack.dynamics.params import DynamicsParams, GrowthParams
 from rgbtrack.dynamics.sizes import SAMPLE, binomial_interval, clone_sizes
+from rgbtrack.dynamics.times import clone_times
 
 __all__ = [
     "SAMPLE",
@@ -12,4 +15,10 @@ __all__ = [
     "clone_response",
     "clone_sizes",
     "response_heterogeneity",
+    "GrowthParams",
+    "binomial_interval",
+    "clone_growth",
+    "clone_sizes",
+    "clone_times",
+    "growth_by_treatment",
 ]

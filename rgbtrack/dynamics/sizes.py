@@ -5,14 +5,19 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from rgbtrack.dynamics.params import DynamicsParams
+from rgbtrack.dynamics.totals import TOTALS, absolute_interval, differing, scale_up
+from rgbtrack.dynamics.unfold import read_confusion, unfold
 from rgbtrack.errors import DataError, RgbtrackWarning
-from rgbtrack.tables import CELLS
+from rgbtrack.tables import CELLS, CLONE_SIZES, counted
 
 SAMPLE = ["subject", "treatment", "timepoint", "site"]
 """Columns that, together, name a sample: one animal, once, at one place."""
+EXPECTED = ["expected_cells", "expected_low", "expected_high"]
+_OF_IMAGES = {"image", "image_id", "labels", "pixel_size_um", "z_step_um", "frame_interval_h"}
 
 
 def clone_sizes(
@@ -20,6 +25,7 @@ def clone_sizes(
     params: DynamicsParams = DynamicsParams(),  # noqa: B008
     *,
     samples: pd.DataFrame | None = None,
+    rehearsed: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Count the cells of every clone in every sample.
 
@@ -31,7 +37,13 @@ def clone_sizes(
     params
         How they are counted.
     samples
-        The sample sheet: samples in which no cell was found count as zero too.
+        The sample sheet, a row per image: samples in which no cell was found count as zero too, what is
+        constant in each sample (``dose``, ``batch``) is carried along, and totals give absolute sizes:
+        ``total_cells``, or ``sampled_volume_um3`` of each image with ``total_volume_um3`` (or both
+        ``_area_um2``).
+    rehearsed
+        Cells whose clone is known, with how they were called: from `rgbtrack.clones.rehearse_calls`. The
+        calls are then unfolded: ``expected_cells``. With ``subject``, each subject has its own.
 
     Returns
     -------
@@ -42,7 +54,7 @@ def clone_sizes(
     Raises
     ------
     DataError
-        If a column is missing.
+        If a column is missing, or a total is less than what was counted.
 
     Notes
     -----
@@ -61,28 +73,41 @@ def clone_sizes(
     3      2          7        1       1.0
     """
     CELLS.check(cells, need=["clone", *SAMPLE[:3]])
-    cells = _one_frame(cells, params.frame)
-    cells = _with_site(cells)
-    known = cells[SAMPLE] if samples is None else pd.concat([_with_site(samples)[SAMPLE], cells[SAMPLE]])
-    blank = known.isna().any(axis=1)
-    if blank.any():
-        names = [name for name in SAMPLE if known[name].isna().any()]
-        raise DataError(f"{int(blank.sum())} rows have no {', '.join(names)}: fill in every sample's columns")
-    known = known.drop_duplicates().sort_values(SAMPLE[1:] + SAMPLE[:1], ignore_index=True)
+    cells = with_site(_one_frame(counted(cells), params.frame))
+    sheet = None if samples is None else with_site(samples)
+    known = _samples(cells if sheet is None else pd.concat([sheet[SAMPLE], cells[SAMPLE]]))
     called = cells[cells["clone"].notna()].astype({"clone": "int64"})
     clones = np.sort(called["clone"].unique())
-    grid = known.merge(pd.DataFrame({"clone": clones}), how="cross")
-    n = called.groupby(["clone", *SAMPLE]).size().rename("n_cells").reset_index()
-    sizes = grid.merge(n, on=["clone", *SAMPLE], how="left")
+    sizes = known.merge(pd.DataFrame({"clone": clones}), how="cross")
+    sizes = sizes.merge(_added_up(called, params.measure), on=["clone", *SAMPLE], how="left")
     sizes["n_cells"] = sizes["n_cells"].fillna(0).astype("int64")
+    empty = sizes["n_cells"] == 0
+    sizes["amount"] = sizes["amount"].mask(empty, 0.0)
+    if "clone_probability" in called.columns:
+        sizes["right_cells"] = sizes["right_cells"].mask(empty, 0.0)
     total = sizes.groupby(SAMPLE, sort=False)["n_cells"].transform("sum")
     low, high = binomial_interval(sizes["n_cells"].to_numpy(), total.to_numpy(), params.level)
     some = total > 0
     sizes["fraction"] = (sizes["n_cells"] / total.where(some)).astype(float)
     sizes["fraction_low"] = np.where(some, low, np.nan)
     sizes["fraction_high"] = np.where(some, high, np.nan)
-    order = ["clone", *SAMPLE, "n_cells", "fraction", "fraction_low", "fraction_high"]
-    return sizes[order]
+    sizes["n_assigned"] = total.astype("int64")
+    seen = cells.groupby(SAMPLE).size().reindex(pd.MultiIndex.from_frame(known), fill_value=0)
+    sizes = sizes.merge(seen.rename("n_sample_cells").reset_index(), on=SAMPLE, how="left")
+    sizes[EXPECTED] = np.nan
+    if rehearsed is not None and len(sizes):
+        sizes[EXPECTED] = _unfold(sizes, cells, rehearsed, params.level)
+    scale = pd.Series(np.nan, index=seen.index, name="scale")
+    if sheet is not None:
+        scale = scale_up(sheet, seen, SAMPLE)
+        sizes = sizes.merge(_carried(sheet), on=SAMPLE, how="left")
+    sizes = sizes.merge(scale.reset_index(), on=SAMPLE, how="left")
+    sizes["absolute_cells"] = sizes["n_cells"] * sizes["scale"]
+    sizes["absolute_low"], sizes["absolute_high"] = absolute_interval(
+        sizes["n_cells"].to_numpy(), sizes["scale"].to_numpy(), params.level
+    )
+    order = [column.name for column in CLONE_SIZES.columns]
+    return sizes[order + [name for name in sizes.columns if name not in order]]
 
 
 def binomial_interval(
@@ -113,5 +138,63 @@ def _one_frame(cells: pd.DataFrame, which: Literal["first", "last"]) -> pd.DataF
     return cells[cells["frame"] == chosen]
 
 
-def _with_site(table: pd.DataFrame) -> pd.DataFrame:
+def with_site(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with its site, primary where it names none."""
     return table if "site" in table.columns else table.assign(site="primary")
+
+
+def _samples(rows: pd.DataFrame) -> pd.DataFrame:
+    """Name every sample once, in order."""
+    known = rows[SAMPLE]
+    blank = known.isna().any(axis=1)
+    if blank.any():
+        names = [name for name in SAMPLE if known[name].isna().any()]
+        raise DataError(f"{int(blank.sum())} rows have no {', '.join(names)}: fill in every sample's columns")
+    return known.drop_duplicates().sort_values(SAMPLE[1:] + SAMPLE[:1], ignore_index=True)
+
+
+def _added_up(called: pd.DataFrame, measure: Literal["cells", "area", "volume"]) -> pd.DataFrame:
+    """Cells of each clone and sample, what they measure together, and how many are called rightly."""
+    unit = {"cells": None, "area": "area_um2", "volume": "volume_um3"}[measure]
+    if unit is not None:
+        CELLS.check(called, need=[unit])
+    called = called.assign(amount=1.0 if unit is None else called[unit].astype(float), right_cells=np.nan)
+    if "clone_probability" in called.columns:  # missing where a person decided
+        called["right_cells"] = called["clone_probability"].astype(float).fillna(1.0)
+    groups = called.groupby(["clone", *SAMPLE])
+    n = groups.size()
+    # a cell that was not measured counts as the mean of the others
+    added = groups[["amount", "right_cells"]].mean().mul(n, axis=0)
+    return added.assign(n_cells=n).reset_index()
+
+
+def _unfold(
+    sizes: pd.DataFrame, cells: pd.DataFrame, rehearsed: pd.DataFrame, level: float
+) -> NDArray[np.float64]:
+    """Sizes expected behind the calls of every clone in every sample, and their intervals, (n, 3)."""
+    clones = np.sort(sizes["clone"].unique())
+    shape = (-1, len(clones))  # sizes are a row per sample and, within it, per clone
+    n = sizes["n_cells"].to_numpy().reshape(shape)
+    none = sizes["n_sample_cells"].to_numpy().reshape(shape)[:, 0] - n.sum(axis=1)
+    subject = sizes["subject"].to_numpy().reshape(shape)[:, 0]
+    found = np.full((*n.shape, 3), np.nan)
+    parts = [(np.arange(len(n)), np.arange(len(clones)), rehearsed)]
+    if "subject" in rehearsed.columns:
+        parts = []
+        for name, of in rehearsed.groupby("subject"):
+            own = cells.loc[(cells["subject"] == name) & cells["clone"].notna(), "clone"].astype("int64")
+            parts.append((np.flatnonzero(subject == name), np.flatnonzero(np.isin(clones, own)), of))
+    for rows, columns, of in parts:
+        if len(rows) and len(columns):
+            called = np.column_stack([n[np.ix_(rows, columns)], none[rows]])
+            values = unfold(called, read_confusion(of, clones[columns]), level)
+            found[np.ix_(rows, columns)] = np.stack(values, axis=-1)
+    return found.reshape(-1, 3)
+
+
+def _carried(sheet: pd.DataFrame) -> pd.DataFrame:
+    """Columns of the sheet that tell of whole samples."""
+    taken = {*SAMPLE, *TOTALS, *_OF_IMAGES, *(column.name for column in CLONE_SIZES.columns)}
+    rest = [name for name in sheet.columns if name not in taken and sheet[name].notna().any()]
+    names = [name for name in rest if not differing(sheet, name, SAMPLE).any()]
+    return sheet.groupby(SAMPLE)[names].first().reset_index() if names else sheet[SAMPLE].drop_duplicates()

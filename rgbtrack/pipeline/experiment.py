@@ -22,6 +22,7 @@ from rgbtrack.report import ReportParams
 from rgbtrack.segment import SegmentParams
 from rgbtrack.signature import SignatureParams
 from rgbtrack.stack import NUCLEUS
+from rgbtrack.tables import SAMPLES
 
 
 class ExperimentParams(Params):
@@ -129,7 +130,8 @@ class Experiment:
 
     def sheet_columns(self) -> pd.DataFrame:
         """Columns of the sample sheet that every cell carries."""
-        not_carried = ["image", "labels", "pixel_size_um", "z_step_um", "frame_interval_h"]
+        carried = {"image_id", "subject", "treatment", "timepoint", "site", "batch"}
+        not_carried = [column.name for column in SAMPLES.columns if column.name not in carried]
         return self.samples.drop(columns=not_carried, errors="ignore")
 
     def configuration(self) -> dict[str, Any]:

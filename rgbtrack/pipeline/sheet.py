@@ -16,7 +16,7 @@ from rgbtrack.errors import RgbtrackWarning
 from rgbtrack.files import file_stem
 from rgbtrack.tables import CELLS, CLONE_SIZES, CLONES, MARKER, SAMPLES
 
-NUMBERS = ("timepoint", "frame_interval_h", "pixel_size_um", "z_step_um")
+NUMBERS = tuple(column.name for column in SAMPLES.columns if column.kind == "float")
 NEEDED = tuple(column.name for column in SAMPLES.columns if column.required and column.name != "image_id")
 KNOWN = tuple(column.name for column in SAMPLES.columns)
 OURS = frozenset(
@@ -253,7 +253,7 @@ def _number(name: str, text: str, decimal_comma: bool) -> tuple[float | None, st
         )
         return None, f"{name} {text!r} is not a number: {hint}"
     value = float(plain)
-    if name != "timepoint" and value <= 0:
+    if name != "timepoint" and (value < 0 or (value == 0 and name != "total_cells")):
         return None, f"{name} is {text}: give a positive number, or leave it blank"
     return value, None
 

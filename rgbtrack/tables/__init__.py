@@ -6,6 +6,7 @@
 from rgbtrack.tables.cells import CELLS, REVIEW, TRUTH
 from rgbtrack.tables.clones import CLONE_DISTANCES, CLONE_MATCHES, CLONES
 from rgbtrack.tables.dynamics import CLONE_RESPONSE, CLONE_SIZES, HETEROGENEITY
+from rgbtrack.tables.dynamics import CLONE_SIZES, CLONE_TIMES, GROWTH, GROWTH_BY_TREATMENT
 from rgbtrack.tables.sheet import SAMPLES
 from rgbtrack.tables.table import EXCLUDED, MARKER, Column, Table, counted, errors_of, markers_of
 
@@ -16,8 +17,11 @@ __all__ = [
     "CLONE_MATCHES",
     "CLONE_RESPONSE",
     "CLONE_SIZES",
+    "CLONE_TIMES",
     "EXCLUDED",
     "HETEROGENEITY",
+    "GROWTH",
+    "GROWTH_BY_TREATMENT",
     "MARKER",
     "REVIEW",
     "SAMPLES",

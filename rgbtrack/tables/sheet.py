@@ -28,5 +28,17 @@ SAMPLES = Table(
         Column("frame_interval_h", "float", "h", "time between frames, overrides the file", False),
         Column("pixel_size_um", "float", "um", "pixel size, overrides the file", False),
         Column("z_step_um", "float", "um", "distance between slices, overrides the file", False),
+        Column(
+            "total_cells",
+            "float",
+            "cells",
+            "cells of the whole sample, counted or measured otherwise (flow, bioluminescence); once, or at each "
+            "image",
+            False,
+        ),
+        Column("sampled_volume_um3", "float", "um³", "tissue that this image shows", False),
+        Column("total_volume_um3", "float", "um³", "of the sample; once, or at each image", False),
+        Column("sampled_area_um2", "float", "um²", "section or well that this image shows", False),
+        Column("total_area_um2", "float", "um²", "section or well; once or at each image", False),
     ),
 )
