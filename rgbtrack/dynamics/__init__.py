@@ -1,24 +1,21 @@
 """Dynamics: which clones grew, moved or seeded, and whether the treatment did it."""
 
-from rgbtrack.dynamics.params import DynamicsParams, ResponseParams
-from rgbtrack.dynamics.response import clone_response, response_heterogeneity
 from rgbtrack.dynamics.growth import clone_growth, growth_by_treatment
-from rgbtrack.dynamics.params import DynamicsParams, GrowthParams
+from rgbtrack.dynamics.params import DynamicsParams, GrowthParams, ResponseParams
+from rgbtrack.dynamics.response import clone_response, response_heterogeneity
 from rgbtrack.dynamics.sizes import SAMPLE, binomial_interval, clone_sizes
 from rgbtrack.dynamics.times import clone_times
 
 __all__ = [
-    "SAMPLE",
     "DynamicsParams",
-    "ResponseParams",
-    "binomial_interval",
-    "clone_response",
-    "clone_sizes",
-    "response_heterogeneity",
     "GrowthParams",
+    "ResponseParams",
+    "SAMPLE",
     "binomial_interval",
     "clone_growth",
+    "clone_response",
     "clone_sizes",
     "clone_times",
     "growth_by_treatment",
+    "response_heterogeneity",
 ]

@@ -4,11 +4,10 @@
 """
 
 from rgbtrack.tables.cells import CELLS, REVIEW, TRUTH
-from rgbtrack.tables.clones import CLONE_DISTANCES, CLONE_MATCHES, CLONES
-from rgbtrack.tables.dynamics import CLONE_RESPONSE, CLONE_SIZES, HETEROGENEITY
-from rgbtrack.tables.dynamics import CLONE_SIZES, CLONE_TIMES, GROWTH, GROWTH_BY_TREATMENT
+from rgbtrack.tables.clones import CLONES, CLONE_DISTANCES, CLONE_MATCHES
+from rgbtrack.tables.dynamics import CLONE_RESPONSE, CLONE_SIZES, CLONE_TIMES, GROWTH, GROWTH_BY_TREATMENT, HETEROGENEITY
 from rgbtrack.tables.sheet import SAMPLES
-from rgbtrack.tables.table import EXCLUDED, MARKER, Column, Table, counted, errors_of, markers_of
+from rgbtrack.tables.table import Column, EXCLUDED, MARKER, Table, counted, errors_of, markers_of
 
 __all__ = [
     "CELLS",
@@ -18,15 +17,15 @@ __all__ = [
     "CLONE_RESPONSE",
     "CLONE_SIZES",
     "CLONE_TIMES",
+    "Column",
     "EXCLUDED",
-    "HETEROGENEITY",
     "GROWTH",
     "GROWTH_BY_TREATMENT",
+    "HETEROGENEITY",
     "MARKER",
     "REVIEW",
     "SAMPLES",
     "TRUTH",
-    "Column",
     "Table",
     "counted",
     "errors_of",
