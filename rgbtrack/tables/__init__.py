@@ -5,7 +5,17 @@
 
 from rgbtrack.tables.cells import CELLS, REVIEW, TRUTH
 from rgbtrack.tables.clones import CLONE_DISTANCES, CLONE_MATCHES, CLONES
-from rgbtrack.tables.dynamics import CLONE_SIZES
+from rgbtrack.tables.dynamics import (
+    CLONE_SIZES,
+    DIVERSITY,
+    DIVERSITY_BY_TREATMENT,
+    RANK_ABUNDANCE,
+    SIZE_DEPARTURE,
+    SIZE_SPECTRUM,
+    SUBJECT_SIMILARITY,
+    TURNOVER,
+    TURNOVER_BY_TREATMENT,
+)
 from rgbtrack.tables.sheet import SAMPLES
 from rgbtrack.tables.table import EXCLUDED, MARKER, Column, Table, counted, errors_of, markers_of
 
@@ -15,11 +25,19 @@ __all__ = [
     "CLONE_DISTANCES",
     "CLONE_MATCHES",
     "CLONE_SIZES",
+    "DIVERSITY",
+    "DIVERSITY_BY_TREATMENT",
     "EXCLUDED",
     "MARKER",
+    "RANK_ABUNDANCE",
     "REVIEW",
     "SAMPLES",
+    "SIZE_DEPARTURE",
+    "SIZE_SPECTRUM",
+    "SUBJECT_SIMILARITY",
     "TRUTH",
+    "TURNOVER",
+    "TURNOVER_BY_TREATMENT",
     "Column",
     "Table",
     "counted",
