@@ -139,12 +139,14 @@ def hill_numbers(sample: Abundances, target: float | None = None, level: float =
     n = sample.n
     m = n if target is None else size_of_coverage(sample, target)
     sums = sums_over_clones(sample.counts, n, m).T @ sample.clones
-    value = _estimates(sums, n, m, target)
+    now = sample_coverage(n, sample.seen(1), sample.seen(2))
+    question = (n, m, target, target is not None and now < target)
+    value = _estimates(sums, *question)
     slopes = np.zeros((value.size, sums.size))
     for j in np.flatnonzero(sums):
         step = np.zeros(sums.size)
         step[j] = 1e-5 * sums[j]
-        slopes[:, j] = _estimates(sums + step, n, m, target) - _estimates(sums - step, n, m, target)
+        slopes[:, j] = _estimates(sums + step, *question) - _estimates(sums - step, *question)
         slopes[:, j] /= 2 * step[j]
     spread = spread_of_sums(suggested_composition(sample), n, m)
     error = np.sqrt(np.clip(np.einsum("ij,jk,ik->i", slopes, spread, slopes), 0, None))
@@ -172,8 +174,11 @@ def size_of_coverage(sample: Abundances, target: float) -> float:
     return float(low)
 
 
-def _estimates(sums: np.ndarray, n: float, m: float, target: float | None) -> np.ndarray:
-    """Observed, estimated and, with a target, standardised Hill numbers, shape (6,) or (9,)."""
+def _estimates(sums: np.ndarray, n: float, m: float, target: float | None, beyond: bool) -> np.ndarray:
+    """Observed, estimated and, with a target, standardised Hill numbers, shape (6,) or (9,).
+
+    ``beyond`` says that more cells than were counted are needed.
+    """
     seen, f1, f2 = sums[SEEN], sums[ONCE], sums[TWICE]
     unseen, still = unseen_clones(n, f1, f2), turing_factor(n, f1, f2)
     now = np.array([seen, np.exp(sums[ENTROPY]), _order_two(sums[PAIRS], n)])
@@ -190,9 +195,9 @@ def _estimates(sums: np.ndarray, n: float, m: float, target: float | None) -> np
         gap = cover_above - cover_below
         part = (target - cover_below) / gap if gap > 0 else 1.0
         return np.concatenate([now, final, below + part * (above - below)])
-    if not (0 < still < 1) or cover >= target:
+    if not beyond or not 0 < still < 1:
         return np.concatenate([now, final, now])
-    more = np.log((1 - target) / (1 - cover)) / np.log(still)
+    more = np.log(max(1 - target, 1e-15) / (1 - cover)) / np.log(still)
     gain, left = -np.expm1(-sums[LAST]), np.expm1(further)
     rate = gain / (gain + left) if gain > 0 and left > 0 else 1.0
     then = np.array(
