@@ -2,6 +2,7 @@
 
 from rgbtrack.files.atomic import sha256, write_atomically
 from rgbtrack.files.bleed_through import read_bleed_through
+from rgbtrack.files.count_files import read_counts
 from rgbtrack.files.images import PICTURE_ENDINGS, TIFF_ENDINGS, file_stem, read_stack
 from rgbtrack.files.json_files import read_json, write_json
 from rgbtrack.files.labels import read_labels, write_labels
@@ -14,6 +15,7 @@ __all__ = [
     "TIFF_ENDINGS",
     "file_stem",
     "read_bleed_through",
+    "read_counts",
     "read_json",
     "read_labels",
     "read_stack",

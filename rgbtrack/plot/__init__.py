@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rgbtrack.plot.colours import clone_colours
     from rgbtrack.plot.confusion import plot_confusion
     from rgbtrack.plot.corrected import plot_shift, plot_unmixing
+    from rgbtrack.plot.diversity import plot_diversity
     from rgbtrack.plot.drift import plot_drift
     from rgbtrack.plot.fading import plot_fading
     from rgbtrack.plot.fractions import cell_numbers, fraction_dots, stacked_fractions
@@ -29,11 +30,14 @@ if TYPE_CHECKING:
         snr_histogram,
         snr_per_image,
     )
+    from rgbtrack.plot.ranks import plot_ranks
     from rgbtrack.plot.reliability import plot_reliability
     from rgbtrack.plot.resolution import plot_resolution
     from rgbtrack.plot.response import response_forest, response_volcano
     from rgbtrack.plot.space import ternary
+    from rgbtrack.plot.spectrum import plot_spectrum
     from rgbtrack.plot.style import save_figure
+    from rgbtrack.plot.turnover import plot_turnover
 
 # matplotlib takes half a second to load: only those who draw wait for it
 __getattr__, __dir__, _ = lazy_loader.attach(
@@ -44,6 +48,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "colours": ["clone_colours"],
         "confusion": ["plot_confusion"],
         "corrected": ["plot_shift", "plot_unmixing"],
+        "diversity": ["plot_diversity"],
         "drift": ["plot_drift"],
         "fading": ["plot_fading"],
         "fractions": ["cell_numbers", "fraction_dots", "stacked_fractions"],
@@ -59,11 +64,14 @@ __getattr__, __dir__, _ = lazy_loader.attach(
             "snr_histogram",
             "snr_per_image",
         ],
+        "ranks": ["plot_ranks"],
         "reliability": ["plot_reliability"],
         "resolution": ["plot_resolution"],
         "response": ["response_forest", "response_volcano"],
         "space": ["ternary"],
+        "spectrum": ["plot_spectrum"],
         "style": ["save_figure"],
+        "turnover": ["plot_turnover"],
     },
 )
 
@@ -79,14 +87,18 @@ __all__ = [
     "paint_clones",
     "plot_background",
     "plot_confusion",
+    "plot_diversity",
     "plot_drift",
     "plot_fading",
     "plot_gains",
     "plot_illumination",
     "plot_plan",
+    "plot_ranks",
     "plot_reliability",
     "plot_resolution",
     "plot_shift",
+    "plot_spectrum",
+    "plot_turnover",
     "plot_unmixing",
     "rejected_counts",
     "response_forest",

@@ -6,6 +6,18 @@
 from rgbtrack.tables.cells import CELLS, REVIEW, TRUTH
 from rgbtrack.tables.clones import CLONES, CLONE_DISTANCES, CLONE_MATCHES
 from rgbtrack.tables.dynamics import CLONE_RESPONSE, CLONE_SIZES, CLONE_TIMES, GROWTH, GROWTH_BY_TREATMENT, HETEROGENEITY
+from rgbtrack.tables.clones import CLONE_DISTANCES, CLONE_MATCHES, CLONES
+from rgbtrack.tables.dynamics import (
+    CLONE_SIZES,
+    DIVERSITY,
+    DIVERSITY_BY_TREATMENT,
+    RANK_ABUNDANCE,
+    SIZE_DEPARTURE,
+    SIZE_SPECTRUM,
+    SUBJECT_SIMILARITY,
+    TURNOVER,
+    TURNOVER_BY_TREATMENT,
+)
 from rgbtrack.tables.sheet import SAMPLES
 from rgbtrack.tables.table import Column, EXCLUDED, MARKER, Table, counted, errors_of, markers_of
 
@@ -18,14 +30,23 @@ __all__ = [
     "CLONE_SIZES",
     "CLONE_TIMES",
     "Column",
+    "DIVERSITY",
+    "DIVERSITY_BY_TREATMENT",
     "EXCLUDED",
     "GROWTH",
     "GROWTH_BY_TREATMENT",
     "HETEROGENEITY",
     "MARKER",
+    "RANK_ABUNDANCE",
     "REVIEW",
     "SAMPLES",
+    "SIZE_DEPARTURE",
+    "SIZE_SPECTRUM",
+    "SUBJECT_SIMILARITY",
     "TRUTH",
+    "TURNOVER",
+    "TURNOVER_BY_TREATMENT",
+    "Column",
     "Table",
     "counted",
     "errors_of",

@@ -199,3 +199,160 @@ HETEROGENEITY = Table(
         Column("n_clones", "int", "clones", "clones tested"),
     ),
 )
+
+_SAMPLE = CLONE_SIZES.columns[1:5]
+
+DIVERSITY = Table(
+    "diversity",
+    ("subject", "treatment", "timepoint", "site", "q"),
+    (
+        *_SAMPLE,
+        Column("q", "int", "", "order of the Hill number: 0 clones, 1 common clones, 2 dominant clones"),
+        Column("n_cells", "float", "cells", "cells of the sample"),
+        Column("n_clones", "int", "", "clones seen"),
+        Column("coverage", "float", "", "share of the population's cells that are of clones seen here"),
+        Column("observed", "float", "clones", "Hill number of the sample"),
+        Column("observed_low", "float", "clones", "lower end of its interval from counting"),
+        Column("observed_high", "float", "clones", "upper end of its interval from counting"),
+        Column("estimated", "float", "clones", "Hill number of the population; of order 0 a lower bound"),
+        Column("estimated_low", "float", "clones", "lower end of its interval from counting"),
+        Column("estimated_high", "float", "clones", "upper end of its interval from counting"),
+        Column("common_coverage", "float", "", "coverage at which samples are compared"),
+        Column("standardised", "float", "clones", "Hill number at that coverage; missing where out of reach"),
+        Column("standardised_low", "float", "clones", "lower end of its interval from counting"),
+        Column("standardised_high", "float", "clones", "upper end of its interval from counting"),
+        Column(
+            "depth", "str", "", "how it is reached: observed, rarefied (fewer cells), extrapolated (more)"
+        ),
+    ),
+)
+
+_EFFECT = (
+    Column("p_value", "float", "", "of no difference from the control"),
+    Column("q_value", "float", "", "the same, corrected for all rows of the table (Benjamini and Hochberg)"),
+    Column("test", "str", "", "Welch t, or paired t where the same subjects had both; missing: not tested"),
+)
+
+DIVERSITY_BY_TREATMENT = Table(
+    "diversity by treatment",
+    ("treatment", "timepoint", "site", "q"),
+    (
+        *_SAMPLE[1:],
+        Column("q", "int", "", "order of the Hill number"),
+        Column("measure", "str", "", "standardised, observed or estimated"),
+        Column("n_subjects", "int", "", "subjects in the mean"),
+        Column("mean", "float", "clones", "geometric mean over subjects"),
+        Column("low", "float", "clones", "lower end of its interval over subjects"),
+        Column("high", "float", "clones", "upper end of its interval over subjects"),
+        Column("fold", "float", "", "diversity, or its change since the baseline, over that of the control"),
+        Column("fold_low", "float", "", "lower end of its interval over subjects"),
+        Column("fold_high", "float", "", "upper end of its interval over subjects"),
+        *_EFFECT,
+    ),
+)
+
+RANK_ABUNDANCE = Table(
+    "rank abundance",
+    ("subject", "treatment", "timepoint", "site", "rank"),
+    (
+        *_SAMPLE,
+        Column("rank", "int", "", "1 is the largest clone of the sample"),
+        Column("clone", "int", "", "clone"),
+        Column("n_cells", "float", "cells", "cells of the clone"),
+        Column("fraction", "float", "", "share of the sample's assigned cells"),
+        Column("cumulative", "float", "", "share of this clone and all larger ones"),
+    ),
+)
+
+SIZE_SPECTRUM = Table(
+    "size distribution",
+    ("treatment", "timepoint", "site", "scaled_size"),
+    (
+        *_SAMPLE[1:],
+        Column("scaled_size", "float", "", "cells of a clone over the mean of the clones seen in its sample"),
+        Column("share_larger", "float", "", "share of clones larger than that, mean over subjects"),
+        Column("share_low", "float", "", "lower end of its interval over subjects"),
+        Column("share_high", "float", "", "upper end of its interval over subjects"),
+        Column("neutral", "float", "", "the same for neutral growth from single cells"),
+        Column("n_subjects", "int", "", "subjects in the mean"),
+    ),
+)
+
+SIZE_DEPARTURE = Table(
+    "departure of sizes",
+    ("treatment", "timepoint", "site"),
+    (
+        *_SAMPLE[1:],
+        Column("n_subjects", "int", "", "subjects with two clones or more, not all of one cell"),
+        Column("n_clones", "int", "", "clones seen, those of each subject added up"),
+        Column("inequality", "float", "", "mean log deviation of clone sizes, mean over subjects"),
+        Column("neutral_inequality", "float", "", "the same for neutral growth from single cells"),
+        Column("z", "float", "sd", "deviation from neutral, over its spread; positive is broader"),
+        Column("p_value", "float", "", "of the neutral model with all its assumptions"),
+        Column("shape", "str", "", "broader, narrower, or not told apart from neutral"),
+    ),
+)
+
+_SIMILARITY = (
+    Column("morisita_horn", "float", "", "similarity by large clones, 0 to 1"),
+    Column("shared_fraction", "float", "", "sum of the lesser share of each clone, 0 to 1"),
+    Column("jensen_shannon", "float", "", "one less the divergence of Jensen and Shannon in bits, 0 to 1"),
+)
+
+TURNOVER = Table(
+    "turnover",
+    ("subject", "treatment", "site", "timepoint", "next_timepoint"),
+    (
+        _SAMPLE[0],
+        Column("treatment", "str", "", "what the subject was given at the later timepoint"),
+        _SAMPLE[3],
+        _SAMPLE[2],
+        Column("next_timepoint", "float", "d", "the next timepoint with cells of this subject and site"),
+        Column("n_cells", "float", "cells", "cells of the earlier sample"),
+        Column("next_n_cells", "float", "cells", "cells of the later sample"),
+        Column("n_kept", "int", "", "clones seen in both"),
+        Column("n_gained", "int", "", "clones seen in the later only"),
+        Column("gained_by_chance", "float", "", "the same if nothing changed but which cells were counted"),
+        Column("gained_p_value", "float", "", "of so many or more, if nothing changed"),
+        Column("n_lost", "int", "", "clones seen in the earlier only"),
+        Column("lost_by_chance", "float", "", "the same if nothing changed but which cells were counted"),
+        Column("lost_p_value", "float", "", "of so many or more, if nothing changed"),
+        *_SIMILARITY,
+        *(
+            Column(f"{column.name}_by_chance", "float", "", "the same if nothing changed")
+            for column in _SIMILARITY
+        ),
+        Column("p_value", "float", "", "of so large a change or a larger one, if nothing changed"),
+    ),
+)
+
+TURNOVER_BY_TREATMENT = Table(
+    "turnover by treatment",
+    ("treatment", "timepoint", "next_timepoint", "site", "measure"),
+    (
+        *_SAMPLE[1:3],
+        Column("next_timepoint", "float", "d", "the later timepoint"),
+        _SAMPLE[3],
+        Column("measure", "str", "", "morisita_horn, shared_fraction or jensen_shannon"),
+        Column("n_subjects", "int", "", "subjects in the mean"),
+        Column("mean", "float", "", "similarity, mean over subjects"),
+        Column("low", "float", "", "lower end of its interval over subjects"),
+        Column("high", "float", "", "upper end of its interval over subjects"),
+        Column("difference", "float", "", "of the similarity from that of the control"),
+        Column("difference_low", "float", "", "lower end of its interval over subjects"),
+        Column("difference_high", "float", "", "upper end of its interval over subjects"),
+        *_EFFECT,
+    ),
+)
+
+SUBJECT_SIMILARITY = Table(
+    "similarity of subjects",
+    ("timepoint", "site", "subject", "treatment", "other_subject", "other_treatment"),
+    (
+        *_SAMPLE[2:],
+        *_SAMPLE[:2],
+        Column("other_subject", "str", "", "another subject"),
+        Column("other_treatment", "str", "", "what that was given"),
+        *_SIMILARITY,
+    ),
+)
