@@ -5,19 +5,7 @@
 
 from rgbtrack.tables.cells import CELLS, REVIEW, TRUTH
 from rgbtrack.tables.clones import CLONES, CLONE_DISTANCES, CLONE_MATCHES
-from rgbtrack.tables.dynamics import CLONE_RESPONSE, CLONE_SIZES, CLONE_TIMES, GROWTH, GROWTH_BY_TREATMENT, HETEROGENEITY
-from rgbtrack.tables.clones import CLONE_DISTANCES, CLONE_MATCHES, CLONES
-from rgbtrack.tables.dynamics import (
-    CLONE_SIZES,
-    DIVERSITY,
-    DIVERSITY_BY_TREATMENT,
-    RANK_ABUNDANCE,
-    SIZE_DEPARTURE,
-    SIZE_SPECTRUM,
-    SUBJECT_SIMILARITY,
-    TURNOVER,
-    TURNOVER_BY_TREATMENT,
-)
+from rgbtrack.tables.dynamics import CLONE_RESPONSE, CLONE_SIZES, CLONE_TIMES, DIVERSITY, DIVERSITY_BY_TREATMENT, GROWTH, GROWTH_BY_TREATMENT, HETEROGENEITY, RANK_ABUNDANCE, SIZE_DEPARTURE, SIZE_SPECTRUM, SUBJECT_SIMILARITY, TURNOVER, TURNOVER_BY_TREATMENT
 from rgbtrack.tables.sheet import SAMPLES
 from rgbtrack.tables.table import Column, EXCLUDED, MARKER, Table, counted, errors_of, markers_of
 
@@ -46,7 +34,6 @@ __all__ = [
     "TRUTH",
     "TURNOVER",
     "TURNOVER_BY_TREATMENT",
-    "Column",
     "Table",
     "counted",
     "errors_of",
