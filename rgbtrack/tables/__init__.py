@@ -5,7 +5,11 @@
 
 from rgbtrack.tables.cells import CELLS, REVIEW, TRUTH
 from rgbtrack.tables.clones import CLONE_DISTANCES, CLONE_MATCHES, CLONES
-from rgbtrack.tables.dynamics import CLONE_SIZES
+from rgbtrack.tables.dynamics import (
+    CLONE_SIZES,
+    LESION_CLONES,
+    LESIONS,
+)
 from rgbtrack.tables.sheet import SAMPLES
 from rgbtrack.tables.table import EXCLUDED, MARKER, Column, Table, counted, errors_of, markers_of
 
@@ -16,6 +20,8 @@ __all__ = [
     "CLONE_MATCHES",
     "CLONE_SIZES",
     "EXCLUDED",
+    "LESIONS",
+    "LESION_CLONES",
     "MARKER",
     "REVIEW",
     "SAMPLES",
