@@ -7,10 +7,12 @@ rate differs between lesions (a gamma, hence a negative binomial). The least p v
 the choice of j by the sum of what each could have given.
 
 *Evidence*, where only probabilities are: a cell called j with probability p says, for j against i, at least
-``R = p / (1 - p) n_i / n_j`` (n the calls of each clone: the prior is taken out). With a second clone of share
-s, ``E = sum_s w_s (1 - s)^n_i prod (1 - s + s R)`` has a mean of at most 1 if all cells are of clone i, and
-so exceeds 1/p in at most a share p of such lesions (Ville 1939; Vovk and Wang, Annals of Statistics 49 (2021)
-1736).
+``R = p / (1 - p) n_i / n_j`` (n: calls of each clone, which takes the prior out). With a second clone of
+share s, ``E = sum_s w_s (1 - s)^n_i prod (1 - s + s R)`` has a mean of at most 1 if all cells are of clone i,
+and so exceeds 1/p in at most a share p of such lesions (Vovk and Wang, Annals of Statistics 49 (2021) 1736).
+
+Neither the matrix nor the probabilities are believed against the lesions themselves: a share of clone j that
+half of the lesions of clone i hold, or more, counts as usual there, up to a fifth.
 """
 
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ FEWEST = 2
 """Cells of a second clone without which no lesion is polyclonal: one may always be a stray."""
 _SHARES = np.array([0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65, 0.8, 0.9])
 _SUREST = 0.995  # no probability is believed beyond
+_TELLING_CALLS = 20
 _TELLING_CELLS, _TELLING_LESIONS, _MOST_USUAL = 5, 8, 0.2
 _CANDIDATES = 3  # of the largest clones of a lesion each may be the true one
 
@@ -134,6 +137,24 @@ def count_pairs(calls: Calls, n_lesions: int, n_clones: int) -> Pairs:
     rank = np.arange(len(order)) - np.searchsorted(lesion, lesion)
     total = np.bincount(calls.lesion, minlength=n_lesions).astype(np.int64)
     return Pairs(lesion, clone[order], count[order], rank, place[of_cell], total)
+
+
+def call_probabilities(probability: Floats, clone: Ints, n_clones: int) -> Floats:
+    """Probability that each call is right, whichever founder of the clone the cell descends from.
+
+    ``clone_probability`` is that times the share of the clone's main founder, a factor that all cells of a
+    clone have in common: the ceiling under which the sure calls of a clone crowd. Where a clone's calls show
+    such a ceiling, and unsure calls well below it, it is taken out.
+    """
+    told = probability.copy()
+    order = np.argsort(clone, kind="stable")
+    for rows in np.split(order, np.cumsum(np.bincount(clone, minlength=n_clones))[:-1]):
+        if len(rows) >= _TELLING_CALLS:
+            top = float(np.quantile(probability[rows], 0.99))
+            crowd = np.mean(np.abs(probability[rows] - top) <= 0.01)
+            if crowd >= 0.2 and np.mean(probability[rows] < 0.95 * top) >= 0.01:
+                told[rows] = np.minimum(probability[rows] / top, 1)
+    return told
 
 
 def usual_shares(pairs: Pairs, n_clones: int) -> Floats:

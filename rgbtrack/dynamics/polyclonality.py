@@ -16,6 +16,7 @@ from rgbtrack.dynamics.misassignment import (
     Calls,
     Errors,
     Pairs,
+    call_probabilities,
     confusion_rates,
     count_pairs,
     p_values,
@@ -96,6 +97,7 @@ def call_clonality(
     clones, clone = np.unique(assigned[name].to_numpy(dtype=np.int64), return_inverse=True)
     share = np.bincount(clone, minlength=len(clones)) / max(len(clone), 1)
     probability = _probabilities(assigned, name, params, known=confusion is not None)
+    probability = call_probabilities(probability, clone, len(clones))
     inside = np.flatnonzero(number >= 0)
     inside = inside[np.argsort(number[inside], kind="stable")]
     calls = Calls(number[inside], clone[inside], probability[inside])
