@@ -2,8 +2,8 @@
 
     python benchmarks/bench_lesions.py [false] [colours] [power] [founders] [arms] [time] [--seeds 20]
 
-false: monoclonal lesions called polyclonal, misassignment planted in confusable pairs; the share of p <= .05
-and of calls, for the confusion matrix and for probabilities alone, beside "any second colour" and "5 % or more
+false: monoclonal lesions called polyclonal, misassignment planted in confusable pairs; the share of p <=
+.05 and of calls, for the confusion matrix and for probabilities alone, beside "any second colour" and "5 % or more
 of a second colour", as papers count.
 colours: the same end to end: colours are simulated, clones found and called by `rgbtrack.clones`.
 power: polyclonal lesions found, against share of the second clone and size, beside the limit: the binomial test

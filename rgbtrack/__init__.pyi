@@ -10,7 +10,14 @@ from .clones import save_clones as save_clones
 from .correct import CorrectParams as CorrectParams
 from .correct import correct_stack as correct_stack
 from .dynamics import DynamicsParams as DynamicsParams
+from .dynamics import LesionParams as LesionParams
+from .dynamics import call_clonality as call_clonality
 from .dynamics import clone_sizes as clone_sizes
+from .dynamics import compare_seeding as compare_seeding
+from .dynamics import count_founders as count_founders
+from .dynamics import find_lesions as find_lesions
+from .dynamics import site_enrichment as site_enrichment
+from .dynamics import site_overlap as site_overlap
 from .errors import DataError as DataError
 from .errors import ParamError as ParamError
 from .errors import RgbtrackError as RgbtrackError

@@ -144,7 +144,7 @@ def call_probabilities(probability: Floats, clone: Ints, n_clones: int) -> Float
 
     ``clone_probability`` is that times the share of the clone's main founder, a factor that all cells of a
     clone have in common: the ceiling under which the sure calls of a clone crowd. Where a clone's calls show
-    such a ceiling, and unsure calls well below it, it is taken out.
+    such a ceiling it is taken out; probabilities that are all the same are left as they are.
     """
     told = probability.copy()
     order = np.argsort(clone, kind="stable")
@@ -152,7 +152,7 @@ def call_probabilities(probability: Floats, clone: Ints, n_clones: int) -> Float
         if len(rows) >= _TELLING_CALLS:
             top = float(np.quantile(probability[rows], 0.99))
             crowd = np.mean(np.abs(probability[rows] - top) <= 0.01)
-            if crowd >= 0.2 and np.mean(probability[rows] < 0.95 * top) >= 0.01:
+            if crowd >= 0.2 and np.ptp(probability[rows]) > 1e-6:
                 told[rows] = np.minimum(probability[rows] / top, 1)
     return told
 

@@ -9,6 +9,11 @@ from rgbtrack.tables.dynamics import (
     CLONE_SIZES,
     LESION_CLONES,
     LESIONS,
+    SEEDING,
+    SEEDING_EFFECTS,
+    SITE_CLONES,
+    SITE_ENRICHMENT,
+    SITE_OVERLAP,
 )
 from rgbtrack.tables.sheet import SAMPLES
 from rgbtrack.tables.table import EXCLUDED, MARKER, Column, Table, counted, errors_of, markers_of
@@ -25,6 +30,11 @@ __all__ = [
     "MARKER",
     "REVIEW",
     "SAMPLES",
+    "SEEDING",
+    "SEEDING_EFFECTS",
+    "SITE_CLONES",
+    "SITE_ENRICHMENT",
+    "SITE_OVERLAP",
     "TRUTH",
     "Column",
     "Table",
