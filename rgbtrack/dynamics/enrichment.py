@@ -86,9 +86,8 @@ def site_enrichment(
             either = (a + b) > 0
             ratios = _ratios(a[either], b[either], params.level)
             ratios.insert(0, "clone", counts.index[either])
-            parts.append(
-                ratios.assign(subject=subject, treatment=treatment, site=site, timepoint=times[site])
-            )
+            names = {"subject": str(subject), "treatment": str(treatment), "site": str(site)}
+            parts.append(ratios.assign(timepoint=times[site], **names))
     if not parts:
         raise DataError(
             f"no subject has cells at the site {source!r} and at another; found sites "

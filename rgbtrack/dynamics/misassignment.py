@@ -12,7 +12,7 @@ share s, ``E = sum_s w_s (1 - s)^n_i prod (1 - s + s R)`` has a mean of at most 
 and so exceeds 1/p in at most a share p of such lesions (Vovk and Wang, Annals of Statistics 49 (2021) 1736).
 
 Neither the matrix nor the probabilities are believed against the lesions themselves: a share of clone j that
-half of the lesions of clone i hold, or more, counts as usual there, up to a fifth.
+three quarters of the lesions of clone i hold, or more, counts as usual there, up to a fifth.
 """
 
 from dataclasses import dataclass
@@ -158,7 +158,7 @@ def call_probabilities(probability: Floats, clone: Ints, n_clones: int) -> Float
 
 
 def usual_shares(pairs: Pairs, n_clones: int) -> Floats:
-    """Share of clone j in the median lesion of clone i, at most a fifth; 0 where few tell; shape (k, k)."""
+    """Share of clone j that three quarters of the lesions of clone i hold; 0 where few tell; shape (k, k)."""
     major = pairs.ranked(0)
     told = (major >= 0) & (pairs.total >= _TELLING_CELLS)
     n_of = np.bincount(major[told], minlength=n_clones)
@@ -167,9 +167,9 @@ def usual_shares(pairs: Pairs, n_clones: int) -> Floats:
     table = pd.DataFrame(
         {"i": major[lesion], "j": pairs.clone[other], "share": pairs.count[other] / pairs.total[lesion]}
     ).sort_values(["i", "j", "share"], ascending=[True, True, False], ignore_index=True)
-    # lesions without the clone have a share of 0: the median is the share that half of all reach
-    middle = n_of[table["i"]] // 2
-    at = table[(table.groupby(["i", "j"]).cumcount() == middle) & (n_of[table["i"]] >= _TELLING_LESIONS)]
+    # lesions without the clone have a share of 0: the rank counts from the top
+    rank = 3 * n_of[table["i"]] // 4
+    at = table[(table.groupby(["i", "j"]).cumcount() == rank) & (n_of[table["i"]] >= _TELLING_LESIONS)]
     usual = np.zeros((n_clones, n_clones))
     usual[at["i"], at["j"]] = np.minimum(at["share"], _MOST_USUAL)
     return usual
