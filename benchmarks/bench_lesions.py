@@ -2,18 +2,19 @@
 
     python benchmarks/bench_lesions.py [false] [colours] [power] [founders] [arms] [time] [--seeds 20]
 
-false: monoclonal lesions called polyclonal, misassignment planted in confusable pairs; the share of p <=
-.05 and of calls, for the confusion matrix and for probabilities alone, beside "any second colour" and "5 % or more
-of a second colour", as papers count.
+false: monoclonal lesions called polyclonal, misassignment planted in confusable pairs; the share of p <= .05
+and of calls, for the confusion matrix and for probabilities alone, beside "any second colour" and "5 % or
+more of a second colour", as papers count.
 colours: the same end to end: colours are simulated, clones found and called by `rgbtrack.clones`.
-power: polyclonal lesions found, against share of the second clone and size, beside the limit: the binomial test
-of one who knows the two clones and the confusion matrix, with the same strays.
+power: polyclonal lesions found, against share of the second clone and size, beside the limit: the binomial
+test of one who knows the two clones and the confusion matrix, with the same strays.
 founders: estimated against true founders of a lesion, and cover of the intervals.
 arms: false rate and power of the comparison of arms.
 time: seconds for a million cells.
 """
 
 import argparse
+import time
 import warnings
 from dataclasses import replace
 
@@ -23,7 +24,14 @@ from bench_clones import SETTINGS, Setting, plant
 from scipy.stats import binom
 
 from rgbtrack.clones import assign_clones, fit_clones, rehearse_calls
-from rgbtrack.dynamics import LesionParams, call_clonality, find_lesions
+from rgbtrack.dynamics import (
+    LesionParams,
+    call_clonality,
+    clone_sizes,
+    compare_seeding,
+    count_founders,
+    find_lesions,
+)
 from rgbtrack.simulate import simulate_lesions
 
 
@@ -129,7 +137,7 @@ def end_to_end(seeds):
 
 
 def limit(inside, who, e, share):
-    """Whether each lesion is found by who knows its two clones and the matrix; strays and two cells as here."""
+    """Whether each lesion is found by who knows its two clones and the matrix; strays as here."""
     strays = LesionParams().contamination
     found = []
     for number, (first, second) in enumerate(who):
@@ -181,6 +189,89 @@ def power(seeds):
             print(f"| {minor:.0%} | {name} | " + " | ".join(f"{s:.0%}" for s in shares) + " |", flush=True)
 
 
+def counted(scene):
+    """Seeding of each subject, clonality by the confusion matrix."""
+    cells, lesions = find_lesions(scene.cells)
+    told = call_clonality(cells, lesions[lesions["site"] == "lung"], confusion=scene.confusion)
+    sizes = clone_sizes(scene.cells, samples=scene.samples)
+    return count_founders(told.lesions, sizes, samples=scene.samples)
+
+
+def founders(seeds):
+    """Print true and estimated founders per lesion, and polyclonal shares, over animals."""
+    print(
+        "| clones, mean drawn | founders, true | estimated | colours, true | cover of the 95 % interval ",
+        end="",
+    )
+    print("| polyclonal, true | seen | corrected |\n" + "|---" * 8 + "|")
+    for n_clones in (6, 12, 30):
+        for mean in (0.5, 1.5):
+            rows = []
+            for seed in range(seeds):
+                scene = simulate_lesions(
+                    n_clones=n_clones, lesions=(20, 20), founders=(mean, mean), median_cells=40, seed=seed
+                )
+                true = scene.lesions.assign(poly=scene.lesions["n_founders"] > 1).groupby("subject")
+                true = true[["n_founders", "n_colours", "poly"]].mean()
+                rows.append(counted(scene).set_index("subject").join(true))
+            of = pd.concat(rows).dropna(subset=["founders"])
+            truth = mean / -np.expm1(-mean)
+            cover = ((of["founders_low"] <= truth) & (truth <= of["founders_high"])).mean()
+            print(
+                f"| {n_clones}, {mean} | {truth:.2f} | {of['founders'].mean():.2f} | {of['n_colours'].mean():.2f} "
+                f"| {cover:.0%} | {of['poly'].mean():.0%} | {of['polyclonal_share'].mean():.0%} "
+                f"| {of['polyclonal_corrected'].mean():.0%} |",
+                flush=True,
+            )
+
+
+def arms(seeds):
+    """Print how often arms differ at p <= .05, without and with a planted effect, 5 animals an arm."""
+    print("| planted | n_lesions | permutation | polyclonal_share | permutation | founders | permutation |")
+    print("|---|---|---|---|---|---|---|")
+    for what, lesions, mean in (
+        ("nothing", (8, 8), (0.7, 0.7)),
+        ("lesions x 2, founders 1.4 to 2.3", (8, 16), (0.7, 2.0)),
+    ):
+        parts = []
+        for seed in range(seeds):
+            scene = simulate_lesions(subjects=5, lesions=lesions, founders=mean, seed=seed)
+            parts.append(compare_seeding(counted(scene), control="vehicle"))
+        of = pd.concat(parts).groupby("outcome")
+        shares = [
+            f"{(of.get_group(name)[p] <= 0.05).mean():.1%}"
+            for name in ("n_lesions", "polyclonal_share", "founders")
+            for p in ("p_value", "p_permutation")
+        ]
+        print(f"| {what} | " + " | ".join(shares) + " |", flush=True)
+
+
+def timed(_):
+    """Print seconds for a million cells in two and three dimensions."""
+    print("| cells | lesions | find_lesions | call_clonality |")
+    print("|---|---|---|---|")
+    rng = np.random.default_rng(0)
+    for d in (2, 3):
+        n = 1_000_000
+        centre = rng.uniform(0, 2e4 if d == 2 else 2500, (n // 40, d))
+        number = rng.integers(len(centre), size=n)
+        place = centre[number] + rng.normal(0, 20, (n, d))
+        clone = np.where(rng.random(n) < 0.9, number % 60, rng.integers(60, size=n)) + 1
+        cells = pd.DataFrame({"image_id": "a", "frame": 0, "y_um": place[:, 0], "x_um": place[:, 1]})
+        cells = cells.assign(clone=clone, clone_probability=rng.beta(20, 1, n))
+        cells = cells.assign(z_um=place[:, 2]) if d == 3 else cells
+        find_lesions(cells[:100], LesionParams(distance_um=10))
+        begun = time.perf_counter()
+        found = find_lesions(cells, LesionParams(distance_um=10))
+        middle = time.perf_counter()
+        call_clonality(*found)
+        print(
+            f"| 1e6, {d}-D | {len(found.lesions):,} | {middle - begun:.1f} s "
+            f"| {time.perf_counter() - middle:.1f} s |",
+            flush=True,
+        )
+
+
 def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -188,7 +279,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     options = parser.parse_args()
     for what in options.what:
-        {"false": false_rates, "colours": end_to_end, "power": power}[what](options.seeds)
+        tasks = {"false": false_rates, "colours": end_to_end, "power": power}
+        tasks |= {"founders": founders, "arms": arms, "time": timed}
+        tasks[what](options.seeds)
 
 
 if __name__ == "__main__":

@@ -64,8 +64,8 @@ def compare_seeding(
     if (arms > 1).any():
         name = arms.index[arms > 1][0]
         raise DataError(
-            f"{int((arms > 1).sum())} subjects are in two arms, as {name!r}: arms are compared by subjects of "
-            f"their own; name them apart, or leave one arm out"
+            f"{int((arms > 1).sum())} subjects are in two arms, as {name!r}: arms are compared by subjects "
+            f"of their own; name them apart, or leave one arm out"
         )
     rows = []
     for (site, timepoint), table in seeding.groupby(["site", "timepoint"], sort=True):

@@ -258,14 +258,15 @@ def _name_columns(axes: Any, columns: list[tuple[Any, ...]], sites: list[Any], a
             axes.axvline(k * n - 0.5, color=INK, linewidth=1.4)
     of_arm = [column[1] for column in columns]
     low = -0.12 if turned else -0.075
+    inches = axes.figure.get_size_inches()[0] - 2.3
+    wide = 13 * inches / len(columns)
     start = 0
     for end in range(1, len(columns) + 1):
         if end < len(columns) and of_arm[end] == of_arm[start] and columns[end][0] == columns[start][0]:
             continue
         if len(arms) > 1:
             across = axes.get_xaxis_transform()
-            inches = low * 3.2 / axes.figure.get_size_inches()[1]
-            y = inches - 0.02
+            y = low * 3.2 / axes.figure.get_size_inches()[1] - 0.02
             axes.plot(
                 [start - 0.35, end - 0.65],
                 [y, y],
@@ -277,7 +278,7 @@ def _name_columns(axes: Any, columns: list[tuple[Any, ...]], sites: list[Any], a
             axes.text(
                 (start + end - 1) / 2,
                 y - 0.01,
-                wrap(of_arm[start], max(5, int(3.2 * (end - start)))),
+                wrap(of_arm[start], max(5, int(wide * (end - start)))),
                 ha="center",
                 va="top",
                 fontsize=7.5,
