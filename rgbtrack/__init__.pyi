@@ -20,6 +20,14 @@ from .dynamics import clone_sizes as clone_sizes
 from .dynamics import clone_turnover as clone_turnover
 from .dynamics import diversity_by_treatment as diversity_by_treatment
 from .dynamics import sizes_from_counts as sizes_from_counts
+from .dynamics import LesionParams as LesionParams
+from .dynamics import call_clonality as call_clonality
+from .dynamics import clone_sizes as clone_sizes
+from .dynamics import compare_seeding as compare_seeding
+from .dynamics import count_founders as count_founders
+from .dynamics import find_lesions as find_lesions
+from .dynamics import site_enrichment as site_enrichment
+from .dynamics import site_overlap as site_overlap
 from .errors import DataError as DataError
 from .errors import ParamError as ParamError
 from .errors import RgbtrackError as RgbtrackError

@@ -3,6 +3,15 @@
 from rgbtrack.dynamics.growth import clone_growth, growth_by_treatment
 from rgbtrack.dynamics.params import DynamicsParams, GrowthParams, ResponseParams
 from rgbtrack.dynamics.response import clone_response, response_heterogeneity
+from rgbtrack.dynamics.enrichment import Enrichment, site_enrichment
+from rgbtrack.dynamics.lesion_params import LesionParams
+from rgbtrack.dynamics.lesions import Lesions, find_lesions
+from rgbtrack.dynamics.overlap import site_overlap
+from rgbtrack.dynamics.params import DynamicsParams
+from rgbtrack.dynamics.polyclonality import Clonality, call_clonality
+from rgbtrack.dynamics.seeding import count_founders
+from rgbtrack.dynamics.seeding_effects import compare_seeding
+from rgbtrack.dynamics.seeds import count_seeds
 from rgbtrack.dynamics.sizes import SAMPLE, binomial_interval, clone_sizes
 from rgbtrack.dynamics.times import clone_times
 
@@ -29,4 +38,19 @@ __all__ = [
     "sizes_from_counts",
     "subject_similarity",
     "turnover_by_treatment",
+    "SAMPLE",
+    "Clonality",
+    "DynamicsParams",
+    "Enrichment",
+    "LesionParams",
+    "Lesions",
+    "binomial_interval",
+    "call_clonality",
+    "clone_sizes",
+    "compare_seeding",
+    "count_founders",
+    "count_seeds",
+    "find_lesions",
+    "site_enrichment",
+    "site_overlap",
 ]

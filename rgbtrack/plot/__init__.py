@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rgbtrack.plot.gains import plot_gains
     from rgbtrack.plot.hue import hue_saturation
     from rgbtrack.plot.illumination import plot_illumination
+    from rgbtrack.plot.lesions import lesion_bars, lesion_map
     from rgbtrack.plot.maps import clone_map, paint_clones
     from rgbtrack.plot.plan import plot_plan
     from rgbtrack.plot.quality import (
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from rgbtrack.plot.reliability import plot_reliability
     from rgbtrack.plot.resolution import plot_resolution
     from rgbtrack.plot.response import response_forest, response_volcano
+    from rgbtrack.plot.sites import seeding_alluvial, site_heatmap
     from rgbtrack.plot.space import ternary
     from rgbtrack.plot.spectrum import plot_spectrum
     from rgbtrack.plot.style import save_figure
@@ -55,6 +57,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "gains": ["plot_gains"],
         "hue": ["hue_saturation"],
         "illumination": ["plot_illumination"],
+        "lesions": ["lesion_bars", "lesion_map"],
         "maps": ["clone_map", "paint_clones"],
         "plan": ["plot_plan"],
         "quality": [
@@ -68,6 +71,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "reliability": ["plot_reliability"],
         "resolution": ["plot_resolution"],
         "response": ["response_forest", "response_volcano"],
+        "sites": ["seeding_alluvial", "site_heatmap"],
         "space": ["ternary"],
         "spectrum": ["plot_spectrum"],
         "style": ["save_figure"],
@@ -84,6 +88,8 @@ __all__ = [
     "clone_map",
     "fraction_dots",
     "hue_saturation",
+    "lesion_bars",
+    "lesion_map",
     "paint_clones",
     "plot_background",
     "plot_confusion",
@@ -104,6 +110,8 @@ __all__ = [
     "response_forest",
     "response_volcano",
     "save_figure",
+    "seeding_alluvial",
+    "site_heatmap",
     "snr_histogram",
     "snr_per_image",
     "stacked_fractions",

@@ -2,15 +2,18 @@
 
 from rgbtrack.simulate.experiment import simulate_experiment
 from rgbtrack.simulate.founders import simulate_founders
+from rgbtrack.simulate.lesions import LesionScene, simulate_lesions
 from rgbtrack.simulate.params import CASES, PRESETS, SimulateParams
 from rgbtrack.simulate.scene import Scene, simulate_scene
 
 __all__ = [
     "CASES",
     "PRESETS",
+    "LesionScene",
     "Scene",
     "SimulateParams",
     "simulate_experiment",
     "simulate_founders",
+    "simulate_lesions",
     "simulate_scene",
 ]

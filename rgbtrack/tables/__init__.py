@@ -6,6 +6,17 @@
 from rgbtrack.tables.cells import CELLS, REVIEW, TRUTH
 from rgbtrack.tables.clones import CLONES, CLONE_DISTANCES, CLONE_MATCHES
 from rgbtrack.tables.dynamics import CLONE_RESPONSE, CLONE_SIZES, CLONE_TIMES, DIVERSITY, DIVERSITY_BY_TREATMENT, GROWTH, GROWTH_BY_TREATMENT, HETEROGENEITY, RANK_ABUNDANCE, SIZE_DEPARTURE, SIZE_SPECTRUM, SUBJECT_SIMILARITY, TURNOVER, TURNOVER_BY_TREATMENT
+from rgbtrack.tables.clones import CLONE_DISTANCES, CLONE_MATCHES, CLONES
+from rgbtrack.tables.dynamics import (
+    CLONE_SIZES,
+    LESION_CLONES,
+    LESIONS,
+    SEEDING,
+    SEEDING_EFFECTS,
+    SITE_CLONES,
+    SITE_ENRICHMENT,
+    SITE_OVERLAP,
+)
 from rgbtrack.tables.sheet import SAMPLES
 from rgbtrack.tables.table import Column, EXCLUDED, MARKER, Table, counted, errors_of, markers_of
 
@@ -24,6 +35,8 @@ __all__ = [
     "GROWTH",
     "GROWTH_BY_TREATMENT",
     "HETEROGENEITY",
+    "LESIONS",
+    "LESION_CLONES",
     "MARKER",
     "RANK_ABUNDANCE",
     "REVIEW",
@@ -31,6 +44,11 @@ __all__ = [
     "SIZE_DEPARTURE",
     "SIZE_SPECTRUM",
     "SUBJECT_SIMILARITY",
+    "SEEDING",
+    "SEEDING_EFFECTS",
+    "SITE_CLONES",
+    "SITE_ENRICHMENT",
+    "SITE_OVERLAP",
     "TRUTH",
     "TURNOVER",
     "TURNOVER_BY_TREATMENT",
