@@ -1,14 +1,13 @@
 """Dynamics: which clones grew, moved or seeded, and whether the treatment did it."""
 
-from rgbtrack.dynamics.growth import clone_growth, growth_by_treatment
-from rgbtrack.dynamics.params import DynamicsParams, GrowthParams, ResponseParams
-from rgbtrack.dynamics.response import clone_response, response_heterogeneity
 from rgbtrack.dynamics.enrichment import Enrichment, site_enrichment
+from rgbtrack.dynamics.growth import clone_growth, growth_by_treatment
 from rgbtrack.dynamics.lesion_params import LesionParams
 from rgbtrack.dynamics.lesions import Lesions, find_lesions
 from rgbtrack.dynamics.overlap import site_overlap
-from rgbtrack.dynamics.params import DynamicsParams
+from rgbtrack.dynamics.params import DynamicsParams, GrowthParams, ResponseParams
 from rgbtrack.dynamics.polyclonality import Clonality, call_clonality
+from rgbtrack.dynamics.response import clone_response, response_heterogeneity
 from rgbtrack.dynamics.seeding import count_founders
 from rgbtrack.dynamics.seeding_effects import compare_seeding
 from rgbtrack.dynamics.seeds import count_seeds
@@ -17,40 +16,36 @@ from rgbtrack.dynamics.times import clone_times
 
 __all__ = [
     "CAUTION",
+    "Clonality",
     "DiversityParams",
     "DynamicsParams",
+    "Enrichment",
     "GrowthParams",
+    "LesionParams",
+    "Lesions",
     "ResponseParams",
     "SAMPLE",
     "binomial_interval",
+    "call_clonality",
     "clone_diversity",
     "clone_growth",
     "clone_response",
     "clone_sizes",
     "clone_times",
     "clone_turnover",
+    "compare_seeding",
+    "count_founders",
+    "count_seeds",
     "diversity_by_treatment",
+    "find_lesions",
     "growth_by_treatment",
     "rank_abundance",
     "response_heterogeneity",
+    "site_enrichment",
+    "site_overlap",
     "size_departure",
     "size_spectrum",
     "sizes_from_counts",
     "subject_similarity",
     "turnover_by_treatment",
-    "SAMPLE",
-    "Clonality",
-    "DynamicsParams",
-    "Enrichment",
-    "LesionParams",
-    "Lesions",
-    "binomial_interval",
-    "call_clonality",
-    "clone_sizes",
-    "compare_seeding",
-    "count_founders",
-    "count_seeds",
-    "find_lesions",
-    "site_enrichment",
-    "site_overlap",
 ]
