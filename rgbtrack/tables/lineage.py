@@ -1,5 +1,7 @@
 """Tracks as links between cells, and links as tracks: who follows whom, and what cannot be."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from rgbtrack.errors import DataError
 from rgbtrack.tables.tracks import TRACKED
 
-Ints = NDArray[np.int64]
+Ints = NDArray[np.integer[Any]]
 
 
 def check_tracks(cells: pd.DataFrame) -> pd.DataFrame:
@@ -41,9 +43,7 @@ def check_tracks(cells: pd.DataFrame) -> pd.DataFrame:
     TRACKED.check(cells, need=["image_id", "frame", "track"])
     TRACKED.check(cells, need=["cell"])
     parent = cells["parent"] if "parent" in cells.columns else pd.Series(pd.NA, index=cells.index)
-    tracked = cells.assign(
-        parent=pd.array(parent, dtype="Int64"), track=pd.array(cells["track"], dtype="Int64")
-    )
+    tracked = cells.assign(parent=parent).astype({"parent": "Int64", "track": "Int64"})
     tracked = tracked[tracked["track"].notna()].astype({"image_id": "str", "frame": "int64"})
     tracked = tracked.sort_values(["image_id", "track", "frame"], kind="stable", ignore_index=True)
     problems = [*_repeats(tracked), *_parents(tracked)]
@@ -66,13 +66,13 @@ def _repeats(tracked: pd.DataFrame) -> list[str]:
         )
     branch = tracked.duplicated(["image_id", "track", "frame"]) & ~twice
     if branch.any():
-        first = tracked[branch].iloc[0]
+        row = tracked[branch].iloc[0]
         problems.append(
             f"{tracked.loc[branch, ['image_id', 'track']].drop_duplicates().shape[0]} tracks have several "
             "cells in a "
-            f"frame, the first is track {first['track']} in frame {first['frame']} of image "
-            f"{first['image_id']}: a "
-            f"track is one cell; give daughters tracks of their own, with parent {first['track']}"
+            f"frame, the first is track {row['track']} in frame {row['frame']} of image "
+            f"{row['image_id']}: a "
+            f"track is one cell; give daughters tracks of their own, with parent {row['track']}"
         )
     return problems
 
@@ -166,9 +166,9 @@ def track_links(tracked: pd.DataFrame) -> tuple[Ints, Ints]:
 
 
 def tracks_of_links(
-    frame: NDArray[np.integer],
-    source: NDArray[np.integer],
-    target: NDArray[np.integer],
+    frame: Ints,
+    source: Ints,
+    target: Ints,
     image_id: NDArray | None = None,
 ) -> pd.DataFrame:
     """Tracks of cells that are linked: a cell followed by one is the same track, by several a mother.
