@@ -6,7 +6,7 @@ import pandas as pd
 from rgbtrack.link.motility_params import MotilityParams
 from rgbtrack.link.paths import Floats, Ints, Paths, paths_of
 from rgbtrack.link.persistence import fit_furth
-from rgbtrack.link.squares import lag_sums
+from rgbtrack.link.squares import LagSums, lag_sums
 from rgbtrack.tables import TRACKS
 
 FATES = ("division", "left image", "lost", "end of movie")
@@ -53,10 +53,10 @@ def describe_tracks(
     0      1      6.0         6.0           1.0  end of movie
     """
     paths = paths_of(cells, params)
-    return tracks_of_paths(paths, cells, params)
+    return tracks_of_paths(paths, lag_sums(paths, params.max_lags), cells, params)
 
 
-def tracks_of_paths(paths: Paths, cells: pd.DataFrame, params: MotilityParams) -> pd.DataFrame:
+def tracks_of_paths(paths: Paths, sums: LagSums, cells: pd.DataFrame, params: MotilityParams) -> pd.DataFrame:
     """Rows of `describe_tracks`, of paths that are in order already."""
     rows, first = paths.cells, paths.first
     n = len(first)
@@ -95,7 +95,7 @@ def tracks_of_paths(paths: Paths, cells: pd.DataFrame, params: MotilityParams) -
         .median()
         .reindex(range(n))
         .to_numpy(),
-        speed_corrected_um_h=_corrected(paths, squared, time, owner, params),
+        speed_corrected_um_h=_corrected(paths, sums, squared, time, owner, params),
     )
     table["fate"] = _fates(table, paths, cells, first, last, params, np.sqrt(squared))
     # events lie between two frames: on average half an interval from either
@@ -121,26 +121,16 @@ def steps_of(paths: Paths) -> tuple[Floats, Floats, Ints]:
     return (move**2).sum(axis=1), paths.time_h[row] - paths.time_h[row - 1], paths.track[row]
 
 
-def localisation_variance(paths: Paths, owner_image: Ints, params: MotilityParams) -> Floats:
-    """Variance of a place along one axis, of each image, um²; 0 where too few tracks tell."""
-    variance = np.zeros(int(owner_image.max(initial=-1)) + 1)
-    if not len(variance):
-        return variance
-    sums = lag_sums(paths, params.max_lags)
-    image_of_track = owner_image[paths.first]
-    for image in range(len(variance)):
-        pooled = sums.pool(image_of_track == image)
-        fit = fit_furth(pooled, paths.dimensions, params)
-        variance[image] = fit.localisation_um**2 if np.isfinite(fit.localisation_um) else 0.0
-    return variance
-
-
-def _corrected(paths: Paths, squared: Floats, time: Floats, owner: Ints, params: MotilityParams) -> Floats:
-    """Root mean square speed of each track without localisation error, um/h."""
-    image = paths.cells.groupby("image_id", sort=False).ngroup().to_numpy(np.int64)
-    variance = localisation_variance(paths, image, params)
+def _corrected(
+    paths: Paths, sums: LagSums, squared: Floats, time: Floats, owner: Ints, params: MotilityParams
+) -> Floats:
+    """Root mean square speed of each track without the localisation error of its image, um/h."""
     n = len(paths.first)
-    true = squared - 2 * paths.dimensions * variance[image[paths.first]][owner]
+    image = paths.cells.iloc[paths.first].groupby("image_id", sort=False).ngroup().to_numpy()
+    member = image == np.arange(int(image.max(initial=-1)) + 1)[:, None]
+    fit = fit_furth(sums.pool(member), paths.dimensions, params)
+    variance = np.nan_to_num(fit.localisation_um**2)[image]  # none where too few tracks tell
+    true = squared - 2 * paths.dimensions * variance[owner]
     steps = np.bincount(owner, minlength=n)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.bincount(owner, true / time**2, n) / steps

@@ -120,7 +120,8 @@ class _Pools:
     @classmethod
     def of(cls, cells: pd.DataFrame, params: MotilityParams, by: Sequence[str] | None) -> "_Pools":
         paths = paths_of(cells, params)
-        tracks = tracks_of_paths(paths, cells, params)
+        sums = lag_sums(paths, params.max_lags)
+        tracks = tracks_of_paths(paths, sums, cells, params)
         known = [name for name in ("clone", *SAMPLE) if name in tracks]
         missing = [name for name in by or () if name not in known]
         if missing:
@@ -128,7 +129,7 @@ class _Pools:
                 f"tracks cannot be pooled by {', '.join(missing)}: there are "
                 f"{', '.join(known) or 'no columns'}"
             )
-        return cls(paths, tracks, lag_sums(paths, params.max_lags), list(known if by is None else by))
+        return cls(paths, tracks, sums, list(known if by is None else by))
 
     def __iter__(self) -> Iterator[tuple[dict[str, Any], Ints]]:
         """Values that a pool shares, and its tracks."""

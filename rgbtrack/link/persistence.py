@@ -156,8 +156,9 @@ def jackknife_furth(
 
     Notes
     -----
-    Delete-one jackknife of logarithms with Student's t of n - 1 degrees of freedom (Miller, Biometrika 61
-    (1974) 1), in at most 40 groups of units. It holds with few units, where a bootstrap's percentiles are too
+    Delete-one jackknife of logarithms with Student's t (Miller, Biometrika 61 (1974) 1), in at most 40 groups
+    of units; degrees of freedom are one less than the units would be if all gave the same number of pairs,
+    ``(sum w)² / sum w²``. It holds with few units, where a bootstrap's percentiles are too
     narrow.
     """
     n = len(parts.longest)
@@ -166,6 +167,8 @@ def jackknife_furth(
     leave = np.vstack([np.ones(n), (groups[None] != np.arange(n_groups)[:, None]).astype(float)])
     fit = fit_furth(parts.pool(leave), dimensions, params)
     edge = float(fit.edge[0]) if n else 0.0
+    weight = np.bincount(groups, parts.pairs.sum(axis=-1))
+    freedom = max(weight.sum() ** 2 / (weight**2).sum() - 1, 1.0) if n else 1.0
     result = {"localisation_um": (float(fit.localisation_um[0]), np.nan, np.nan)}
     for name in ("persistence_h", "motility_um2_h", "rms_speed_um_h"):
         values = getattr(fit, name)
@@ -177,7 +180,7 @@ def jackknife_furth(
             result[name] = (estimate, np.nan, np.nan)
             continue
         logs = np.log(values[1:])
-        width = student.ppf((1 + params.level) / 2, n_groups - 1) * np.sqrt(
+        width = student.ppf((1 + params.level) / 2, freedom) * np.sqrt(
             (n_groups - 1) / n_groups * ((logs - logs.mean()) ** 2).sum()
         )
         unsure = fit.edge[1:]

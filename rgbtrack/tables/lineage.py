@@ -79,18 +79,17 @@ def _repeats(tracked: pd.DataFrame) -> list[str]:
 
 def _parents(tracked: pd.DataFrame) -> list[str]:
     problems = []
-    tracks = tracked.groupby(["image_id", "track"])
-    parents = (
-        tracks["parent"].agg(lambda values: values.nunique(dropna=False)) if len(tracked) else pd.Series()
-    )
-    if (parents > 1).any():
-        image_id, track = parents.index[parents > 1][0]
+    key = tracked[["image_id", "track"]]
+    parent = tracked["parent"].fillna(-1)
+    differs = (key.eq(key.shift()).all(axis=1) & parent.ne(parent.shift())).to_numpy(bool)
+    if differs.any():
+        n, first = key[differs].drop_duplicates().shape[0], key[differs].iloc[0]
         problems.append(
-            f"{int((parents > 1).sum())} tracks have more than one parent, the first is track {track} of "
-            "image "
-            f"{image_id}: write one parent in every row of a track, or none"
+            f"{n} tracks have more than one parent, the first is track {first['track']} of image "
+            f"{first['image_id']}: write one parent in every row of a track, or none"
         )
         return problems
+    tracks = tracked.groupby(["image_id", "track"])
     ends = tracks["frame"].agg(["min", "max"]).assign(parent=tracks["parent"].first()).reset_index()
     ends["track"] = ends["track"].astype("Int64")
     born = ends[ends["parent"].notna()].merge(
@@ -170,6 +169,7 @@ def tracks_of_links(
     source: Ints,
     target: Ints,
     image_id: NDArray | None = None,
+    number: NDArray | None = None,
 ) -> pd.DataFrame:
     """Tracks of cells that are linked: a cell followed by one is the same track, by several a mother.
 
@@ -182,6 +182,9 @@ def tracks_of_links(
     image_id
         Of each cell, shape (n,); default: all of one image. Tracks are numbered from 1 in each image, by
         their first frame.
+    number
+        Track in which each cell was before, NaN where in none, shape (n,): a track keeps the number of its
+        first cell, the earliest track where several would.
 
     Returns
     -------
@@ -213,19 +216,26 @@ def tracks_of_links(
     groups, first = np.unique(group[order], return_index=True)
     start = order[first]  # first cell of each group
     rank = np.lexsort((start, frame[start], images[start]))
-    number = np.empty(len(groups), np.int64)
-    number[rank] = np.arange(1, len(groups) + 1)
-    if len(groups):
-        _, n_before = np.unique(images[start[rank]], return_index=True)
-        number -= n_before[images[start]]
-    track = number[group]
-    parent = pd.array([pd.NA] * n, dtype="Int64")
+    track_of = _numbers(images[start], rank, None if number is None else np.asarray(number, float)[start])
+    track = track_of[group]
     mother_of = np.full(len(groups), -1)
     mother_of[group[target[~single]]] = track[source[~single]]
-    has = mother_of[group] >= 0
-    parent[has] = mother_of[group][has]
-    tree = pd.Series(track).groupby(family).transform("min").to_numpy() if n else track
-    return pd.DataFrame({"track": track, "parent": parent, "tree": tree})
+    mother = pd.Series(mother_of[group], dtype="Int64")
+    families, first = np.unique(family[order], return_index=True)
+    tree = track[order[first]][np.searchsorted(families, family)] if n else track
+    return pd.DataFrame({"track": track, "parent": mother.where(mother >= 0), "tree": tree})
+
+
+def _numbers(image: Ints, rank: Ints, known: NDArray[np.float64] | None) -> Ints:
+    """Numbers of tracks in each image, from 1 by rank; those known are kept, once each."""
+    number = np.zeros(len(image), np.int64)
+    table = pd.DataFrame({"image": image, "known": np.nan if known is None else known}).iloc[rank]
+    kept = table[table["known"].notna() & ~table.duplicated(["image", "known"])]
+    number[kept.index] = kept["known"].astype(np.int64)
+    new = table.drop(kept.index)
+    top = kept.groupby("image")["known"].max().reindex(new["image"]).fillna(0).to_numpy(np.int64)
+    number[new.index] = top + new.groupby("image").cumcount().to_numpy() + 1
+    return number
 
 
 def _check_links(frame: NDArray, images: Ints, source: Ints, target: Ints) -> None:
