@@ -477,7 +477,7 @@ def test_links_that_are_no_tracks_are_refused():
         tracks_of_links(frame, np.array([0]), np.array([1]), np.array(["a", "b", "b", "b"]))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=15)
 @given(st.data())
 def test_links_of_any_forest_come_back(data):
     n = data.draw(st.integers(1, 25))
