@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from rgbtrack.plot.gains import plot_gains
     from rgbtrack.plot.hue import hue_saturation
     from rgbtrack.plot.illumination import plot_illumination
+    from rgbtrack.plot.lineages import plot_lineages
     from rgbtrack.plot.maps import clone_map, paint_clones
+    from rgbtrack.plot.motility import plot_by_subject, plot_msd, plot_rates
     from rgbtrack.plot.plan import plot_plan
     from rgbtrack.plot.quality import (
         brightness_histogram,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from rgbtrack.plot.resolution import plot_resolution
     from rgbtrack.plot.space import ternary
     from rgbtrack.plot.style import save_figure
+    from rgbtrack.plot.tracks import plot_flower, plot_trajectories
 
 # matplotlib takes half a second to load: only those who draw wait for it
 __getattr__, __dir__, _ = lazy_loader.attach(
@@ -49,7 +52,9 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "gains": ["plot_gains"],
         "hue": ["hue_saturation"],
         "illumination": ["plot_illumination"],
+        "lineages": ["plot_lineages"],
         "maps": ["clone_map", "paint_clones"],
+        "motility": ["plot_by_subject", "plot_msd", "plot_rates"],
         "plan": ["plot_plan"],
         "quality": [
             "brightness_histogram",
@@ -62,6 +67,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "resolution": ["plot_resolution"],
         "space": ["ternary"],
         "style": ["save_figure"],
+        "tracks": ["plot_flower", "plot_trajectories"],
     },
 )
 
@@ -76,15 +82,21 @@ __all__ = [
     "hue_saturation",
     "paint_clones",
     "plot_background",
+    "plot_by_subject",
     "plot_confusion",
     "plot_drift",
     "plot_fading",
+    "plot_flower",
     "plot_gains",
     "plot_illumination",
+    "plot_lineages",
+    "plot_msd",
     "plot_plan",
+    "plot_rates",
     "plot_reliability",
     "plot_resolution",
     "plot_shift",
+    "plot_trajectories",
     "plot_unmixing",
     "rejected_counts",
     "save_figure",
