@@ -58,10 +58,8 @@ def describe_tracks(
 
 def tracks_of_paths(paths: Paths, sums: LagSums, cells: pd.DataFrame, params: MotilityParams) -> pd.DataFrame:
     """Rows of `describe_tracks`, of paths that are in order already."""
-    rows, first = paths.cells, paths.first
-    n = len(first)
-    last = np.append(first[1:], len(rows)) - 1
-    size = last - first + 1 if n else np.empty(0, np.int64)
+    rows, first, last = paths.cells, paths.first, paths.last
+    n, size = len(first), last - first + 1
     squared, time, owner = steps_of(paths)
     duration = paths.time_h[last] - paths.time_h[first]
     path = np.bincount(owner, np.sqrt(squared), n)

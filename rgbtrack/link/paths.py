@@ -38,7 +38,12 @@ class Paths:
     @property
     def first(self) -> Ints:
         """Row of the first cell of each track."""
-        return np.flatnonzero(np.diff(self.track, prepend=-1)).astype(np.int64)
+        return np.flatnonzero(np.diff(self.track, prepend=-1))
+
+    @property
+    def last(self) -> Ints:
+        """Row of the last cell of each track."""
+        return np.flatnonzero(np.diff(self.track, append=-1))
 
 
 def paths_of(cells: pd.DataFrame, params: MotilityParams) -> Paths:

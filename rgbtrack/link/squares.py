@@ -75,6 +75,5 @@ def lag_sums(paths: Paths, max_lags: int) -> LagSums:
         move = ((paths.place_um[row + shift] - paths.place_um[row]) ** 2).sum(axis=1)
         for total, part in ((squares, move), (times, time), (pairs, np.ones(len(row)))):
             total += np.bincount(at, part, n * max_lags).reshape(n, max_lags)
-    last = np.append(paths.first[1:], len(paths.track)) - 1
-    longest = (paths.time_h[last] - paths.time_h[paths.first]) / unit if n else np.empty(0)
+    longest = (paths.time_h[paths.last] - paths.time_h[paths.first]) / unit
     return LagSums(squares, times, pairs, longest)

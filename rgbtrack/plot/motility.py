@@ -177,6 +177,9 @@ def plot_rates(
             )
         figure = new_figure(6.6, 1.3 + (0.16 + 0.2 * len(arms)) * len(clones))
         axes = figure.add_subplot()
+        drawn = known[known["clone"].isin(clones)]
+        most = 4 * float(drawn[columns[0]].max()) or np.inf  # what little was watched must not dwarf the rest
+        axes.set_xlim(-0.01 * min(most, drawn[columns[2]].max()), 1.05 * min(most, drawn[columns[2]].max()))
         for k, clone in enumerate(clones):
             for a, arm in enumerate(arms):
                 row = known[
@@ -194,9 +197,6 @@ def plot_rates(
         axes.set_yticks(range(len(clones)), [f"clone {clone}" for clone in clones])
         axes.tick_params(axis="y", length=0, pad=13)
         axes.set(ylim=(len(clones) - 0.4, -0.6), xlabel=LABELS[f"{rate}_rate_per_h"])
-        drawn = known[known["clone"].isin(clones)]
-        most = 4 * float(drawn[columns[0]].max()) or np.inf  # what little was watched must not dwarf the rest
-        axes.set_xlim(-0.01 * min(most, drawn[columns[2]].max()), 1.05 * min(most, drawn[columns[2]].max()))
         axes.grid(axis="x")
         rest = known["clone"].nunique() - len(clones)
         axes.set_title(f"{rest} clones watched for fewer hours not drawn" if rest else "", fontsize=8.5)
@@ -216,6 +216,8 @@ def _bar(axes: Any, row: pd.Series, y: float, columns: list[str], count: str, pa
     value, low, high = (float(row[name]) for name in columns)
     axes.hlines(y, low, high, color=paint, linewidth=1.6)
     axes.plot(value, y, SHAPES[shape % len(SHAPES)], color=paint, markersize=5)
+    if high > axes.get_xlim()[1]:
+        axes.plot(axes.get_xlim()[1], y, ">", color=paint, markersize=6, clip_on=False)
     axes.text(
         1.01,
         y,
