@@ -2,9 +2,12 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from rgbtrack.errors import DataError
 
 
 def write_atomically(path: str | Path, write: Callable[[Path], Any]) -> None:
@@ -25,3 +28,37 @@ def sha256(path: str | Path) -> str:
     """Checksum of a file."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_folder_atomically(
+    path: str | Path, write: Callable[[Path], Any], ours: Callable[[Path], bool]
+) -> None:
+    """Write a folder whole or not at all: beside its place, then moved there.
+
+    Parameters
+    ----------
+    path
+        The folder; one that is there is replaced.
+    write
+        Makes the folder whose path it is given, and fills it.
+    ours
+        Whether a folder that is there holds what is written, and nothing else that would be lost.
+
+    Raises
+    ------
+    DataError
+        If something else is there.
+    """
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and (ours(path) or not any(path.iterdir()))):
+        raise DataError(f"{path} is there and holds something else: give a folder of another name")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new, old = (path.with_name(f".{os.getpid()}.{what}.{path.name}") for what in ("new", "old"))
+    try:
+        write(new)
+        if path.exists():
+            path.replace(old)
+        new.replace(path)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)

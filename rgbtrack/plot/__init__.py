@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from rgbtrack.plot.hue import hue_saturation
     from rgbtrack.plot.illumination import plot_illumination
     from rgbtrack.plot.lesions import lesion_bars, lesion_map
+    from rgbtrack.plot.lineages import plot_lineages
     from rgbtrack.plot.maps import clone_map, paint_clones
+    from rgbtrack.plot.motility import plot_by_subject, plot_msd, plot_rates
     from rgbtrack.plot.plan import plot_plan
     from rgbtrack.plot.quality import (
         brightness_histogram,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from rgbtrack.plot.spectrum import plot_spectrum
     from rgbtrack.plot.style import save_figure
     from rgbtrack.plot.turnover import plot_turnover
+    from rgbtrack.plot.tracks import plot_flower, plot_trajectories
 
 # matplotlib takes half a second to load: only those who draw wait for it
 __getattr__, __dir__, _ = lazy_loader.attach(
@@ -58,7 +61,9 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "hue": ["hue_saturation"],
         "illumination": ["plot_illumination"],
         "lesions": ["lesion_bars", "lesion_map"],
+        "lineages": ["plot_lineages"],
         "maps": ["clone_map", "paint_clones"],
+        "motility": ["plot_by_subject", "plot_msd", "plot_rates"],
         "plan": ["plot_plan"],
         "quality": [
             "brightness_histogram",
@@ -76,6 +81,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "spectrum": ["plot_spectrum"],
         "style": ["save_figure"],
         "turnover": ["plot_turnover"],
+        "tracks": ["plot_flower", "plot_trajectories"],
     },
 )
 
@@ -92,12 +98,16 @@ __all__ = [
     "lesion_map",
     "paint_clones",
     "plot_background",
+    "plot_by_subject",
     "plot_confusion",
     "plot_diversity",
     "plot_drift",
     "plot_fading",
+    "plot_flower",
     "plot_gains",
     "plot_illumination",
+    "plot_lineages",
+    "plot_msd",
     "plot_plan",
     "plot_ranks",
     "plot_reliability",
@@ -105,6 +115,11 @@ __all__ = [
     "plot_shift",
     "plot_spectrum",
     "plot_turnover",
+    "plot_rates",
+    "plot_reliability",
+    "plot_resolution",
+    "plot_shift",
+    "plot_trajectories",
     "plot_unmixing",
     "rejected_counts",
     "response_forest",

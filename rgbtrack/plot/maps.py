@@ -109,7 +109,7 @@ def clone_map(
         axes.set_axis_off()
         axes.set_title(title)
         if pixel_size_um:
-            _scale_bar(axes, width, height, pixel_size_um)
+            scale_bar(axes, width, height, pixel_size_um)
         entries = _legend(cells, colours)
         if entries:
             axes.legend(handles=entries, loc="upper left", bbox_to_anchor=(1.01, 1), title="clone (cells)")
@@ -144,7 +144,7 @@ def _legend(cells: pd.DataFrame, colours: dict[int, tuple[float, float, float]])
     return entries
 
 
-def _scale_bar(axes: Any, width: int, height: int, pixel_size_um: float) -> None:
+def scale_bar(axes: Any, width: float, height: float, pixel_size_um: float) -> None:
     """Draw a bar of a round length, about a fifth of the picture."""
     wanted = 0.2 * width * pixel_size_um
     base = 10 ** np.floor(np.log10(wanted))

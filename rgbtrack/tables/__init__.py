@@ -6,14 +6,17 @@
 from rgbtrack.tables.cells import CELLS, REVIEW, TRUTH
 from rgbtrack.tables.clones import CLONES, CLONE_DISTANCES, CLONE_MATCHES
 from rgbtrack.tables.dynamics import CLONE_RESPONSE, CLONE_SIZES, CLONE_TIMES, DIVERSITY, DIVERSITY_BY_TREATMENT, GROWTH, GROWTH_BY_TREATMENT, HETEROGENEITY, LESIONS, LESION_CLONES, RANK_ABUNDANCE, SEEDING, SEEDING_EFFECTS, SITE_CLONES, SITE_ENRICHMENT, SITE_OVERLAP, SIZE_DEPARTURE, SIZE_SPECTRUM, SUBJECT_SIMILARITY, TURNOVER, TURNOVER_BY_TREATMENT
+from rgbtrack.tables.lineage import check_tracks, track_links, tracks_of_links
 from rgbtrack.tables.sheet import SAMPLES
 from rgbtrack.tables.table import Column, EXCLUDED, MARKER, Table, counted, errors_of, markers_of
+from rgbtrack.tables.tracks import CLONE_MOTILITY, MOTILITY_BY_TREATMENT, MSD, TRACKED, TRACKS
 
 __all__ = [
     "CELLS",
     "CLONES",
     "CLONE_DISTANCES",
     "CLONE_MATCHES",
+    "CLONE_MOTILITY",
     "CLONE_RESPONSE",
     "CLONE_SIZES",
     "CLONE_TIMES",
@@ -27,6 +30,8 @@ __all__ = [
     "LESIONS",
     "LESION_CLONES",
     "MARKER",
+    "MOTILITY_BY_TREATMENT",
+    "MSD",
     "RANK_ABUNDANCE",
     "REVIEW",
     "SAMPLES",
@@ -38,11 +43,16 @@ __all__ = [
     "SIZE_DEPARTURE",
     "SIZE_SPECTRUM",
     "SUBJECT_SIMILARITY",
+    "TRACKED",
+    "TRACKS",
     "TRUTH",
     "TURNOVER",
     "TURNOVER_BY_TREATMENT",
     "Table",
+    "check_tracks",
     "counted",
     "errors_of",
     "markers_of",
+    "track_links",
+    "tracks_of_links",
 ]

@@ -125,6 +125,8 @@ TRUTH = Table(
         Column("frame", "int", "", "0-based frame"),
         Column("cell", "int", "", "label of the cell in the truth masks, from 1"),
         Column("clone", "int", "", "true clone (founder); missing for an unmarked cell", False),
+        Column("track", "int", "", "true track (time series)", False),
+        Column("parent", "int", "", "true track of the mother (time series)", False),
     ),
 )
 
