@@ -8,28 +8,29 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from rgbtrack.link.movie import Floats, Ints
-from rgbtrack.link.states import birth_evidence, link_evidence, take_in
+from rgbtrack.link.states import birth_place, colour_evidence, colour_most, place_evidence, take_in
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _add(a, b):  # type: ignore[no-untyped-def]
     high = max(a, b)
+    if high == -np.inf:
+        return high
     return high + log(exp(a - high) + exp(b - high))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def cut_edges(t, far, forward, start, frame, time, begin, target, before, after, past, future, ahead, gain, border, alike,
-              motion, drift, tails, room, shift, spread, rates):  # type: ignore[no-untyped-def]
+def cut_edges(t, far, forward, start, frame, time, begin, target, before, after, past, future, ahead, gain, zone, alike,
+              motion, drift, tails, room, shift, spread, appear, leave, rates):  # type: ignore[no-untyped-def]
     """Candidate links over the cut behind frame ``t``, with their log odds against ending here and beginning there.
 
     ``forward``: nothing is known of later frames yet. Returns sources, targets, their edges in order of sources,
     and log odds.
     """
-    n = start[-1]
     low = start[max(t - far, 0)]
     high = start[t + 2] if forward else start[min(t + 2 + far, len(start) - 1)]
     first = start[t + 1]
-    ends = np.empty(n, np.int64) if n < 0 else np.empty(first - low, np.int64)
+    ends = np.empty(first - low, np.int64)
     n_ends = 0
     for i in range(low, first):
         if after[i] < 0 or after[i] >= first:
@@ -37,11 +38,14 @@ def cut_edges(t, far, forward, start, frame, time, begin, target, before, after,
             n_ends += 1
     ends = ends[:n_ends]
     base = np.full(high - first, -np.inf)
+    most = np.empty(high - first)
+    none = np.zeros(len(shift))
     open_ = np.zeros(high - first, np.bool_)
     for j in range(first, high):
         if before[j] < first:
             open_[j - first] = True
-            base[j - first] = rates[2 if border[j] else 0] + alike[j]
+            base[j - first] = appear[zone[j]] + alike[j]
+            most[j - first] = colour_most(j, future, tails[1])
     total = 0
     for i in ends:
         total += begin[i + 1] - begin[i]
@@ -60,19 +64,30 @@ def cut_edges(t, far, forward, start, frame, time, begin, target, before, after,
             if missed > far:
                 continue
             dt = time[frame[j]] - time[frame[i]]
-            weight = link_evidence(i, j, dt, past, future, ahead, gain, motion, drift, tails)
-            births[n_edges] = -np.inf
-            if rates[5] > -100 and missed == 0:
-                where, what = birth_evidence(i, j, past, future, gain, room, shift, spread, tails)
-                born = rates[5] + where + what
-                births[n_edges] = born
+            lost = missed * rates[0]
+            least = base[j - first] - 3.0
+            place = place_evidence(i, j, dt, past, future, ahead, motion, tails[0]) + lost
+            born = -np.inf
+            if rates[1] > -100 and missed == 0:
+                born = rates[1] + birth_place(i, j, past, future, room, tails[0])
+            bound = least + leave[zone[i]] - most[j - first]
+            if place < bound and born < bound:
+                continue
+            if born >= bound - 3:
+                born += colour_evidence(i, j, past, future, gain, spread, shift, tails[1])
                 base[j - first] = _add(base[j - first], born)
+            else:
+                born = -np.inf
+            weight = -np.inf
+            if place >= bound:
+                weight = place + colour_evidence(i, j, past, future, gain, dt * drift, none, tails[1])
+            births[n_edges] = born
             source[n_edges], sink[n_edges] = s, j - first
-            odds[n_edges] = weight + missed * rates[4]
+            odds[n_edges] = weight
             n_edges += 1
     for e in range(n_edges):
         i = ends[source[e]]
-        odds[e] = _add(odds[e], births[e]) - base[sink[e]] - rates[3 if border[i] else 1]
+        odds[e] = _add(odds[e], births[e]) - base[sink[e]] - leave[zone[i]]
     keep = odds[:n_edges] > -3.0
     return ends, source[:n_edges][keep], sink[:n_edges][keep], odds[:n_edges][keep], first, high - first
 
@@ -119,10 +134,9 @@ def marginals(n, m, source, sink, odds, rounds):  # type: ignore[no-untyped-def]
 def advance(first, high, before, born, time, frame, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M,
             fit):  # type: ignore[no-untyped-def]
     """Fill the states of the detections from ``first`` to ``high`` by their tracks so far."""
-    var = np.empty(0)
     for j in range(first, high):
         i = before[j]
         if i >= 0 and born[j]:
             i = -1
         dt = time[frame[j]] - time[frame[i]] if i >= 0 else 1.0
-        take_in(j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, mean, var, speed, V, mu, M, fit)
+        take_in(j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit)

@@ -4,18 +4,18 @@ import numpy as np
 from numba import njit
 
 from rgbtrack.link.movie import Bools, Floats, Ints
-from rgbtrack.link.states import birth_evidence, link_evidence, pair_evidence
+from rgbtrack.link.states import birth_place, colour_evidence, colour_most, pair_evidence, place_evidence
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def division_odds(heads, far, frame, time, begin, target, before, after, past, future, ahead, gain, border, alike, motion,
-                  drift, tails, room, shift, spread, rates):  # type: ignore[no-untyped-def]
+def division_odds(heads, far, frame, time, begin, target, before, after, past, future, ahead, gain, zone, alike, motion,
+                  drift, tails, room, shift, spread, appear, leave, rates):  # type: ignore[no-untyped-def]
     """Candidate divisions with their log odds against one cell that goes on, or ends, and others that appear.
 
     ``heads``: which detections have no predecessor. ``begin`` and ``target`` list, for each detection, candidates of
     later frames. Returns mothers, daughters ``one`` (who appears) and ``two``, log odds.
     """
-    n = len(frame)
+    n, none = len(frame), np.zeros(len(shift))
     mothers, ones, twos, odds = [0], [0], [0], [0.0]
     for i in range(n):
         k = after[i]
@@ -25,20 +25,24 @@ def division_odds(heads, far, frame, time, begin, target, before, after, past, f
             j = target[o]
             if not heads[j] or j == k:
                 continue
-            where_j, what_j = birth_evidence(i, j, past, future, gain, room, shift, spread, tails)
-            appears = rates[2 if border[j] else 0] + alike[j]
             late = frame[j] - frame[i] - 1
             if late > far:
                 continue
-            if rates[5] + where_j + what_j + late * rates[4] < appears - 5.0:
+            appears = appear[zone[j]] + alike[j]
+            near = rates[1] + birth_place(i, j, past, future, room, tails[0]) + late * rates[0]
+            if near + colour_most(j, future, tails[1]) < appears - 5.0:
+                continue
+            what_j = colour_evidence(i, j, past, future, gain, spread, shift, tails[1])
+            if near + what_j < appears - 5.0:
                 continue
             if k >= 0:
                 late_k = frame[k] - frame[i] - 1
-                on = link_evidence(i, k, time[frame[k]] - time[frame[i]], past, future, ahead, gain, motion, drift, tails)
-                on += late_k * rates[4]
-                what_k = birth_evidence(i, k, past, future, gain, room, shift, spread, tails)[1]
-                pair = pair_evidence(i, j, k, past, future, room, tails) + what_j + what_k + (late + late_k) * rates[4]
-                total = rates[5] + pair - on - appears
+                dt = time[frame[k]] - time[frame[i]]
+                on = place_evidence(i, k, dt, past, future, ahead, motion, tails[0]) + late_k * rates[0]
+                on += colour_evidence(i, k, past, future, gain, dt * drift, none, tails[1])
+                what_k = colour_evidence(i, k, past, future, gain, spread, shift, tails[1])
+                pair = pair_evidence(i, j, k, past, future, room, tails) + what_j + what_k + (late + late_k) * rates[0]
+                total = rates[1] + pair - on - appears
                 if total > 0:
                     mothers.append(i)
                     ones.append(j)
@@ -52,10 +56,10 @@ def division_odds(heads, far, frame, time, begin, target, before, after, past, f
                 late_k = frame[k2] - frame[i] - 1
                 if late_k > far:
                     continue
-                what_k = birth_evidence(i, k2, past, future, gain, room, shift, spread, tails)[1]
-                pair = pair_evidence(i, j, k2, past, future, room, tails) + what_j + what_k + (late + late_k) * rates[4]
-                leaves = rates[3 if border[i] else 1]
-                total = rates[5] + pair - leaves - appears - rates[2 if border[k2] else 0] - alike[k2]
+                what_k = colour_evidence(i, k2, past, future, gain, spread, shift, tails[1])
+                pair = pair_evidence(i, j, k2, past, future, room, tails) + what_j + what_k + (late + late_k) * rates[0]
+                leaves = leave[zone[i]]
+                total = rates[1] + pair - leaves - appears - appear[zone[k2]] - alike[k2]
                 if total > 0:
                     mothers.append(i)
                     ones.append(j)

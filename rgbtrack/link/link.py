@@ -12,7 +12,7 @@ from rgbtrack.link.cuts import advance, best_links, cut_edges, marginals
 from rgbtrack.link.divisions import choose_divisions, division_odds
 from rgbtrack.link.movie import Bools, Floats, Ints, Movie, check_cells, read_movie
 from rgbtrack.link.params import LinkParams
-from rgbtrack.link.scales import Scales, first_scales, learn_scales, other_cells
+from rgbtrack.link.scales import Scales, first_scales, learn_scales, other_cells, zones
 from rgbtrack.link.states import look_back
 from rgbtrack.link.steadying import common_shift, find_jumps
 
@@ -174,8 +174,8 @@ def _sweep(
 
     back(np.where((after >= 0) & ~born[after], after, -1))
     alike = other_cells(movie, scales.flicker, scales.noise)
-    weights = (movie.gain, movie.border, alike, scales.motion, scales.drift, scales.tails)
-    births = (scales.room, scales.shift, scales.spread, scales.rates)
+    weights = (movie.gain, zones(movie, scales.step), alike, scales.motion, scales.drift, scales.tails)
+    births = (scales.room, scales.shift, scales.spread, scales.appear, scales.leave, scales.rates)
     probability = np.full(n, np.nan)
     for t in range(movie.n_frames):
         a, b = movie.start[t : t + 2]
@@ -190,9 +190,9 @@ def _sweep(
         _relink(before, after, born, ends, first, ends[i], first + j)
         if last:
             chance = marginals(len(ends), width, source, sink, odds, 30)
-            where = dict(zip(zip(source.tolist(), sink.tolist(), strict=True), chance, strict=True))
-            for s, e in zip(i.tolist(), j.tolist(), strict=True):
-                probability[first + e] = where[s, e]
+            edge = source * width + sink
+            ranked = np.argsort(edge)
+            probability[first + j] = chance[ranked[np.searchsorted(edge, i * width + j, sorter=ranked)]]
     back(after)
     born[:] = False
     mothers = (np.zeros(0, np.int64),) * 3

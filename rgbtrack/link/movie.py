@@ -43,8 +43,8 @@ class Movie:
         How a feature follows the logarithm of what it measures: 0 in the dark to 1, shape (n, m).
     noise
         Variance of a feature by the standard error of its marker, shape (n, m).
-    border
-        Whether a cell may just have entered or be about to leave, shape (n,).
+    edge
+        Distance to the edge of the field, by the outermost cells, um, shape (n,).
     spacing
         Typical distance of a cell to the next, um.
     density
@@ -59,7 +59,7 @@ class Movie:
     feature: Floats
     gain: Floats
     noise: Floats
-    border: Bools
+    edge: Floats
     spacing: float
     density: float
     has_size: bool
@@ -145,7 +145,7 @@ def read_movie(cells: pd.DataFrame, rows: Ints, markers: tuple[str, ...], params
         feature=np.ascontiguousarray(feature[order]),
         gain=np.ascontiguousarray(gain[order]),
         noise=np.ascontiguousarray(noise[order]),
-        border=_border(raw, spacing),
+        edge=np.minimum(raw - raw.min(axis=0), raw.max(axis=0) - raw).min(axis=1),
         spacing=spacing,
         density=_density(raw, np.diff(start), spacing),
         has_size=params.size and _size(part) is not None,
@@ -226,10 +226,3 @@ def _spacing(place: Floats, start: Ints) -> float:
 def _density(place: Floats, counts: Ints, spacing: float) -> float:
     box = np.ptp(place, axis=0) + spacing
     return float(counts.mean() / box.prod())
-
-
-def _border(raw: Floats, spacing: float) -> Bools:
-    """Whether a cell lies at the edge of the field: nearer than a spacing to the outermost cells."""
-    low, high = raw.min(axis=0), raw.max(axis=0)
-    inner = np.minimum(spacing, (high - low) / 6)
-    return ((raw < low + inner) | (raw > high - inner)).any(axis=1)

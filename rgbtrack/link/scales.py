@@ -4,16 +4,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import nnls
+from scipy.spatial import cKDTree
 from scipy.special import gammaln
 
 from rgbtrack.link.movie import UNKNOWN, Bools, Floats, Ints, Movie
-from rgbtrack.link.states import likeness
+from rgbtrack.link.states import likeness, pair_evidence_of
 
 PRIOR_SD = 0.1
 """ln sd of flicker, of brightness and of each marker, before anything is seen."""
 PRIOR_WEIGHT = 20.0  # links that the prior counts for
 MOST = 20_000  # pairs that scales are learnt from
-SAMPLE = 256
+SAMPLE = 128
 RATES = (0.01, 0.1, 10.0)
 NUS = (2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0, 100.0)
 
@@ -33,15 +34,17 @@ class Scales:
     drift
         Covariance by which features change for good, per frame, (m, m).
     tails
-        Degrees of freedom and scale of Student's t: of places, of features, (2, 2).
+        Of Student's t, of places and of features, see `tail_of`, (2, 4).
     room
         Variances of the midpoint of sisters around their mother, and of their distance, along each axis.
     shift
         How features of daughters differ from their mother's, (m,).
     spread
         Covariance of that difference, (m, m).
+    appear, leave
+        Log rate of appearing in a frame, per um², and log odds of leaving, by `zones` from the edge, (4,).
     rates
-        Log rates: of appearing per um² and leaving (odds), inside and at the border, of being missed, of dividing.
+        Log rates of being missed in a frame and of dividing, (2,).
     """
 
     motion: Floats
@@ -52,6 +55,8 @@ class Scales:
     room: Floats
     shift: Floats
     spread: Floats
+    appear: Floats
+    leave: Floats
     rates: Floats
 
     @property
@@ -82,7 +87,7 @@ def first_scales(movie: Movie, divisions: bool) -> Scales:
         best = -np.inf
         group = np.unique(source, return_inverse=True)[1]
         for wide in (0.25, 1.0, 4.0) if m else (1.0,):
-            colour = _pair_odds(movie, source, sink, wide * flicker, np.ones(m))
+            colour = pair_odds(movie, source, sink, wide * flicker, np.ones(m))
             for share in (0.02, 0.05, 0.1, 0.2, 0.35, 0.6, 1.0, 1.5):
                 s2 = (share * movie.spacing) ** 2
                 odds = colour - 0.5 * distance2 / s2 - 0.5 * dims * np.log(2 * np.pi * s2)
@@ -95,9 +100,11 @@ def first_scales(movie: Movie, divisions: bool) -> Scales:
         flicker=factor * flicker,
         noise=np.ones(m),
         drift=np.zeros((m, m)),
-        tails=np.array([[10.0, 1.0], [10.0, 1.0]]),
+        tails=np.array([tail_of(10.0, 1.0, movie.place.shape[1]), tail_of(10.0, 1.0, m)]),
         **_first_births(movie, step, factor * flicker),
-        rates=_rates(movie, (0.03, 0.03, 0.1, 0.1), 0.03, 0.01 if divisions else 0.0),
+        appear=np.log(np.array([0.1, 0.05, 0.03, 0.02]) * movie.density),
+        leave=np.log(np.array([0.1, 0.05, 0.03, 0.02])),
+        rates=_rates(0.03, 0.01 if divisions else 0.0),
     )
 
 
@@ -116,26 +123,17 @@ def _first_births(movie: Movie, step: float, flicker: Floats) -> dict[str, Float
     }
 
 
-def _rates(movie: Movie, shares: tuple[float, float, float, float], missed: float, divide: float) -> Floats:
-    """Log rates from shares: of appearing and leaving inside, at the border; of missed, of dividing cells."""
-    inside, leave, border, quit_ = shares
-    with np.errstate(divide="ignore"):
-        return np.array(
-            [
-                np.log(inside * movie.density),
-                np.log(leave / (1 - leave)),
-                np.log(border * movie.density),
-                np.log(quit_ / (1 - quit_)),
-                np.log(missed),
-                max(np.log(divide), -1000.0),
-            ]
-        )
+def _rates(missed: float, divide: float) -> Floats:
+    return np.array([np.log(missed), np.log(divide) if divide > 0 else -1000.0])
+
+
+def zones(movie: Movie, step: float) -> Ints:
+    """How many steps away from the edge each detection lies, 3 for all that are further, shape (n,)."""
+    return np.minimum(movie.edge / max(step, 1e-9), 3.0).astype(np.int64)
 
 
 def neighbour_pairs(movie: Movie, reach: float, most: int) -> tuple[Ints, Ints]:
     """Pairs of a detection, at most so many, and one of the next frame within reach."""
-    from scipy.spatial import cKDTree
-
     n = movie.start[-2]
     chosen = np.arange(0, n, max(1, -(-n // most)))
     sources, sinks = [], []
@@ -152,26 +150,21 @@ def neighbour_pairs(movie: Movie, reach: float, most: int) -> tuple[Ints, Ints]:
     return np.concatenate(sources), np.concatenate(sinks).astype(np.int64)
 
 
-def _pair_odds(movie: Movie, i: Ints, j: Ints, flicker: Floats, noise: Floats) -> Floats:
+def pair_odds(movie: Movie, i: Ints, j: Ints, flicker: Floats, noise: Floats) -> Floats:
     """Log density of features of ``j`` if it is the cell ``i``, over that of another cell's."""
-    m = movie.feature.shape[1]
-    if not m:
+    if not movie.feature.shape[1] or not len(i):
         return np.zeros(len(i))
-    g = movie.gain[i], movie.gain[j]
-    C = sum(flicker * each[:, :, None] * each[:, None, :] for each in g)
-    C = np.asarray(C)
-    C[:, range(m), range(m)] += noise * (movie.noise[i] + movie.noise[j]) + 1e-9
-    d = movie.feature[j] - movie.feature[i]
-    q = (d * np.linalg.solve(C, d[:, :, None])[:, :, 0]).sum(axis=1)
-    alone = -0.5 * q - 0.5 * np.linalg.slogdet(C)[1] - 0.5 * m * np.log(2 * np.pi)
-    return alone - other_cells(movie, flicker, noise)[j]
+    who, where = np.unique(j, return_inverse=True)
+    alone = other_cells(movie, flicker, noise, who)
+    return pair_evidence_of(movie.feature, movie.gain, movie.noise, i, j, flicker, noise) - alone[where]
 
 
-def other_cells(movie: Movie, flicker: Floats, noise: Floats) -> Floats:
-    """Log density of each detection's features if it is another cell, any of the movie's, shape (n,)."""
+def other_cells(movie: Movie, flicker: Floats, noise: Floats, which: Ints | None = None) -> Floats:
+    """Log density of the features of detections, or those named, if each is another cell, any of the movie's."""
     n, m = movie.feature.shape
+    which = np.arange(n) if which is None else which
     if not m:
-        return np.zeros(n)
+        return np.zeros(len(which))
     known = (movie.noise < UNKNOWN).all(axis=1)
     known = known if known.any() else np.ones(n, bool)
     rows = np.flatnonzero(known)
@@ -180,9 +173,10 @@ def other_cells(movie: Movie, flicker: Floats, noise: Floats) -> Floats:
     typical = 2 * (flicker * (g[:, :, None] * g[:, None, :]).mean(axis=0))
     typical[range(m), range(m)] += 2 * noise * np.minimum(np.median(movie.noise[known], axis=0), 1.0) + 1e-6
     root = np.linalg.cholesky(typical)
-    white = np.linalg.solve(root, movie.feature.T).T
+    white = np.linalg.solve(root, movie.feature[which].T).T
     logdet = np.log(np.diag(root)).sum()
-    return likeness(np.ascontiguousarray(white), np.ascontiguousarray(white[rows]), 1.0) - logdet
+    others = np.linalg.solve(root, movie.feature[rows].T).T
+    return likeness(np.ascontiguousarray(white), np.ascontiguousarray(others), 1.0) - logdet
 
 
 def learn_scales(
@@ -220,7 +214,7 @@ def learn_scales(
     later = follows[(before[before[follows]] >= 0)]
     used = later if len(later) >= 30 else follows
     tails = np.array(
-        [_learn_tail(fit[used, 0], dims), _learn_tail(fit[used, 1], m) if m else np.array([10.0, 1.0])]
+        [_learn_tail(fit[used, 0], dims), _learn_tail(fit[used, 1], m) if m else tail_of(10.0, 1.0, 1)]
     )
     motion = _learn_motion(movie, before, born, old.motion)
     return Scales(
@@ -230,11 +224,13 @@ def learn_scales(
         drift=drift,
         tails=tails,
         **_learn_births(movie, births, motion, flicker, old),
-        rates=_learn_rates(movie, before, len(births[0]) if divisions else -1, births),
+        **_learn_rates(movie, before, births, zones(movie, old.step), divisions),
     )
 
 
-def _learn_rates(movie: Movie, before: Ints, n_births: int, births: tuple[Ints, Ints, Ints]) -> Floats:
+def _learn_rates(
+    movie: Movie, before: Ints, births: tuple[Ints, Ints, Ints], zone: Ints, divisions: bool
+) -> dict[str, Floats]:
     n = len(before)
     after = np.zeros(n, bool)
     after[before[before >= 0]] = True
@@ -243,15 +239,18 @@ def _learn_rates(movie: Movie, before: Ints, n_births: int, births: tuple[Ints, 
     starts[births[1]] = starts[births[2]] = False
     ends = ~after & (movie.frame < movie.n_frames - 1)
     shares = []
-    for here in (~movie.border, movie.border):
-        for what, which in ((starts, movie.frame > 0), (ends, movie.frame < movie.n_frames - 1)):
-            count, total = (what & here).sum(), (which & here).sum()
-            shares.append((count + 0.5) / (total + 50.0))
+    for what, which in ((starts, movie.frame > 0), (ends, movie.frame < movie.n_frames - 1)):
+        count, total = np.bincount(zone[what], minlength=4), np.bincount(zone[which], minlength=4)
+        shares.append((count + 0.5) / (total + 50.0))
     linked = before >= 0
     gaps = (movie.frame[linked] - movie.frame[before[linked]] - 1).sum()
     missed = (gaps + 0.5) / (linked.sum() + gaps + 100.0)
-    divide = (n_births + 1.0) / (n + 100.0) if n_births >= 0 else 0.0
-    return _rates(movie, (shares[0], shares[1], shares[2], shares[3]), missed, divide)
+    divide = (len(births[0]) + 1.0) / (n + 100.0) if divisions else 0.0
+    return {
+        "appear": np.log(shares[0] * movie.density),
+        "leave": np.log(shares[1] / (1 - shares[1])),
+        "rates": _rates(float(missed), divide),
+    }
 
 
 def _spread_of(x: Floats) -> float:
@@ -336,9 +335,9 @@ def _learn_colour(movie: Movie, before: Ints, born: Bools, old: Scales) -> tuple
             rows = design / expected[:, None]
             scale = rows.std(axis=0) + np.abs(rows.mean(axis=0)) + 1e-12
             pull = np.sqrt(PRIOR_WEIGHT) * np.diag(scale * [0.3, 1.0, 1.0])
-            weights = nnls(
-                np.vstack([rows, pull]), np.concatenate([bounded / expected, pull @ prior])
-            )[0]
+            root = np.linalg.cholesky(rows.T @ rows + pull**2 + 1e-12 * np.eye(3))
+            goal = rows.T @ (bounded / expected) + np.diag(pull) ** 2 * prior
+            weights = nnls(root.T, np.linalg.solve(root, goal))[0]
         flicker[a], noise[a], drift[a] = weights
         flicker[a] = max(flicker[a], 1e-4)
         trusted[:, a] = np.clip(d[:, a], *np.array([[-3], [3]]) * np.sqrt(
@@ -364,11 +363,19 @@ def _learn_colour(movie: Movie, before: Ints, born: Bools, old: Scales) -> tuple
     )
 
 
+def tail_of(nu: float, scale: float, dims: int) -> Floats:
+    """Degrees of freedom and scale of Student's t, and what normalises it in ``dims`` and twice as many."""
+    both = [
+        gammaln((nu + d) / 2) - gammaln(nu / 2) - 0.5 * d * np.log(nu * np.pi * scale) for d in (dims, 2 * dims)
+    ]
+    return np.array([nu, scale, *both])
+
+
 def _learn_tail(q: Floats, dims: int) -> Floats:
     """Degrees of freedom and scale under which squared distances are those of Student's t."""
     q = q[np.isfinite(q)]
     q = q[:: max(1, len(q) // 5000)]
-    best, found = -np.inf, np.array([10.0, 1.0])
+    best, found = -np.inf, tail_of(10.0, 1.0, dims)
     if len(q) < 10:
         return found
     for nu in NUS:
@@ -377,11 +384,11 @@ def _learn_tail(q: Floats, dims: int) -> Floats:
             scale = float(((nu + dims) / (nu + q / scale) * q).mean() / dims)
         scale = max(scale, 1e-3)
         fit = (
-            len(q) * (gammaln((nu + dims) / 2) - gammaln(nu / 2) - 0.5 * dims * np.log(nu * np.pi * scale))
+            len(q) * tail_of(nu, scale, dims)[2]
             - 0.5 * (nu + dims) * np.log1p(q / (nu * scale)).sum()
         )
         if fit > best:
-            best, found = fit, np.array([nu, scale])
+            best, found = fit, tail_of(nu, scale, dims)
     return found
 
 

@@ -5,7 +5,7 @@ slow random walk, seen with flicker and noise. Both are filtered along the links
 backward; the two meet at the link that is in question.
 """
 
-from math import exp, lgamma, log, pi
+from math import exp, log, pi
 
 import numpy as np
 from numba import njit
@@ -59,27 +59,48 @@ def distance(C, d, m):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def log_t(q, logdet, dims, tail):  # type: ignore[no-untyped-def]
-    """Log density of Student's t of ``dims`` dimensions: degrees of freedom and scale in ``tail``."""
-    if dims == 0:
-        return 0.0
+def log_t(q, logdet, dims, tail, twice):  # type: ignore[no-untyped-def]
+    """Log density of Student's t of ``dims`` dimensions, ``twice`` those that ``tail`` is made for or not."""
     nu, scale = tail[0], tail[1]
-    return (
-        lgamma((nu + dims) / 2)
-        - lgamma(nu / 2)
-        - 0.5 * dims * log(nu * pi * scale)
-        - 0.5 * logdet
-        - 0.5 * (nu + dims) * np.log1p(q / (nu * scale))
-    )
+    return tail[3 if twice else 2] - 0.5 * logdet - 0.5 * (nu + dims) * log(1 + q / (nu * scale))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def take_in(j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, mean, var, speed, V, mu, M, fit):  # type: ignore[no-untyped-def]
+def update(j, i, dt, feature, gain, drift, memory, mu, M, fit):  # type: ignore[no-untyped-def]
+    """Fill features ``mu`` and their variance ``M`` at ``j``, where ``M[j]`` holds that of what was seen."""
+    m = feature.shape[1]
+    P, L, d = np.empty((m, m)), np.empty((m, m)), np.empty(m)
+    for a in range(m):
+        d[a] = feature[j, a] - mu[i, a]
+        for c in range(m):
+            P[a, c] = M[i, a, c] + dt * drift[a, c] * gain[j, a] * gain[j, c] + M[j, a, c] * memory
+            L[a, c] = P[a, c] + M[j, a, c]
+    fit[j, 1] = distance(L, d, m)[0]
+    # L and d now hold the root of the variance of the difference, and the whitened difference
+    for c in range(m):
+        for a in range(m):
+            total = P[a, c]
+            for b in range(a):
+                total -= L[a, b] * M[j, b, c]
+            M[j, a, c] = total / L[a, a]
+    Y = M[j].copy()
+    for a in range(m):
+        mu[j, a] = mu[i, a]
+        for b in range(m):
+            mu[j, a] += Y[b, a] * d[b]
+        for c in range(m):
+            total = P[a, c]
+            for b in range(m):
+                total -= Y[b, a] * Y[b, c]
+            M[j, a, c] = total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def take_in(j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit):  # type: ignore[no-untyped-def]
     """Fill the state at detection ``j``: that at ``i`` (-1 for none), ``dt`` earlier, and what was seen at ``j``.
 
-    ``speed`` (n, d), ``V`` (n, 3) hold velocity and the variances xx, xv, vv; ``mu``, ``M`` the features; ``mean``
-    and ``var`` (n, d), (m,): the place as filtered and a prior of features. ``fit`` (n, 2) how well place and
-    features were foretold, as squared distances.
+    ``mean``, ``speed`` (n, d) hold place and velocity, ``V`` (n, 3) the variances xx, xv, vv, ``mu``, ``M`` the
+    features, ``fit`` (n, 2) how well place and features were foretold, as squared distances.
     """
     dims, m = place.shape[1], feature.shape[1]
     r = motion[3]
@@ -109,26 +130,8 @@ def take_in(j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, 
     fit[j, 0] = total
     if m == 0:
         return
-    R = np.empty((m, m))
-    seen(W, k, gain[j], noise[j], R)
-    P = np.empty((m, m))
-    for a in range(m):
-        for c in range(m):
-            P[a, c] = M[i, a, c] + dt * drift[a, c] * gain[j, a] * gain[j, c] + R[a, c] * memory
-    C = P + R
-    d = feature[j] - mu[i]
-    gainful = np.linalg.solve(C, P)  # transposed gain
-    fit[j, 1] = d @ np.linalg.solve(C, d)
-    for a in range(m):
-        total = 0.0
-        for c in range(m):
-            total += gainful[c, a] * d[c]
-        mu[j, a] = mu[i, a] + total
-    M[j] = P - P @ gainful
-    for a in range(m):
-        for c in range(a):
-            half = 0.5 * (M[j, a, c] + M[j, c, a])
-            M[j, a, c], M[j, c, a] = half, half
+    seen(W, k, gain[j], noise[j], M[j])
+    update(j, i, dt, feature, gain, drift, memory, mu, M, fit)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -138,12 +141,11 @@ def look_back(order, after, time, place, feature, gain, noise, motion, W, k, dri
     Velocity comes out as seen forward in time, and place and velocity without their prior: as a measurement.
     """
     dims = place.shape[1]
-    var = np.empty(0)
     for o in range(len(order) - 1, -1, -1):
         j = order[o]
         i = after[j]
         dt = time[i] - time[j] if i >= 0 else 1.0
-        take_in(j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, mean, var, speed, V, mu, M, fit)
+        take_in(j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit)
     prior = motion[1]
     for j in range(len(order)):
         ahead[j] = False
@@ -168,64 +170,69 @@ def look_back(order, after, time, place, feature, gain, noise, motion, W, k, dri
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def link_evidence(i, j, dt, past, future, ahead, gain, motion, drift, tails):  # type: ignore[no-untyped-def]
-    """Log density of the past of ``i`` and the future of ``j`` meeting, as one cell: place and features."""
-    mean, speed, V, mu, M = past
-    bmean, bspeed, bV, bmu, bM = future
-    dims, m = mean.shape[1], mu.shape[1]
+def place_evidence(i, j, dt, past, future, ahead, motion, tail):  # type: ignore[no-untyped-def]
+    """Log density of the past of ``i`` and the future of ``j`` meeting, as one cell: place and velocity."""
+    mean, speed, V = past[0], past[1], past[2]
+    bmean, bspeed, bV = future[0], future[1], future[2]
+    dims = mean.shape[1]
     b, e, qxx, qxv, qvv = transition(motion, dt)
     xx = V[i, 0] + 2 * b * V[i, 1] + b * b * V[i, 2] + qxx + bV[j, 0]
     if not ahead[j]:
         q = 0.0
         for a in range(dims):
             q += (bmean[j, a] - mean[i, a] - b * speed[i, a]) ** 2 / xx
-        total = log_t(q, dims * log(xx), dims, tails[0])
-    else:
-        xv = e * (V[i, 1] + b * V[i, 2]) + qxv + bV[j, 1]
-        vv = e * e * V[i, 2] + qvv + bV[j, 2]
-        det = max(xx * vv - xv * xv, 1e-12 * xx * vv)
-        alone = motion[1] + bV[j, 2]
-        q, q0 = 0.0, 0.0
-        for a in range(dims):
-            dx = bmean[j, a] - mean[i, a] - b * speed[i, a]
-            dv = bspeed[j, a] - e * speed[i, a]
-            q += (vv * dx * dx - 2 * xv * dx * dv + xx * dv * dv) / det
-            q0 += bspeed[j, a] ** 2 / alone
-        total = log_t(q, dims * log(det), 2 * dims, tails[0]) - log_t(q0, dims * log(alone), dims, tails[0])
-    if m == 0:
-        return total
-    C = np.empty((m, m))
-    d = np.empty(m)
-    for a in range(m):
-        d[a] = bmu[j, a] - mu[i, a]
-        for c in range(a + 1):
-            C[a, c] = M[i, a, c] + bM[j, a, c] + dt * drift[a, c] * gain[j, a] * gain[j, c]
-    q, logdet = distance(C, d, m)
-    return total + log_t(q, logdet, m, tails[1])
+        return log_t(q, dims * log(xx), dims, tail, False)
+    xv = e * (V[i, 1] + b * V[i, 2]) + qxv + bV[j, 1]
+    vv = e * e * V[i, 2] + qvv + bV[j, 2]
+    det = max(xx * vv - xv * xv, 1e-12 * xx * vv)
+    alone = motion[1] + bV[j, 2]
+    q, q0 = 0.0, 0.0
+    for a in range(dims):
+        dx = bmean[j, a] - mean[i, a] - b * speed[i, a]
+        dv = bspeed[j, a] - e * speed[i, a]
+        q += (vv * dx * dx - 2 * xv * dx * dv + xx * dv * dv) / det
+        q0 += bspeed[j, a] ** 2 / alone
+    return log_t(q, dims * log(det), 2 * dims, tail, True) - log_t(q0, dims * log(alone), dims, tail, False)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def birth_evidence(i, j, past, future, gain, room, shift, spread, tails):  # type: ignore[no-untyped-def]
-    """Log densities of ``j`` being a daughter of ``i``: of her place, and of her features."""
-    mean, mu, M = past[0], past[3], past[4]
-    bmean, bmu, bM = future[0], future[3], future[4]
-    dims, m = mean.shape[1], mu.shape[1]
+def colour_evidence(i, j, past, future, gain, change, shift, tail):  # type: ignore[no-untyped-def]
+    """Log density of the features of ``i`` and ``j`` meeting, after a ``shift`` and changes of variance ``change``."""
+    mu, M = past[3], past[4]
+    bmu, bM = future[3], future[4]
+    m = mu.shape[1]
+    if m == 0:
+        return 0.0
+    C, d = np.empty((m, m)), np.empty(m)
+    for a in range(m):
+        d[a] = bmu[j, a] - mu[i, a] - shift[a] * gain[j, a]
+        for c in range(a + 1):
+            C[a, c] = M[i, a, c] + bM[j, a, c] + change[a, c] * gain[j, a] * gain[j, c]
+    q, logdet = distance(C, d, m)
+    return log_t(q, logdet, m, tail, False)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def colour_most(j, future, tail):  # type: ignore[no-untyped-def]
+    """The most that `colour_evidence` can be for ``j``."""
+    M = future[4]
+    m = M.shape[1]
+    if m == 0:
+        return 0.0
+    C, d = M[j].copy(), np.zeros(m)
+    return log_t(0.0, distance(C, d, m)[1], m, tail, False)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def birth_place(i, j, past, future, room, tail):  # type: ignore[no-untyped-def]
+    """Log density of the place of ``j`` as one of two daughters of ``i``."""
+    mean, bmean = past[0], future[0]
+    dims = mean.shape[1]
     s = room[0] + room[1] / 4
     q = 0.0
     for a in range(dims):
         q += (bmean[j, a] - mean[i, a]) ** 2 / s
-    where = log_t(q, dims * log(s), dims, tails[0])
-    if m == 0:
-        return where, 0.0
-    C = np.empty((m, m))
-    d = np.empty(m)
-    for a in range(m):
-        d[a] = bmu[j, a] - mu[i, a] - shift[a] * gain[j, a]
-        for c in range(a + 1):
-            C[a, c] = M[i, a, c] + bM[j, a, c] + spread[a, c] * gain[j, a] * gain[j, c]
-        C[a, a] += 1e-6
-    q, logdet = distance(C, d, m)
-    return where, log_t(q, logdet, m, tails[1])
+    return log_t(q, dims * log(s), dims, tail, False)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -237,7 +244,7 @@ def pair_evidence(i, j, k, past, future, room, tails):  # type: ignore[no-untype
     for a in range(dims):
         q0 += (0.5 * (bmean[j, a] + bmean[k, a]) - mean[i, a]) ** 2 / room[0]
         q1 += (bmean[j, a] - bmean[k, a]) ** 2 / room[1]
-    return log_t(q0, dims * log(room[0]), dims, tails[0]) + log_t(q1, dims * log(room[1]), dims, tails[0])
+    return log_t(q0, dims * log(room[0]), dims, tails[0], False) + log_t(q1, dims * log(room[1]), dims, tails[0], False)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
@@ -255,4 +262,23 @@ def likeness(x, others, spread):  # type: ignore[no-untyped-def]
                 total += exp(-0.5 * q / spread)
                 used += 1
         out[i] = log(max(total, 1e-30) / max(used, 1)) - 0.5 * m * log(2 * pi * spread)
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def pair_evidence_of(feature, gain, noise, first, second, W, k):  # type: ignore[no-untyped-def]
+    """Log density of the difference in features of pairs of detections of one cell."""
+    m = feature.shape[1]
+    out = np.empty(len(first))
+    A, B, d = np.empty((m, m)), np.empty((m, m)), np.empty(m)
+    for p in range(len(first)):
+        i, j = first[p], second[p]
+        seen(W, k, gain[i], noise[i], A)
+        seen(W, k, gain[j], noise[j], B)
+        for a in range(m):
+            d[a] = feature[j, a] - feature[i, a]
+            for c in range(m):
+                A[a, c] += B[a, c]
+        q, logdet = distance(A, d, m)
+        out[p] = -0.5 * (q + logdet + m * log(2 * pi))
     return out

@@ -6,7 +6,7 @@ import numpy as np
 
 from rgbtrack.errors import RgbtrackWarning
 from rgbtrack.link.movie import Bools, Floats, Ints, Movie
-from rgbtrack.link.scales import Scales, _pair_odds
+from rgbtrack.link.scales import Scales, neighbour_pairs, pair_odds
 
 WITNESSES = 80  # cells that a jump is looked for with
 CERTAIN = 8.0  # log odds beyond chance
@@ -22,23 +22,22 @@ def find_jumps(movie: Movie, scales: Scales) -> Floats:
     shift = np.zeros((n_frames, dims))
     if n_frames < 2:
         return shift
-    stay = np.zeros(n_frames - 1)
-    known = np.ones(n_frames - 1, bool)
-    for t in range(n_frames - 1):
-        i, j = _witnesses(movie, t)
-        odds = _pair_odds(movie, i, j, scales.flicker, scales.noise)
-        apart = movie.place[j] - movie.place[i]
-        variance = scales.step**2 * max(movie.time[t + 1] - movie.time[t], 1.0)
-        stay[t] = _support(apart, odds, i, np.zeros(dims), variance, movie.density)
-        shift[t + 1] = 0
-        if len(np.unique(i)) < 4:
-            known[t] = False
+    i, j = neighbour_pairs(movie, 4.0 * scales.step, WITNESSES * n_frames)
+    odds = pair_odds(movie, i, j, scales.flicker, scales.noise)
+    apart = movie.place[j] - movie.place[i]
+    cut = np.searchsorted(movie.frame[i], np.arange(n_frames))
+    n_witnesses = np.bincount(movie.frame[np.arange(0, movie.start[-2], _every(movie))], minlength=n_frames - 1)
+    stay, known = np.zeros(n_frames - 1), n_witnesses >= 4
+    still = np.zeros(dims)
+    for t in np.flatnonzero(known):
+        part = slice(cut[t], cut[t + 1])
+        stay[t] = _support(apart[part], odds[part], i[part], still, _room(movie, scales, t), movie.density, n_witnesses[t])
     usual = np.median(stay[known]) if known.any() else 0.0
     for t in np.flatnonzero(known & (stay < max(0.5 * usual, 0.3))):
         i, j = _witnesses(movie, t)
-        odds = _pair_odds(movie, i, j, scales.flicker, scales.noise)
+        odds = pair_odds(movie, i, j, scales.flicker, scales.noise)
         apart = movie.place[j] - movie.place[i]
-        variance = scales.step**2 * max(movie.time[t + 1] - movie.time[t], 1.0)
+        variance = _room(movie, scales, t)
         found, support = _best_shift(apart, odds, i, variance, movie.density)
         cells = len(np.unique(i))
         choices = np.log(1 + np.ptp(apart, axis=0).prod() / variance ** (dims / 2))
@@ -86,13 +85,22 @@ def _witnesses(movie: Movie, t: int) -> tuple[Ints, Ints]:
     return np.repeat(mine, len(others)), np.tile(others, len(mine))
 
 
-def _support(apart: Floats, odds: Floats, cell: Ints, shift: Floats, variance: float, density: float) -> float:
+def _support(apart: Floats, odds: Floats, cell: Ints, shift: Floats, variance: float, density: float, n_cells: int) -> float:
     """Log odds, mean over cells, that they are found where ``shift`` puts them rather than others by chance."""
     dims = len(shift)
     q = ((apart - shift) ** 2).sum(axis=1) / variance
     near = np.exp(np.minimum(odds - 0.5 * q, 300.0)) / (2 * np.pi * variance) ** (dims / 2) / density
     group = np.unique(cell, return_inverse=True)[1]
-    return float(np.log(0.1 + 0.9 * np.bincount(group, near)).mean())
+    found = np.log(0.1 + 0.9 * np.bincount(group, near))
+    return float((found.sum() + (n_cells - len(found)) * np.log(0.1)) / n_cells)
+
+
+def _room(movie: Movie, scales: Scales, t: int) -> float:
+    return float(scales.step**2 * max(movie.time[t + 1] - movie.time[t], 1.0))
+
+
+def _every(movie: Movie) -> int:
+    return int(max(1, -(-movie.start[-2] // (WITNESSES * movie.n_frames))))
 
 
 def _best_shift(
@@ -113,7 +121,7 @@ def _best_shift(
             if weight.sum() <= 0:
                 break
             shift = (weight[:, None] * apart).sum(axis=0) / weight.sum()
-        value = _support(apart, odds, cell, shift, variance, density)
+        value = _support(apart, odds, cell, shift, variance, density, len(np.unique(cell)))
         if value > support:
             best, support = shift, value
     return best, support
