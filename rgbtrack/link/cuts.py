@@ -10,6 +10,9 @@ from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from rgbtrack.link.movie import Floats, Ints
 from rgbtrack.link.states import birth_place, colour_evidence, colour_most, place_evidence, take_in
 
+UNLIKELY = 3.0
+"""Links whose log odds are further below 0 than this are left out."""
+
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _add(a, b):  # type: ignore[no-untyped-def]
@@ -20,94 +23,80 @@ def _add(a, b):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def cut_edges(t, far, forward, start, frame, time, begin, target, before, after, past, future, ahead, gain, zone, alike,
-              motion, drift, tails, room, shift, spread, appear, leave, rates):  # type: ignore[no-untyped-def]
-    """Candidate links over the cut behind frame ``t``, with their log odds against ending here and beginning there.
+def cut_edges(low, first, high, dt, begin, target, past, future, ahead, gain, zone, alike, motion, drift, tails, room, shift, spread,
+              appear, leave, rates):  # type: ignore[no-untyped-def]
+    """Candidate links from the detections ``low`` to ``first`` of a frame to those of the next, up to ``high``.
 
-    ``forward``: nothing is known of later frames yet. Returns sources, targets, their edges in order of sources,
-    and log odds.
+    Returns sources and sinks, counted within their frames, in order of sources, and the log odds of each link
+    against a cell that ends and one that appears or is born.
     """
-    low = start[max(t - far, 0)]
-    high = start[t + 2] if forward else start[min(t + 2 + far, len(start) - 1)]
-    first = start[t + 1]
-    ends = np.empty(first - low, np.int64)
-    n_ends = 0
-    for i in range(low, first):
-        if after[i] < 0 or after[i] >= first:
-            ends[n_ends] = i
-            n_ends += 1
-    ends = ends[:n_ends]
-    base = np.full(high - first, -np.inf)
-    most = np.empty(high - first)
-    none = np.zeros(len(shift))
-    open_ = np.zeros(high - first, np.bool_)
+    base, most = np.empty(high - first), np.empty(high - first)
+    none, change = np.zeros(len(shift)), dt * drift
     for j in range(first, high):
-        if before[j] < first:
-            open_[j - first] = True
-            base[j - first] = appear[zone[j]] + alike[j]
-            most[j - first] = colour_most(j, future, tails[1])
-    total = 0
-    for i in ends:
-        total += begin[i + 1] - begin[i]
-    source = np.empty(total, np.int64)
-    sink = np.empty(total, np.int64)
+        base[j - first] = appear[zone[j]] + alike[j]
+        most[j - first] = colour_most(j, future, tails[1])
+    total = begin[first] - begin[low]
+    source, sink = np.empty(total, np.int64), np.empty(total, np.int64)
     odds = np.empty(total)
-    births = np.empty(total)
     n_edges = 0
-    for s in range(n_ends):
-        i = ends[s]
+    for i in range(low, first):
         for o in range(begin[i], begin[i + 1]):
             j = target[o]
-            if j < first or j >= high or not open_[j - first]:
-                continue
-            missed = frame[j] - frame[i] - 1
-            if missed > far:
-                continue
-            dt = time[frame[j]] - time[frame[i]]
-            lost = missed * rates[0]
-            least = base[j - first] - 3.0
-            place = place_evidence(i, j, dt, past, future, ahead, motion, tails[0]) + lost
-            born = -np.inf
-            if rates[1] > -100 and missed == 0:
-                born = rates[1] + birth_place(i, j, past, future, room, tails[0])
-            bound = least + leave[zone[i]] - most[j - first]
+            bound = base[j - first] + leave[zone[i]] - most[j - first] - UNLIKELY
+            place = place_evidence(i, j, dt, past, future, ahead, motion, tails[0])
+            born = rates[1] + birth_place(i, j, past, future, room, tails[0])
             if place < bound and born < bound:
                 continue
-            if born >= bound - 3:
-                born += colour_evidence(i, j, past, future, gain, spread, shift, tails[1])
-                base[j - first] = _add(base[j - first], born)
-            else:
-                born = -np.inf
             weight = -np.inf
             if place >= bound:
-                weight = place + colour_evidence(i, j, past, future, gain, dt * drift, none, tails[1])
-            births[n_edges] = born
-            source[n_edges], sink[n_edges] = s, j - first
-            odds[n_edges] = weight
+                weight = place + colour_evidence(i, j, past, future, gain, change, none, tails[1])
+            if born >= bound:
+                born += colour_evidence(i, j, past, future, gain, spread, shift, tails[1])
+                base[j - first] = _add(base[j - first], born)
+                weight = _add(weight, born)
+            source[n_edges], sink[n_edges], odds[n_edges] = i - low, j - first, weight - leave[zone[i]]
             n_edges += 1
     for e in range(n_edges):
-        i = ends[source[e]]
-        odds[e] = _add(odds[e], births[e]) - base[sink[e]] - leave[zone[i]]
-    keep = odds[:n_edges] > -3.0
-    return ends, source[:n_edges][keep], sink[:n_edges][keep], odds[:n_edges][keep], first, high - first
+        odds[e] -= base[sink[e]]
+    keep = odds[:n_edges] > -UNLIKELY
+    return source[:n_edges][keep], sink[:n_edges][keep], odds[:n_edges][keep]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def gap_odds(source, sink, frame, time, past, future, ahead, gain, zone, alike, motion, drift, tails, room, shift, spread, appear,
+             leave, rates):  # type: ignore[no-untyped-def]
+    """Log odds that tracks that end and tracks that begin some frames later are one, for pairs of detections."""
+    out = np.empty(len(source))
+    none = np.zeros(len(shift))
+    for e in range(len(source)):
+        i, j = source[e], sink[e]
+        dt = time[frame[j]] - time[frame[i]]
+        missed = frame[j] - frame[i] - 1
+        out[e] = place_evidence(i, j, dt, past, future, ahead, motion, tails[0]) + missed * rates[0]
+        out[e] += colour_evidence(i, j, past, future, gain, dt * drift, none, tails[1])
+        out[e] -= appear[zone[j]] + alike[j] + leave[zone[i]]
+    return out
 
 
 def best_links(n: int, m: int, source: Ints, sink: Ints, odds: Floats) -> tuple[Ints, Ints]:
     """Return the edges, as (source, sink), of the assignment whose log odds add up to the most."""
     good = odds > 0
     source, sink, odds = source[good], sink[good], odds[good]
+    free = (np.bincount(source, minlength=n)[source] == 1) & (np.bincount(sink, minlength=m)[sink] == 1)
+    one, other = source[free], sink[free]
+    source, sink, odds = source[~free], sink[~free], odds[~free]
     if not len(odds):
-        return source, sink
+        return one, other
     users, row = np.unique(source, return_inverse=True)
-    n = len(users)
+    wanted, column = np.unique(sink, return_inverse=True)
+    n, m = len(users), len(wanted)
     most = odds.max() + 1.0
     rows = np.concatenate([row, np.arange(n)])
-    columns = np.concatenate([sink, m + np.arange(n)])
+    columns = np.concatenate([column, m + np.arange(n)])
     costs = np.concatenate([most - odds, np.full(n, most)])
-    graph = csr_array((costs, (rows, columns)), shape=(n, m + n))
-    i, j = min_weight_full_bipartite_matching(graph)
+    i, j = min_weight_full_bipartite_matching(csr_array((costs, (rows, columns)), shape=(n, m + n)))
     real = j < m
-    return users[i[real]], j[real].astype(np.int64)
+    return np.concatenate([one, users[i[real]]]), np.concatenate([other, wanted[j[real]]])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

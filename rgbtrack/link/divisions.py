@@ -8,58 +8,52 @@ from rgbtrack.link.states import birth_place, colour_evidence, colour_most, pair
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def division_odds(heads, far, frame, time, begin, target, before, after, past, future, ahead, gain, zone, alike, motion,
-                  drift, tails, room, shift, spread, appear, leave, rates):  # type: ignore[no-untyped-def]
+def division_odds(begin, mother, head, frame, time, after, past, future, ahead, gain, zone, alike, motion, drift, tails, room,
+                  shift, spread, appear, leave, rates):  # type: ignore[no-untyped-def]
     """Candidate divisions with their log odds against one cell that goes on, or ends, and others that appear.
 
-    ``heads``: which detections have no predecessor. ``begin`` and ``target`` list, for each detection, candidates of
-    later frames. Returns mothers, daughters ``one`` (who appears) and ``two``, log odds.
+    ``mother`` and ``head`` are pairs of a detection and a later one that follows none, in order of mothers, of which each
+    has those from ``begin`` on. Returns mothers, daughters ``one`` (who appears) and ``two``, log odds.
     """
-    n, none = len(frame), np.zeros(len(shift))
     mothers, ones, twos, odds = [0], [0], [0], [0.0]
-    for i in range(n):
-        k = after[i]
-        if k >= 0 and frame[k] - frame[i] - 1 > far:
+    none = np.zeros(len(shift))
+    near = np.empty(len(head))
+    for o in range(len(head)):
+        i, j = mother[o], head[o]
+        near[o] = birth_place(i, j, past, future, room, tails[0]) + (frame[j] - frame[i] - 1) * rates[0]
+        least = appear[zone[j]] + alike[j] - rates[1] - 5.0
+        if near[o] + colour_most(j, future, tails[1]) < least:
+            near[o] = -np.inf
             continue
-        for o in range(begin[i], begin[i + 1]):
-            j = target[o]
-            if not heads[j] or j == k:
+        near[o] = colour_evidence(i, j, past, future, gain, spread, shift, tails[1])
+    for g in range(len(begin) - 1):
+        i = mother[begin[g]]
+        k = after[i]
+        for o in range(begin[g], begin[g + 1]):
+            j = head[o]
+            if near[o] == -np.inf or j == k:
                 continue
-            late = frame[j] - frame[i] - 1
-            if late > far:
-                continue
+            lost = (frame[j] - frame[i] - 1) * rates[0]
             appears = appear[zone[j]] + alike[j]
-            near = rates[1] + birth_place(i, j, past, future, room, tails[0]) + late * rates[0]
-            if near + colour_most(j, future, tails[1]) < appears - 5.0:
-                continue
-            what_j = colour_evidence(i, j, past, future, gain, spread, shift, tails[1])
-            if near + what_j < appears - 5.0:
-                continue
             if k >= 0:
-                late_k = frame[k] - frame[i] - 1
                 dt = time[frame[k]] - time[frame[i]]
-                on = place_evidence(i, k, dt, past, future, ahead, motion, tails[0]) + late_k * rates[0]
+                on = place_evidence(i, k, dt, past, future, ahead, motion, tails[0])
                 on += colour_evidence(i, k, past, future, gain, dt * drift, none, tails[1])
-                what_k = colour_evidence(i, k, past, future, gain, spread, shift, tails[1])
-                pair = pair_evidence(i, j, k, past, future, room, tails) + what_j + what_k + (late + late_k) * rates[0]
-                total = rates[1] + pair - on - appears
+                both = near[o] + colour_evidence(i, k, past, future, gain, spread, shift, tails[1])
+                total = rates[1] + pair_evidence(i, j, k, past, future, room, tails) + both + lost - on - appears
                 if total > 0:
                     mothers.append(i)
                     ones.append(j)
                     twos.append(k)
                     odds.append(total)
                 continue
-            for p in range(o + 1, begin[i + 1]):
-                k2 = target[p]
-                if not heads[k2]:
+            for p in range(o + 1, begin[g + 1]):
+                k2 = head[p]
+                if near[p] == -np.inf:
                     continue
-                late_k = frame[k2] - frame[i] - 1
-                if late_k > far:
-                    continue
-                what_k = colour_evidence(i, k2, past, future, gain, spread, shift, tails[1])
-                pair = pair_evidence(i, j, k2, past, future, room, tails) + what_j + what_k + (late + late_k) * rates[0]
-                leaves = leave[zone[i]]
-                total = rates[1] + pair - leaves - appears - appear[zone[k2]] - alike[k2]
+                both = near[o] + near[p] + lost + (frame[k2] - frame[i] - 1) * rates[0]
+                total = rates[1] + pair_evidence(i, j, k2, past, future, room, tails) + both
+                total -= leave[zone[i]] + appears + appear[zone[k2]] + alike[k2]
                 if total > 0:
                     mothers.append(i)
                     ones.append(j)

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from rgbtrack.errors import RgbtrackWarning
-from rgbtrack.link.cuts import advance, best_links, cut_edges, marginals
+from rgbtrack.link.cuts import advance, best_links, cut_edges, gap_odds, marginals
 from rgbtrack.link.divisions import choose_divisions, division_odds
 from rgbtrack.link.movie import Bools, Floats, Ints, Movie, check_cells, read_movie
 from rgbtrack.link.params import LinkParams
@@ -16,19 +16,17 @@ from rgbtrack.link.scales import Scales, first_scales, learn_scales, other_cells
 from rgbtrack.link.states import look_back
 from rgbtrack.link.steadying import common_shift, find_jumps
 
-REACH = 4.5
-"""Candidates lie within so many typical steps."""
 MOST_CANDIDATES = 32
-MEMORY = (3.0, 6.0, 100.0)
-"""Frames over which colours are remembered in the first sweeps: short, so that two swaps are not mended as one."""
+MEMORY = (100.0, 3.0, 6.0)
+"""Frames over which colours are remembered, sweep by sweep: few, so that a short exchange of two cells is found out."""
+ROUNDS = 30
 
 
 @dataclass(eq=False)
 class Links:
-    """Links of one movie: who each detection follows (-1: none) and is followed by, and how probably rightly."""
+    """Links of one movie: which detection each follows (-1: none), how probably rightly, whether as a daughter."""
 
     before: Ints
-    after: Ints
     probability: Floats
     born: Bools
     births: tuple[Ints, Ints, Ints]
@@ -107,19 +105,20 @@ def link_movie(movie: Movie, params: LinkParams) -> Links:
     movie = movie.moved(find_jumps(movie, scales))
     links = Links(
         np.full(n, -1),
-        np.full(n, -1),
         np.full(n, np.nan),
         np.zeros(n, bool),
         (np.zeros(0, np.int64),) * 3,
         np.zeros((n, 2)),
     )
+    near = None
     for turn in range(params.sweeps + 1):
-        memory = MEMORY[min(max(turn - 1, 0), len(MEMORY) - 1)] if turn < params.sweeps else np.inf
+        last = turn == params.sweeps
         if movie.n_frames > 1:
-            links = _sweep(movie, links, scales, params, forward=turn == 0, memory=memory, last=turn == params.sweeps)
-        if turn < params.sweeps:
-            shift = common_shift(movie, links.before, links.born)
-            movie = movie.moved(shift)
+            near = _candidates(movie, scales) if near is None or turn < 2 else near
+            memory = MEMORY[min(turn, len(MEMORY) - 1)]
+            links = _sweep(movie, links, scales, near, params, memory=memory, last=last)
+        if not last:
+            movie = movie.moved(common_shift(movie, links.before, links.born))
             if movie.place.shape[1] == 3:
                 movie = _even(movie, links)
             scales = learn_scales(
@@ -144,24 +143,25 @@ def _sweep(
     movie: Movie,
     links: Links,
     scales: Scales,
+    near: tuple[Ints, Ints],
     params: LinkParams,
     *,
-    forward: bool,
     memory: float,
     last: bool,
 ) -> Links:
-    """Reconsider all links, frame by frame, given those before and after; then all divisions."""
+    """Reconsider all links, frame by frame, given those before and after; then all gaps and divisions."""
     n, m = movie.feature.shape
     dims = movie.place.shape[1]
-    far = params.max_gap
-    begin, target = _candidates(movie, scales, far)
-    before, after = links.before.copy(), links.after.copy()
     born = links.born.copy()
-    forget = 1 / memory**2
+    # gaps are closed anew, when all cells that were seen in them have been linked
+    skips = (links.before >= 0) & (movie.frame - movie.frame[links.before] > 1)
+    before = np.where(skips, -1, links.before)
+    after = np.full(n, -1)
+    after[before[before >= 0]] = np.flatnonzero(before >= 0)
+    born &= before >= 0
     seen = (movie.place, movie.feature, movie.gain, movie.noise)
-    law = (scales.motion, scales.flicker, scales.noise, scales.drift, forget)
+    law = (scales.motion, scales.flicker, scales.noise, scales.drift, 1 / memory**2)
     time = movie.time[movie.frame]
-    order = np.arange(n)
 
     def blank() -> tuple[Floats, Floats, Floats, Floats, Floats]:
         return np.zeros((n, dims)), np.zeros((n, dims)), np.zeros((n, 3)), np.zeros((n, m)), np.zeros((n, m, m))
@@ -170,36 +170,49 @@ def _sweep(
     ahead, fit, unused = np.zeros(n, bool), np.full((n, 2), np.nan), np.zeros((n, 2))
 
     def back(next_: Ints) -> None:
-        look_back(order, next_, time, *seen, *law, *future, unused, ahead)
+        look_back(next_, time, *seen, *law, *future, unused, ahead)
 
     back(np.where((after >= 0) & ~born[after], after, -1))
     alike = other_cells(movie, scales.flicker, scales.noise)
     weights = (movie.gain, zones(movie, scales.step), alike, scales.motion, scales.drift, scales.tails)
-    births = (scales.room, scales.shift, scales.spread, scales.appear, scales.leave, scales.rates)
+    births = (scales.room, scales.shift, scales.spread)
     probability = np.full(n, np.nan)
-    for t in range(movie.n_frames):
-        a, b = movie.start[t : t + 2]
-        advance(a, b, before, born, movie.time, movie.frame, *seen, *law, *past, fit)
-        if t + 1 == movie.n_frames:
-            break
-        ends, source, sink, odds, first, width = cut_edges(
-            t, far, forward, movie.start, movie.frame, movie.time, begin, target, before, after,
-            past, future, ahead, *weights, *births,
+    advance(0, movie.start[1], before, born, movie.time, movie.frame, *seen, *law, *past, fit)
+    for t in range(movie.n_frames - 1):
+        a, b, c = movie.start[t : t + 3]
+        source, sink, odds = cut_edges(
+            a, b, c, movie.time[t + 1] - movie.time[t], *near, past, future, ahead, *weights, *births,
+            scales.break_in, scales.break_off, scales.rates,
         )  # fmt: skip
-        i, j = best_links(len(ends), width, source, sink, odds)
-        _relink(before, after, born, ends, first, ends[i], first + j)
+        i, j = best_links(b - a, c - b, source, sink, odds)
+        was = before[b:c].copy()
+        after[a:b], before[b:c] = -1, -1
+        after[a + i], before[b + j] = b + j, a + i
+        born[b:c] &= before[b:c] == was
         if last:
-            chance = marginals(len(ends), width, source, sink, odds, 30)
-            edge = source * width + sink
-            ranked = np.argsort(edge)
-            probability[first + j] = chance[ranked[np.searchsorted(edge, i * width + j, sorter=ranked)]]
+            chance = marginals(b - a, c - b, source, sink, odds, ROUNDS)
+            probability[b + j] = _looked_up(chance, source, sink, i, j, c - b)
+        advance(b, c, before, born, movie.time, movie.frame, *seen, *law, *past, fit)
     back(after)
+    close = _earlier(movie, scales, np.flatnonzero((before < 0) & (movie.frame > 0)), params.max_gap)
+    all_weights = (past, future, ahead, *weights, *births, scales.appear, scales.leave, scales.rates)
+    if params.max_gap:
+        i, j = close
+        open_ = (after[i] < 0) & (movie.frame[j] - movie.frame[i] > 1)
+        i, j = i[open_], j[open_]
+        odds = gap_odds(i, j, movie.frame, movie.time, *all_weights)
+        one, two = best_links(n, n, i, j, odds)
+        if last:
+            probability[two] = _looked_up(marginals(n, n, i, j, odds, ROUNDS), i, j, one, two, n)
+        before[two], after[one] = one, two
     born[:] = False
     mothers = (np.zeros(0, np.int64),) * 3
     if params.divisions:
-        mother, one, two, odds = division_odds(
-            before < 0, far, movie.frame, movie.time, begin, target, before, after, past, future, ahead, *weights, *births
-        )  # fmt: skip
+        i, j = close
+        open_ = before[j] < 0
+        i, j = i[open_], j[open_]
+        begin = np.append(np.flatnonzero(np.diff(i, prepend=-1)), len(i)) if len(i) else np.zeros(1, np.int64)
+        mother, one, two, odds = division_odds(begin, i, j, movie.frame, movie.time, after, *all_weights)
         chosen = choose_divisions(mother, one, two, odds, n)
         mother, one, two, odds = mother[chosen], one[chosen], two[chosen], odds[chosen]
         mothers = (mother, one, two)
@@ -209,51 +222,53 @@ def _sweep(
             sure = 1 / (1 + np.exp(-np.minimum(odds, 50.0)))
             probability[one] = sure
             probability[two] = np.where(goes_on, sure * probability[two], sure)
-    return Links(before, after, probability, born, mothers, fit)
+    return Links(before, probability, born, mothers, fit)
 
 
-def _relink(before: Ints, after: Ints, born: Bools, ends: Ints, first: int, source: Ints, sink: Ints) -> None:
-    """Replace the links over a cut."""
-    followers = after[ends]
-    followers = followers[followers >= 0]
-    was = before[followers]
-    before[followers] = -1
-    after[ends] = -1
-    before[sink], after[source] = source, sink
-    born[followers[before[followers] != was]] = False
+def _looked_up(chance: Floats, source: Ints, sink: Ints, i: Ints, j: Ints, width: int) -> Floats:
+    """Chances of some of the edges."""
+    edge = source * width + sink
+    ranked = np.argsort(edge)
+    return chance[ranked[np.searchsorted(edge, i * width + j, sorter=ranked)]] if len(i) else np.zeros(0)
 
 
-def _candidates(movie: Movie, scales: Scales, far: int) -> tuple[Ints, Ints]:
-    """Detections of the next frames within reach of each, nearest first: beginnings (n + 1,) and targets."""
+def _candidates(movie: Movie, scales: Scales) -> tuple[Ints, Ints]:
+    """Detections of the next frame within reach of each: beginnings (n + 1,) and targets."""
     n = len(movie.rows)
-    sources, sinks = [], []
-    # about a mother, her daughters
-    birth = np.sqrt(scales.room[0] + scales.room[1] / 4)
-    rate, v, w, r = scales.motion
+    counts, sinks = np.zeros(n + 1, np.int64), []
     for t in range(movie.n_frames - 1):
-        a, b = movie.start[t : t + 2]
-        for later in range(t + 1, min(t + 2 + far, movie.n_frames)):
-            c, d = movie.start[later : later + 2]
-            dt = movie.time[later] - movie.time[t]
-            step2 = 2 * v / rate**2 * (rate * dt - 1 + np.exp(-rate * dt)) + w * dt + 2 * r
-            reach = REACH * max(np.sqrt(step2), birth / 1.5)
-            k = min(MOST_CANDIDATES, d - c)
-            near, which = _tree(movie.place[c:d]).query(
-                movie.place[a:b], k=list(range(1, k + 1)), distance_upper_bound=reach
-            )
-            found = np.isfinite(near)
-            sources.append(np.repeat(np.arange(a, b), found.sum(axis=1)))
-            sinks.append(c + which[found])
-    if not sources:
-        return np.zeros(n + 1, np.int64), np.zeros(0, np.int64)
-    source, sink = np.concatenate(sources), np.concatenate(sinks)
-    order = np.argsort(source, kind="stable")
-    begin = np.searchsorted(source[order], np.arange(n + 1))
-    return begin.astype(np.int64), sink[order].astype(np.int64)
+        a, b, c = movie.start[t : t + 3]
+        reach = scales.reach(movie.time[t + 1] - movie.time[t])
+        k = min(MOST_CANDIDATES, c - b)
+        near, which = cKDTree(movie.place[b:c]).query(
+            movie.place[a:b], k=list(range(1, k + 1)), distance_upper_bound=reach
+        )
+        found = np.isfinite(near)
+        counts[a + 1 : b + 1] = found.sum(axis=1)
+        sinks.append(b + which[found])
+    sink = np.concatenate(sinks) if sinks else np.zeros(0)
+    return np.cumsum(counts), sink.astype(np.int64)
 
 
-def _tree(place: Floats) -> cKDTree:
-    return cKDTree(place)
+def _earlier(movie: Movie, scales: Scales, heads: Ints, far: int) -> tuple[Ints, Ints]:
+    """Pairs of a detection and one of ``heads``, some frames later, within reach; in order of the first."""
+    n = len(movie.rows)
+    none = np.zeros(0, np.int64)
+    if not len(heads):
+        return none, none
+    usual = float(np.median(np.diff(movie.time)))
+    reach = scales.reach((far + 1) * usual)
+    when = movie.frame / (far + 1.5)
+    where = np.column_stack([movie.place / reach, when])
+    tree = cKDTree(where)
+    found = tree.query_ball_point(where[heads], 1.0, p=np.inf)
+    i = np.concatenate([np.asarray(each, dtype=np.int64) for each in found])
+    j = np.repeat(heads, [len(each) for each in found])
+    later = movie.frame[j] - movie.frame[i]
+    good = (later >= 1) & (later <= far + 1)
+    i, j = i[good], j[good]
+    order = np.argsort(i * n + j)
+    return i[order], j[order]
 
 
 def number_tracks(movie: Movie, links: Links, cell: Floats) -> dict[str, Floats]:

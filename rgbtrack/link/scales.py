@@ -15,6 +15,8 @@ PRIOR_SD = 0.1
 PRIOR_WEIGHT = 20.0  # links that the prior counts for
 MOST = 20_000  # pairs that scales are learnt from
 SAMPLE = 128
+REACH = 4.5
+"""Candidates lie within so many typical steps."""
 RATES = (0.01, 0.1, 10.0)
 NUS = (2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0, 100.0)
 
@@ -43,6 +45,8 @@ class Scales:
         Covariance of that difference, (m, m).
     appear, leave
         Log rate of appearing in a frame, per um², and log odds of leaving, by `zones` from the edge, (4,).
+    break_in, break_off
+        The same with cells that are missed for a while.
     rates
         Log rates of being missed in a frame and of dividing, (2,).
     """
@@ -57,6 +61,8 @@ class Scales:
     spread: Floats
     appear: Floats
     leave: Floats
+    break_in: Floats
+    break_off: Floats
     rates: Floats
 
     @property
@@ -65,6 +71,13 @@ class Scales:
         rate, v, w, r = self.motion
         e = np.exp(-rate)
         return float(np.sqrt(2 * v / rate**2 * (rate - 1 + e) + w + 2 * r))
+
+    def reach(self, dt: float) -> float:
+        """How far a cell, or a daughter from her mother, may be found after so many frames, um."""
+        rate, v, w, r = self.motion
+        step2 = 2 * v / rate**2 * (rate * dt - 1 + np.exp(-rate * dt)) + w * dt + 2 * r
+        birth2 = self.room[0] + self.room[1] / 4
+        return float(REACH * np.sqrt(max(step2, birth2 / 2)))
 
 
 def first_scales(movie: Movie, divisions: bool) -> Scales:
@@ -104,6 +117,8 @@ def first_scales(movie: Movie, divisions: bool) -> Scales:
         **_first_births(movie, step, factor * flicker),
         appear=np.log(np.array([0.1, 0.05, 0.03, 0.02]) * movie.density),
         leave=np.log(np.array([0.1, 0.05, 0.03, 0.02])),
+        break_in=np.log(np.array([0.1, 0.05, 0.03, 0.02]) * movie.density),
+        break_off=np.log(np.array([0.1, 0.05, 0.03, 0.02])),
         rates=_rates(0.03, 0.01 if divisions else 0.0),
     )
 
@@ -238,17 +253,28 @@ def _learn_rates(
     starts = (before < 0) & (movie.frame > 0)
     starts[births[1]] = starts[births[2]] = False
     ends = ~after & (movie.frame < movie.n_frames - 1)
-    shares = []
-    for what, which in ((starts, movie.frame > 0), (ends, movie.frame < movie.n_frames - 1)):
-        count, total = np.bincount(zone[what], minlength=4), np.bincount(zone[which], minlength=4)
-        shares.append((count + 0.5) / (total + 50.0))
     linked = before >= 0
+    skips = np.flatnonzero(linked)
+    skips = skips[movie.frame[skips] - movie.frame[before[skips]] > 1]
+    broken_start, broken_end = starts.copy(), ends.copy()
+    broken_start[skips] = broken_end[before[skips]] = True
+    rates = []
+    for what, which in (
+        (starts, movie.frame > 0),
+        (ends, movie.frame < movie.n_frames - 1),
+        (broken_start, movie.frame > 0),
+        (broken_end, movie.frame < movie.n_frames - 1),
+    ):
+        count, total = np.bincount(zone[what], minlength=4), np.bincount(zone[which], minlength=4)
+        rates.append((count + 0.5) / (total + 50.0))
     gaps = (movie.frame[linked] - movie.frame[before[linked]] - 1).sum()
     missed = (gaps + 0.5) / (linked.sum() + gaps + 100.0)
     divide = (len(births[0]) + 1.0) / (n + 100.0) if divisions else 0.0
     return {
-        "appear": np.log(shares[0] * movie.density),
-        "leave": np.log(shares[1] / (1 - shares[1])),
+        "appear": np.log(rates[0] * movie.density),
+        "leave": np.log(rates[1] / (1 - rates[1])),
+        "break_in": np.log(rates[2] * movie.density),
+        "break_off": np.log(rates[3] / (1 - rates[3])),
         "rates": _rates(float(missed), divide),
     }
 

@@ -135,19 +135,18 @@ def take_in(j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, 
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def look_back(order, after, time, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit, ahead):  # type: ignore[no-untyped-def]
+def look_back(after, time, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit, ahead):  # type: ignore[no-untyped-def]
     """Fill the states of all detections by what follows them; ``ahead`` says which know of a velocity.
 
     Velocity comes out as seen forward in time, and place and velocity without their prior: as a measurement.
     """
     dims = place.shape[1]
-    for o in range(len(order) - 1, -1, -1):
-        j = order[o]
+    for j in range(len(after) - 1, -1, -1):
         i = after[j]
         dt = time[i] - time[j] if i >= 0 else 1.0
         take_in(j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit)
     prior = motion[1]
-    for j in range(len(order)):
+    for j in range(len(after)):
         ahead[j] = False
         det = V[j, 0] * V[j, 2] - V[j, 1] ** 2
         if after[j] < 0 or prior <= 0 or det <= 0:
