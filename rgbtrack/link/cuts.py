@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from rgbtrack.link.movie import Floats, Ints
-from rgbtrack.link.states import birth_place, colour_evidence, colour_most, place_evidence, take_in
+from rgbtrack.link.states import birth_place, colour_evidence, colour_most, place_evidence, take_in, transition
 
 UNLIKELY = 3.0
 """Links whose log odds are further below 0 than this are left out."""
@@ -32,6 +32,7 @@ def cut_edges(low, first, high, dt, begin, target, past, future, ahead, gain, zo
     """
     base, most = np.empty(high - first), np.empty(high - first)
     none, change = np.zeros(len(shift)), dt * drift
+    moves = transition(motion, dt)
     for j in range(first, high):
         base[j - first] = appear[zone[j]] + alike[j]
         most[j - first] = colour_most(j, future, tails[1])
@@ -43,7 +44,7 @@ def cut_edges(low, first, high, dt, begin, target, past, future, ahead, gain, zo
         for o in range(begin[i], begin[i + 1]):
             j = target[o]
             bound = base[j - first] + leave[zone[i]] - most[j - first] - UNLIKELY
-            place = place_evidence(i, j, dt, past, future, ahead, motion, tails[0])
+            place = place_evidence(i, j, moves, past, future, ahead, motion, tails[0])
             born = rates[1] + birth_place(i, j, past, future, room, tails[0])
             if place < bound and born < bound:
                 continue
@@ -72,7 +73,7 @@ def gap_odds(source, sink, frame, time, past, future, ahead, gain, zone, alike, 
         i, j = source[e], sink[e]
         dt = time[frame[j]] - time[frame[i]]
         missed = frame[j] - frame[i] - 1
-        out[e] = place_evidence(i, j, dt, past, future, ahead, motion, tails[0]) + missed * rates[0]
+        out[e] = place_evidence(i, j, transition(motion, dt), past, future, ahead, motion, tails[0]) + missed * rates[0]
         out[e] += colour_evidence(i, j, past, future, gain, dt * drift, none, tails[1])
         out[e] -= appear[zone[j]] + alike[j] + leave[zone[i]]
     return out
@@ -91,10 +92,12 @@ def best_links(n: int, m: int, source: Ints, sink: Ints, odds: Floats) -> tuple[
     wanted, column = np.unique(sink, return_inverse=True)
     n, m = len(users), len(wanted)
     most = odds.max() + 1.0
-    rows = np.concatenate([row, np.arange(n)])
-    columns = np.concatenate([column, m + np.arange(n)])
-    costs = np.concatenate([most - odds, np.full(n, most)])
-    i, j = min_weight_full_bipartite_matching(csr_array((costs, (rows, columns)), shape=(n, m + n)))
+    # each source may also end, at a column of its own
+    at = np.searchsorted(row, np.arange(n), side="right")
+    costs = np.insert(most - odds, at, most)
+    columns = np.insert(column, at, m + np.arange(n)).astype(np.int32)
+    begin = np.append(0, at + np.arange(1, n + 1)).astype(np.int32)
+    i, j = min_weight_full_bipartite_matching(csr_array((costs, columns, begin), shape=(n, m + n)))
     real = j < m
     return np.concatenate([one, users[i[real]]]), np.concatenate([other, wanted[j[real]]])
 

@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 
 from rgbtrack.link.movie import Bools, Floats, Ints
-from rgbtrack.link.states import birth_place, colour_evidence, colour_most, pair_evidence, place_evidence
+from rgbtrack.link.states import birth_place, colour_evidence, colour_most, pair_evidence, place_evidence, transition
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -37,7 +37,7 @@ def division_odds(begin, mother, head, frame, time, after, past, future, ahead, 
             appears = appear[zone[j]] + alike[j]
             if k >= 0:
                 dt = time[frame[k]] - time[frame[i]]
-                on = place_evidence(i, k, dt, past, future, ahead, motion, tails[0])
+                on = place_evidence(i, k, transition(motion, dt), past, future, ahead, motion, tails[0])
                 on += colour_evidence(i, k, past, future, gain, dt * drift, none, tails[1])
                 both = near[o] + colour_evidence(i, k, past, future, gain, spread, shift, tails[1])
                 total = rates[1] + pair_evidence(i, j, k, past, future, room, tails) + both + lost - on - appears

@@ -17,8 +17,8 @@ from rgbtrack.link.states import look_back
 from rgbtrack.link.steadying import common_shift, find_jumps
 
 MOST_CANDIDATES = 32
-MEMORY = (100.0, 3.0, 6.0)
-"""Frames over which colours are remembered, sweep by sweep: few, so that a short exchange of two cells is found out."""
+MEMORY = 1.5
+"""Frames over which colours are remembered: few, so that a short exchange of two cells is found out."""
 ROUNDS = 30
 
 
@@ -110,13 +110,13 @@ def link_movie(movie: Movie, params: LinkParams) -> Links:
         (np.zeros(0, np.int64),) * 3,
         np.zeros((n, 2)),
     )
-    near = None
+    near, alike = None, None
     for turn in range(params.sweeps + 1):
         last = turn == params.sweeps
         if movie.n_frames > 1:
             near = _candidates(movie, scales) if near is None or turn < 2 else near
-            memory = MEMORY[min(turn, len(MEMORY) - 1)]
-            links = _sweep(movie, links, scales, near, params, memory=memory, last=last)
+            alike = other_cells(movie, scales.flicker, scales.noise) if alike is None or turn < 2 else alike
+            links = _sweep(movie, links, scales, near, alike, params, last=last)
         if not last:
             movie = movie.moved(common_shift(movie, links.before, links.born))
             if movie.place.shape[1] == 3:
@@ -144,9 +144,9 @@ def _sweep(
     links: Links,
     scales: Scales,
     near: tuple[Ints, Ints],
+    alike: Floats,
     params: LinkParams,
     *,
-    memory: float,
     last: bool,
 ) -> Links:
     """Reconsider all links, frame by frame, given those before and after; then all gaps and divisions."""
@@ -160,7 +160,7 @@ def _sweep(
     after[before[before >= 0]] = np.flatnonzero(before >= 0)
     born &= before >= 0
     seen = (movie.place, movie.feature, movie.gain, movie.noise)
-    law = (scales.motion, scales.flicker, scales.noise, scales.drift, 1 / memory**2)
+    law = (scales.motion, scales.flicker, scales.noise, scales.drift, 1 / MEMORY**2)
     time = movie.time[movie.frame]
 
     def blank() -> tuple[Floats, Floats, Floats, Floats, Floats]:
@@ -173,7 +173,6 @@ def _sweep(
         look_back(next_, time, *seen, *law, *future, unused, ahead)
 
     back(np.where((after >= 0) & ~born[after], after, -1))
-    alike = other_cells(movie, scales.flicker, scales.noise)
     weights = (movie.gain, zones(movie, scales.step), alike, scales.motion, scales.drift, scales.tails)
     births = (scales.room, scales.shift, scales.spread)
     probability = np.full(n, np.nan)

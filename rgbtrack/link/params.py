@@ -18,5 +18,5 @@ class LinkParams(Params):
         2, ge=0, le=20, description="frames in a row in which a cell may be missed and still be found again"
     )
     sweeps: int = Field(
-        4, ge=1, le=20, description="how often all links are reconsidered, each time with scales learnt anew"
+        2, ge=1, le=20, description="how often all links are reconsidered, each time with scales learnt anew"
     )

@@ -15,7 +15,7 @@ PRIOR_SD = 0.1
 PRIOR_WEIGHT = 20.0  # links that the prior counts for
 MOST = 20_000  # pairs that scales are learnt from
 SAMPLE = 128
-REACH = 4.5
+REACH = 4.0
 """Candidates lie within so many typical steps."""
 RATES = (0.01, 0.1, 10.0)
 NUS = (2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0, 100.0)
@@ -191,7 +191,7 @@ def other_cells(movie: Movie, flicker: Floats, noise: Floats, which: Ints | None
     white = np.linalg.solve(root, movie.feature[which].T).T
     logdet = np.log(np.diag(root)).sum()
     others = np.linalg.solve(root, movie.feature[rows].T).T
-    return likeness(np.ascontiguousarray(white), np.ascontiguousarray(others), 1.0) - logdet
+    return likeness(np.ascontiguousarray(white), np.ascontiguousarray(others)) - logdet
 
 
 def learn_scales(

@@ -169,12 +169,15 @@ def look_back(after, time, place, feature, gain, noise, motion, W, k, drift, mem
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def place_evidence(i, j, dt, past, future, ahead, motion, tail):  # type: ignore[no-untyped-def]
-    """Log density of the past of ``i`` and the future of ``j`` meeting, as one cell: place and velocity."""
+def place_evidence(i, j, moves, past, future, ahead, motion, tail):  # type: ignore[no-untyped-def]
+    """Log density of the past of ``i`` and the future of ``j`` meeting, as one cell: place and velocity.
+
+    ``moves`` is what `transition` gave.
+    """
     mean, speed, V = past[0], past[1], past[2]
     bmean, bspeed, bV = future[0], future[1], future[2]
     dims = mean.shape[1]
-    b, e, qxx, qxv, qvv = transition(motion, dt)
+    b, e, qxx, qxv, qvv = moves
     xx = V[i, 0] + 2 * b * V[i, 1] + b * b * V[i, 2] + qxx + bV[j, 0]
     if not ahead[j]:
         q = 0.0
@@ -247,7 +250,7 @@ def pair_evidence(i, j, k, past, future, room, tails):  # type: ignore[no-untype
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def likeness(x, others, spread):  # type: ignore[no-untyped-def]
+def likeness(x, others):  # type: ignore[no-untyped-def]
     """Log of the mean density of ``x`` (n, m), whitened, around ``others`` (k, m): of another cell being such."""
     n, m = x.shape
     out = np.empty(n)
@@ -257,10 +260,13 @@ def likeness(x, others, spread):  # type: ignore[no-untyped-def]
             q = 0.0
             for a in range(m):
                 q += (x[i, a] - others[c, a]) ** 2
+                if q > 60.0:
+                    break
             if q > 0:
-                total += exp(-0.5 * q / spread)
                 used += 1
-        out[i] = log(max(total, 1e-30) / max(used, 1)) - 0.5 * m * log(2 * pi * spread)
+                if q < 60.0:
+                    total += exp(-0.5 * q)
+        out[i] = log(max(total, 1e-30) / max(used, 1)) - 0.5 * m * log(2 * pi)
     return out
 
 

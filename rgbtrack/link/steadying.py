@@ -41,7 +41,8 @@ def find_jumps(movie: Movie, scales: Scales) -> Floats:
         found, support = _best_shift(apart, odds, i, variance, movie.density)
         cells = len(np.unique(i))
         choices = np.log(1 + np.ptp(apart, axis=0).prod() / variance ** (dims / 2))
-        if cells * (support - stay[t]) > choices + CERTAIN and support > max(stay[t] + 0.5, 0.5 * usual):
+        far = np.linalg.norm(found) > 2 * np.sqrt(variance)
+        if far and cells * (support - stay[t]) > choices + CERTAIN and support > max(stay[t] + 0.5, 0.5 * usual):
             shift[t + 1] = found
             warnings.warn(
                 f"the stage jumped by {np.linalg.norm(found):.0f} um before frame {t + 1} of those with cells: "
