@@ -1,0 +1,134 @@
+"""All links between what is before a moment and what is after it, at once: candidates, their odds, marginals."""
+
+from math import exp, log
+
+import numpy as np
+from numba import njit
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
+from rgbtrack.link.movie import Floats, Ints
+from rgbtrack.link.states import birth_place, colour_evidence, colour_most, place_evidence, take_in, transition
+
+UNLIKELY = 3.0
+"""Links whose log odds are further below 0 than this are left out."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add(a, b):  # type: ignore[no-untyped-def]
+    high = max(a, b)
+    if high == -np.inf:
+        return high
+    return high + log(exp(a - high) + exp(b - high))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def cut_edges(low, first, high, dt, begin, target, past, future, ahead, gain, zone, alike, motion, drift, tails, room, shift, spread,
+              appear, leave, rates):  # type: ignore[no-untyped-def]
+    """Candidate links from the detections ``low`` to ``first`` of a frame to those of the next, up to ``high``.
+
+    Returns sources and sinks, counted within their frames, in order of sources, and the log odds of each link
+    against a cell that ends and one that appears or is born.
+    """
+    base, most = np.empty(high - first), np.empty(high - first)
+    none, change = np.zeros(len(shift)), dt * drift
+    moves = transition(motion, dt)
+    for j in range(first, high):
+        base[j - first] = appear[zone[j]] + alike[j]
+        most[j - first] = colour_most(j, future, tails[1])
+    total = begin[first] - begin[low]
+    source, sink = np.empty(total, np.int64), np.empty(total, np.int64)
+    odds = np.empty(total)
+    n_edges = 0
+    for i in range(low, first):
+        for o in range(begin[i], begin[i + 1]):
+            j = target[o]
+            bound = base[j - first] + leave[zone[i]] - most[j - first] - UNLIKELY
+            place = place_evidence(i, j, moves, past, future, ahead, motion, tails[0])
+            born = rates[1] + birth_place(i, j, past, future, room, tails[0])
+            if place < bound and born < bound:
+                continue
+            weight = -np.inf
+            if place >= bound:
+                weight = place + colour_evidence(i, j, past, future, gain, change, none, tails[1])
+            if born >= bound:
+                born += colour_evidence(i, j, past, future, gain, spread, shift, tails[1])
+                base[j - first] = _add(base[j - first], born)
+                weight = _add(weight, born)
+            source[n_edges], sink[n_edges], odds[n_edges] = i - low, j - first, weight - leave[zone[i]]
+            n_edges += 1
+    for e in range(n_edges):
+        odds[e] -= base[sink[e]]
+    keep = odds[:n_edges] > -UNLIKELY
+    return source[:n_edges][keep], sink[:n_edges][keep], odds[:n_edges][keep]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def gap_odds(source, sink, frame, time, past, future, ahead, gain, zone, alike, motion, drift, tails, room, shift, spread, appear,
+             leave, rates):  # type: ignore[no-untyped-def]
+    """Log odds that tracks that end and tracks that begin some frames later are one, for pairs of detections."""
+    out = np.empty(len(source))
+    none = np.zeros(len(shift))
+    for e in range(len(source)):
+        i, j = source[e], sink[e]
+        dt = time[frame[j]] - time[frame[i]]
+        missed = frame[j] - frame[i] - 1
+        out[e] = place_evidence(i, j, transition(motion, dt), past, future, ahead, motion, tails[0]) + missed * rates[0]
+        out[e] += colour_evidence(i, j, past, future, gain, dt * drift, none, tails[1])
+        out[e] -= appear[zone[j]] + alike[j] + leave[zone[i]]
+    return out
+
+
+def best_links(n: int, m: int, source: Ints, sink: Ints, odds: Floats) -> tuple[Ints, Ints]:
+    """Return the edges, as (source, sink), of the assignment whose log odds add up to the most."""
+    good = odds > 0
+    source, sink, odds = source[good], sink[good], odds[good]
+    free = (np.bincount(source, minlength=n)[source] == 1) & (np.bincount(sink, minlength=m)[sink] == 1)
+    one, other = source[free], sink[free]
+    source, sink, odds = source[~free], sink[~free], odds[~free]
+    if not len(odds):
+        return one, other
+    users, row = np.unique(source, return_inverse=True)
+    wanted, column = np.unique(sink, return_inverse=True)
+    n, m = len(users), len(wanted)
+    most = odds.max() + 1.0
+    # each source may also end, at a column of its own
+    at = np.searchsorted(row, np.arange(n), side="right")
+    costs = np.insert(most - odds, at, most)
+    columns = np.insert(column, at, m + np.arange(n)).astype(np.int32)
+    begin = np.append(0, at + np.arange(1, n + 1)).astype(np.int32)
+    i, j = min_weight_full_bipartite_matching(csr_array((costs, columns, begin), shape=(n, m + n)))
+    real = j < m
+    return np.concatenate([one, users[i[real]]]), np.concatenate([other, wanted[j[real]]])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def marginals(n, m, source, sink, odds, rounds):  # type: ignore[no-untyped-def]
+    """Probability of each edge over all assignments, by belief propagation (Williams and Lau 2014)."""
+    k = len(odds)
+    w = np.exp(np.minimum(odds, 300.0))
+    up, down = w.copy(), np.ones(k)
+    for _ in range(rounds):
+        into = np.zeros(m)
+        for e in range(k):
+            into[sink[e]] += up[e]
+        for e in range(k):
+            down[e] = 1 / (1 + max(into[sink[e]] - up[e], 0.0))
+        out = np.zeros(n)
+        for e in range(k):
+            out[source[e]] += w[e] * down[e]
+        for e in range(k):
+            up[e] = w[e] / (1 + max(out[source[e]] - w[e] * down[e], 0.0))
+    return up * down / (1 + up * down)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def advance(first, high, before, born, time, frame, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M,
+            fit):  # type: ignore[no-untyped-def]
+    """Fill the states of the detections from ``first`` to ``high`` by their tracks so far."""
+    for j in range(first, high):
+        i = before[j]
+        if i >= 0 and born[j]:
+            i = -1
+        dt = time[frame[j]] - time[frame[i]] if i >= 0 else 1.0
+        take_in(j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit)

@@ -1,0 +1,299 @@
+"""Cells linked over frames by place, size and colour, divisions found."""
+
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy.spatial import cKDTree
+
+from rgbtrack.errors import RgbtrackWarning
+from rgbtrack.link.cuts import advance, best_links, cut_edges, gap_odds, marginals
+from rgbtrack.link.divisions import choose_divisions, division_odds
+from rgbtrack.link.movie import Bools, Floats, Ints, Movie, check_cells, read_movie
+from rgbtrack.link.params import LinkParams
+from rgbtrack.link.scales import Scales, first_scales, learn_scales, other_cells, zones
+from rgbtrack.link.states import look_back
+from rgbtrack.link.steadying import common_shift, find_jumps
+
+MOST_CANDIDATES = 32
+MEMORY = 1.5
+"""Frames over which colours are remembered: few, so that a short exchange of two cells is found out."""
+ROUNDS = 30
+
+
+@dataclass(eq=False)
+class Links:
+    """Links of one movie: which detection each follows (-1: none), how probably rightly, whether as a daughter."""
+
+    before: Ints
+    probability: Floats
+    born: Bools
+    births: tuple[Ints, Ints, Ints]
+    fit: Floats
+
+
+def link_cells(cells: pd.DataFrame, params: LinkParams = LinkParams()) -> pd.DataFrame:  # noqa: B008
+    """Link the cells of time-lapse images over frames.
+
+    Parameters
+    ----------
+    cells
+        One row per cell and frame: ``image_id, frame, cell, y_um, x_um``; ``z_um`` in volumes; markers with
+        ``<marker>_se``, ``area_um2`` or ``volume_um3``, ``drift_y_um, drift_x_um`` and ``time_h`` where there are.
+        Each image is a movie of its own.
+    params
+        What is looked for.
+
+    Returns
+    -------
+    cells
+        The table, its rows in their order, with ``track, parent, tree`` and ``link_probability``; see
+        `tables.TRACKED`.
+
+    Raises
+    ------
+    DataError
+        If columns are missing or hold no numbers, cells repeat a key, or times do not increase.
+    ParamError
+        If a marker to link by is no column.
+
+    Warns
+    -----
+    RgbtrackWarning
+        If cells have no place (they are in no track), if tracks are replaced, or if the stage jumped.
+
+    Notes
+    -----
+    All links between two frames are made at once, by the assignment of the greatest total log odds that two
+    detections are one cell rather than one that ends and another that appears. The odds compare what a track so
+    far foretells, place by a persistent walk and colour by its mean over frames, with what follows, and with how
+    likely any other cell of the movie were to look so. All scales are learnt from the movie, in sweeps; see
+    docs/link.md.
+
+    Examples
+    --------
+    >>> cells = pd.DataFrame({"image_id": "a", "frame": [0, 0, 1, 1], "cell": [1, 2, 1, 2]})
+    >>> cells = cells.assign(y_um=[0.0, 50.0, 51.0, 1.0], x_um=0.0)
+    >>> link_cells(cells)["track"].tolist()
+    [1, 2, 2, 1]
+    """
+    markers = check_cells(cells, params)
+    columns: dict[str, Floats] = {
+        name: np.full(len(cells), np.nan) for name in ("track", "parent", "tree", "link_probability")
+    }
+    placeless = 0
+    for rows in cells.groupby("image_id", sort=True).indices.values():
+        movie = read_movie(cells, np.asarray(rows, dtype=np.int64), markers, params)
+        placeless += len(rows) - (len(movie.rows) if movie is not None else 0)
+        if movie is not None:
+            links = link_movie(movie, params)
+            for name, values in number_tracks(movie, links, cells["cell"].to_numpy()).items():
+                columns[name][movie.rows] = values
+    if placeless:
+        warnings.warn(
+            f"{placeless} cells have no place or no image_id and are in no track", RgbtrackWarning, stacklevel=2
+        )
+    whole = {name: pd.array(columns[name], dtype="Int64") for name in ("track", "parent", "tree")}
+    return cells.assign(**whole, link_probability=columns["link_probability"])
+
+
+def link_movie(movie: Movie, params: LinkParams) -> Links:
+    """Link the detections of one movie."""
+    n = len(movie.rows)
+    scales = first_scales(movie, params.divisions)
+    movie = movie.moved(find_jumps(movie, scales))
+    links = Links(
+        np.full(n, -1),
+        np.full(n, np.nan),
+        np.zeros(n, bool),
+        (np.zeros(0, np.int64),) * 3,
+        np.zeros((n, 2)),
+    )
+    near, alike = None, None
+    for turn in range(params.sweeps + 1):
+        last = turn == params.sweeps
+        if movie.n_frames > 1:
+            near = _candidates(movie, scales) if near is None or turn < 2 else near
+            alike = other_cells(movie, scales.flicker, scales.noise) if alike is None or turn < 2 else alike
+            links = _sweep(movie, links, scales, near, alike, params, last=last)
+        if not last:
+            movie = movie.moved(common_shift(movie, links.before, links.born))
+            if movie.place.shape[1] == 3:
+                movie = _even(movie, links)
+            scales = learn_scales(
+                movie, links.before, links.born, links.fit, links.births, scales, params.divisions
+            )
+    return links
+
+
+def _even(movie: Movie, links: Links) -> Movie:
+    """Depth in units in which cells step as far as they do sideways."""
+    follows = np.flatnonzero((links.before >= 0) & ~links.born)
+    if len(follows) < 20:
+        return movie
+    steps = np.median(np.abs(movie.place[follows] - movie.place[links.before[follows]]), axis=0)
+    ratio = float(np.clip(steps[0] / max(steps[1:].mean(), 1e-9), 0.05, 20.0))
+    place = movie.place.copy()
+    place[:, 0] /= ratio
+    return replace(movie, place=place, density=movie.density * ratio)
+
+
+def _sweep(
+    movie: Movie,
+    links: Links,
+    scales: Scales,
+    near: tuple[Ints, Ints],
+    alike: Floats,
+    params: LinkParams,
+    *,
+    last: bool,
+) -> Links:
+    """Reconsider all links, frame by frame, given those before and after; then all gaps and divisions."""
+    n, m = movie.feature.shape
+    dims = movie.place.shape[1]
+    born = links.born.copy()
+    # gaps are closed anew, when all cells that were seen in them have been linked
+    skips = (links.before >= 0) & (movie.frame - movie.frame[links.before] > 1)
+    before = np.where(skips, -1, links.before)
+    after = np.full(n, -1)
+    after[before[before >= 0]] = np.flatnonzero(before >= 0)
+    born &= before >= 0
+    seen = (movie.place, movie.feature, movie.gain, movie.noise)
+    law = (scales.motion, scales.flicker, scales.noise, scales.drift, 1 / MEMORY**2)
+    time = movie.time[movie.frame]
+
+    def blank() -> tuple[Floats, Floats, Floats, Floats, Floats]:
+        return np.zeros((n, dims)), np.zeros((n, dims)), np.zeros((n, 3)), np.zeros((n, m)), np.zeros((n, m, m))
+
+    past, future = blank(), blank()
+    ahead, fit, unused = np.zeros(n, bool), np.full((n, 2), np.nan), np.zeros((n, 2))
+
+    def back(next_: Ints) -> None:
+        look_back(next_, time, *seen, *law, *future, unused, ahead)
+
+    back(np.where((after >= 0) & ~born[after], after, -1))
+    weights = (movie.gain, zones(movie, scales.step), alike, scales.motion, scales.drift, scales.tails)
+    births = (scales.room, scales.shift, scales.spread)
+    probability = np.full(n, np.nan)
+    advance(0, movie.start[1], before, born, movie.time, movie.frame, *seen, *law, *past, fit)
+    for t in range(movie.n_frames - 1):
+        a, b, c = movie.start[t : t + 3]
+        source, sink, odds = cut_edges(
+            a, b, c, movie.time[t + 1] - movie.time[t], *near, past, future, ahead, *weights, *births,
+            scales.break_in, scales.break_off, scales.rates,
+        )  # fmt: skip
+        i, j = best_links(b - a, c - b, source, sink, odds)
+        was = before[b:c].copy()
+        after[a:b], before[b:c] = -1, -1
+        after[a + i], before[b + j] = b + j, a + i
+        born[b:c] &= before[b:c] == was
+        if last:
+            chance = marginals(b - a, c - b, source, sink, odds, ROUNDS)
+            probability[b + j] = _looked_up(chance, source, sink, i, j, c - b)
+        advance(b, c, before, born, movie.time, movie.frame, *seen, *law, *past, fit)
+    back(after)
+    close = _earlier(movie, scales, np.flatnonzero((before < 0) & (movie.frame > 0)), params.max_gap)
+    all_weights = (past, future, ahead, *weights, *births, scales.appear, scales.leave, scales.rates)
+    if params.max_gap:
+        i, j = close
+        open_ = (after[i] < 0) & (movie.frame[j] - movie.frame[i] > 1)
+        i, j = i[open_], j[open_]
+        odds = gap_odds(i, j, movie.frame, movie.time, *all_weights)
+        one, two = best_links(n, n, i, j, odds)
+        if last:
+            probability[two] = _looked_up(marginals(n, n, i, j, odds, ROUNDS), i, j, one, two, n)
+        before[two], after[one] = one, two
+    born[:] = False
+    mothers = (np.zeros(0, np.int64),) * 3
+    if params.divisions:
+        i, j = close
+        open_ = before[j] < 0
+        i, j = i[open_], j[open_]
+        begin = np.append(np.flatnonzero(np.diff(i, prepend=-1)), len(i)) if len(i) else np.zeros(1, np.int64)
+        mother, one, two, odds = division_odds(begin, i, j, movie.frame, movie.time, after, *all_weights)
+        chosen = choose_divisions(mother, one, two, odds, n)
+        mother, one, two, odds = mother[chosen], one[chosen], two[chosen], odds[chosen]
+        mothers = (mother, one, two)
+        goes_on = after[mother] == two
+        born[two[goes_on]] = True
+        if last:
+            sure = 1 / (1 + np.exp(-np.minimum(odds, 50.0)))
+            probability[one] = sure
+            probability[two] = np.where(goes_on, sure * probability[two], sure)
+    return Links(before, probability, born, mothers, fit)
+
+
+def _looked_up(chance: Floats, source: Ints, sink: Ints, i: Ints, j: Ints, width: int) -> Floats:
+    """Chances of some of the edges."""
+    edge = source * width + sink
+    ranked = np.argsort(edge)
+    return chance[ranked[np.searchsorted(edge, i * width + j, sorter=ranked)]] if len(i) else np.zeros(0)
+
+
+def _candidates(movie: Movie, scales: Scales) -> tuple[Ints, Ints]:
+    """Detections of the next frame within reach of each: beginnings (n + 1,) and targets."""
+    n = len(movie.rows)
+    counts, sinks = np.zeros(n + 1, np.int64), []
+    for t in range(movie.n_frames - 1):
+        a, b, c = movie.start[t : t + 3]
+        reach = scales.reach(movie.time[t + 1] - movie.time[t])
+        k = min(MOST_CANDIDATES, c - b)
+        near, which = cKDTree(movie.place[b:c]).query(
+            movie.place[a:b], k=list(range(1, k + 1)), distance_upper_bound=reach
+        )
+        found = np.isfinite(near)
+        counts[a + 1 : b + 1] = found.sum(axis=1)
+        sinks.append(b + which[found])
+    sink = np.concatenate(sinks) if sinks else np.zeros(0)
+    return np.cumsum(counts), sink.astype(np.int64)
+
+
+def _earlier(movie: Movie, scales: Scales, heads: Ints, far: int) -> tuple[Ints, Ints]:
+    """Pairs of a detection and one of ``heads``, some frames later, within reach; in order of the first."""
+    n = len(movie.rows)
+    none = np.zeros(0, np.int64)
+    if not len(heads):
+        return none, none
+    usual = float(np.median(np.diff(movie.time)))
+    reach = scales.reach((far + 1) * usual)
+    when = movie.frame / (far + 1.5)
+    where = np.column_stack([movie.place / reach, when])
+    tree = cKDTree(where)
+    found = tree.query_ball_point(where[heads], 1.0, p=np.inf)
+    i = np.concatenate([np.asarray(each, dtype=np.int64) for each in found])
+    j = np.repeat(heads, [len(each) for each in found])
+    later = movie.frame[j] - movie.frame[i]
+    good = (later >= 1) & (later <= far + 1)
+    i, j = i[good], j[good]
+    order = np.argsort(i * n + j)
+    return i[order], j[order]
+
+
+def number_tracks(movie: Movie, links: Links, cell: Floats) -> dict[str, Floats]:
+    """Number tracks by when they begin, and by the cell's label among those of one frame."""
+    n = len(movie.rows)
+    before = np.where(links.born, -1, links.before)
+    head = np.arange(n)
+    for j in range(n):  # in order of time
+        if before[j] >= 0:
+            head[j] = head[before[j]]
+    heads = np.flatnonzero(before < 0)
+    label = pd.Series(cell[movie.rows[heads]]).rank().to_numpy()
+    ranked = heads[np.lexsort((label, movie.frame[heads]))]
+    number = np.zeros(n, np.int64)
+    number[ranked] = np.arange(1, len(ranked) + 1)
+    track = number[head]
+    parent = np.full(len(ranked) + 1, np.nan)
+    mother, one, two = links.births
+    parent[number[one]] = parent[number[two]] = track[mother]
+    tree = np.arange(len(ranked) + 1)
+    for k in range(1, len(ranked) + 1):
+        if np.isfinite(parent[k]):
+            tree[k] = tree[int(parent[k])]
+    return {
+        "track": track.astype(float),
+        "parent": parent[track],
+        "tree": tree[track].astype(float),
+        "link_probability": links.probability,
+    }

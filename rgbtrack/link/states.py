@@ -1,0 +1,289 @@
+"""What is known of each cell at each detection: place, velocity and colour, from its track so far and from what follows.
+
+Place follows an Ornstein-Uhlenbeck velocity (a persistent walk) plus diffusion, seen with jitter; each feature a
+slow random walk, seen with flicker and noise. Both are filtered along the links, once forward and once
+backward; the two meet at the link that is in question.
+"""
+
+from math import exp, log, pi
+
+import numpy as np
+from numba import njit
+
+DIAGONAL = 1e-9
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def transition(motion, dt):  # type: ignore[no-untyped-def]
+    """Drift of place per velocity, of velocity, and what is added to Var x, Cov xv, Var v over ``dt``.
+
+    ``motion`` is rate, variance of velocity, variance of diffusion per frame, variance of a place.
+    """
+    rate, v, diffusion = motion[0], motion[1], motion[2]
+    e = exp(-rate * dt)
+    b = (1 - e) / rate
+    qxx = v / rate**2 * (2 * rate * dt - 3 + 4 * e - e * e) + diffusion * dt
+    return b, e, max(qxx, 0.0), v * rate * b * b, v * (1 - e * e)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def seen(W, k, gain, noise, out):  # type: ignore[no-untyped-def]
+    """Fill ``out`` (m, m) with the variance of one detection's features: flicker and noise."""
+    m = len(k)
+    for a in range(m):
+        for b in range(m):
+            out[a, b] = W[a, b] * gain[a] * gain[b]
+        out[a, a] += k[a] * noise[a] + DIAGONAL
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def distance(C, d, m):  # type: ignore[no-untyped-def]
+    """Mahalanobis distance squared of ``d`` and log-determinant of ``C`` (m, m), which is overwritten."""
+    logdet, q = 0.0, 0.0
+    for a in range(m):
+        for b in range(a + 1):
+            total = C[a, b]
+            for c in range(b):
+                total -= C[a, c] * C[b, c]
+            if a == b:
+                C[a, a] = max(total, 1e-12) ** 0.5
+            else:
+                C[a, b] = total / C[b, b]
+        total = d[a]
+        for c in range(a):
+            total -= C[a, c] * d[c]
+        d[a] = total / C[a, a]
+        q += d[a] * d[a]
+        logdet += 2 * log(C[a, a])
+    return q, logdet
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def log_t(q, logdet, dims, tail, twice):  # type: ignore[no-untyped-def]
+    """Log density of Student's t of ``dims`` dimensions, ``twice`` those that ``tail`` is made for or not."""
+    nu, scale = tail[0], tail[1]
+    return tail[3 if twice else 2] - 0.5 * logdet - 0.5 * (nu + dims) * log(1 + q / (nu * scale))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def update(j, i, dt, feature, gain, drift, memory, mu, M, fit):  # type: ignore[no-untyped-def]
+    """Fill features ``mu`` and their variance ``M`` at ``j``, where ``M[j]`` holds that of what was seen."""
+    m = feature.shape[1]
+    P, L, d = np.empty((m, m)), np.empty((m, m)), np.empty(m)
+    for a in range(m):
+        d[a] = feature[j, a] - mu[i, a]
+        for c in range(m):
+            P[a, c] = M[i, a, c] + dt * drift[a, c] * gain[j, a] * gain[j, c] + M[j, a, c] * memory
+            L[a, c] = P[a, c] + M[j, a, c]
+    fit[j, 1] = distance(L, d, m)[0]
+    # L and d now hold the root of the variance of the difference, and the whitened difference
+    for c in range(m):
+        for a in range(m):
+            total = P[a, c]
+            for b in range(a):
+                total -= L[a, b] * M[j, b, c]
+            M[j, a, c] = total / L[a, a]
+    Y = M[j].copy()
+    for a in range(m):
+        mu[j, a] = mu[i, a]
+        for b in range(m):
+            mu[j, a] += Y[b, a] * d[b]
+        for c in range(m):
+            total = P[a, c]
+            for b in range(m):
+                total -= Y[b, a] * Y[b, c]
+            M[j, a, c] = total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def take_in(j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit):  # type: ignore[no-untyped-def]
+    """Fill the state at detection ``j``: that at ``i`` (-1 for none), ``dt`` earlier, and what was seen at ``j``.
+
+    ``mean``, ``speed`` (n, d) hold place and velocity, ``V`` (n, 3) the variances xx, xv, vv, ``mu``, ``M`` the
+    features, ``fit`` (n, 2) how well place and features were foretold, as squared distances.
+    """
+    dims, m = place.shape[1], feature.shape[1]
+    r = motion[3]
+    if i < 0:
+        for a in range(dims):
+            mean[j, a] = place[j, a]
+            speed[j, a] = 0.0
+        V[j, 0], V[j, 1], V[j, 2] = r, 0.0, motion[1]
+        for a in range(m):
+            mu[j, a] = feature[j, a]
+        seen(W, k, gain[j], noise[j], M[j])
+        return
+    b, e, qxx, qxv, qvv = transition(motion, dt)
+    xx = V[i, 0] + 2 * b * V[i, 1] + b * b * V[i, 2] + qxx
+    xv = e * (V[i, 1] + b * V[i, 2]) + qxv
+    vv = e * e * V[i, 2] + qvv
+    s = xx + r
+    kx, kv = xx / s, xv / s
+    total = 0.0
+    for a in range(dims):
+        ahead = mean[i, a] + b * speed[i, a]
+        gap = place[j, a] - ahead
+        total += gap * gap / s
+        mean[j, a] = ahead + kx * gap
+        speed[j, a] = e * speed[i, a] + kv * gap
+    V[j, 0], V[j, 1], V[j, 2] = xx - kx * xx, xv - kx * xv, vv - kv * xv
+    fit[j, 0] = total
+    if m == 0:
+        return
+    seen(W, k, gain[j], noise[j], M[j])
+    update(j, i, dt, feature, gain, drift, memory, mu, M, fit)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def look_back(after, time, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit, ahead):  # type: ignore[no-untyped-def]
+    """Fill the states of all detections by what follows them; ``ahead`` says which know of a velocity.
+
+    Velocity comes out as seen forward in time, and place and velocity without their prior: as a measurement.
+    """
+    dims = place.shape[1]
+    for j in range(len(after) - 1, -1, -1):
+        i = after[j]
+        dt = time[i] - time[j] if i >= 0 else 1.0
+        take_in(j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit)
+    prior = motion[1]
+    for j in range(len(after)):
+        ahead[j] = False
+        det = V[j, 0] * V[j, 2] - V[j, 1] ** 2
+        if after[j] < 0 or prior <= 0 or det <= 0:
+            V[j, 1], V[j, 2] = 0.0, 0.0
+            continue
+        xx, xv, vv = V[j, 2] / det, -V[j, 1] / det, V[j, 0] / det
+        bare = vv - 1 / prior
+        left = xx * bare - xv * xv
+        if left <= 1e-6 * xx / prior:
+            # nothing is known of the velocity: place alone, where it is with the velocity's prior
+            V[j, 1], V[j, 2] = 0.0, 0.0
+            continue
+        ahead[j] = True
+        for a in range(dims):
+            hx = xx * mean[j, a] + xv * speed[j, a]
+            hv = xv * mean[j, a] + vv * speed[j, a]
+            mean[j, a] = (bare * hx - xv * hv) / left
+            speed[j, a] = -(xx * hv - xv * hx) / left
+        V[j, 0], V[j, 1], V[j, 2] = bare / left, xv / left, xx / left
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def place_evidence(i, j, moves, past, future, ahead, motion, tail):  # type: ignore[no-untyped-def]
+    """Log density of the past of ``i`` and the future of ``j`` meeting, as one cell: place and velocity.
+
+    ``moves`` is what `transition` gave.
+    """
+    mean, speed, V = past[0], past[1], past[2]
+    bmean, bspeed, bV = future[0], future[1], future[2]
+    dims = mean.shape[1]
+    b, e, qxx, qxv, qvv = moves
+    xx = V[i, 0] + 2 * b * V[i, 1] + b * b * V[i, 2] + qxx + bV[j, 0]
+    if not ahead[j]:
+        q = 0.0
+        for a in range(dims):
+            q += (bmean[j, a] - mean[i, a] - b * speed[i, a]) ** 2 / xx
+        return log_t(q, dims * log(xx), dims, tail, False)
+    xv = e * (V[i, 1] + b * V[i, 2]) + qxv + bV[j, 1]
+    vv = e * e * V[i, 2] + qvv + bV[j, 2]
+    det = max(xx * vv - xv * xv, 1e-12 * xx * vv)
+    alone = motion[1] + bV[j, 2]
+    q, q0 = 0.0, 0.0
+    for a in range(dims):
+        dx = bmean[j, a] - mean[i, a] - b * speed[i, a]
+        dv = bspeed[j, a] - e * speed[i, a]
+        q += (vv * dx * dx - 2 * xv * dx * dv + xx * dv * dv) / det
+        q0 += bspeed[j, a] ** 2 / alone
+    return log_t(q, dims * log(det), 2 * dims, tail, True) - log_t(q0, dims * log(alone), dims, tail, False)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def colour_evidence(i, j, past, future, gain, change, shift, tail):  # type: ignore[no-untyped-def]
+    """Log density of the features of ``i`` and ``j`` meeting, after a ``shift`` and changes of variance ``change``."""
+    mu, M = past[3], past[4]
+    bmu, bM = future[3], future[4]
+    m = mu.shape[1]
+    if m == 0:
+        return 0.0
+    C, d = np.empty((m, m)), np.empty(m)
+    for a in range(m):
+        d[a] = bmu[j, a] - mu[i, a] - shift[a] * gain[j, a]
+        for c in range(a + 1):
+            C[a, c] = M[i, a, c] + bM[j, a, c] + change[a, c] * gain[j, a] * gain[j, c]
+    q, logdet = distance(C, d, m)
+    return log_t(q, logdet, m, tail, False)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def colour_most(j, future, tail):  # type: ignore[no-untyped-def]
+    """The most that `colour_evidence` can be for ``j``."""
+    M = future[4]
+    m = M.shape[1]
+    if m == 0:
+        return 0.0
+    C, d = M[j].copy(), np.zeros(m)
+    return log_t(0.0, distance(C, d, m)[1], m, tail, False)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def birth_place(i, j, past, future, room, tail):  # type: ignore[no-untyped-def]
+    """Log density of the place of ``j`` as one of two daughters of ``i``."""
+    mean, bmean = past[0], future[0]
+    dims = mean.shape[1]
+    s = room[0] + room[1] / 4
+    q = 0.0
+    for a in range(dims):
+        q += (bmean[j, a] - mean[i, a]) ** 2 / s
+    return log_t(q, dims * log(s), dims, tail, False)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def pair_evidence(i, j, k, past, future, room, tails):  # type: ignore[no-untyped-def]
+    """Log density of the places of two sisters, ``j`` and ``k``, around their mother ``i``."""
+    mean, bmean = past[0], future[0]
+    dims = mean.shape[1]
+    q0, q1 = 0.0, 0.0
+    for a in range(dims):
+        q0 += (0.5 * (bmean[j, a] + bmean[k, a]) - mean[i, a]) ** 2 / room[0]
+        q1 += (bmean[j, a] - bmean[k, a]) ** 2 / room[1]
+    return log_t(q0, dims * log(room[0]), dims, tails[0], False) + log_t(q1, dims * log(room[1]), dims, tails[0], False)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def likeness(x, others):  # type: ignore[no-untyped-def]
+    """Log of the mean density of ``x`` (n, m), whitened, around ``others`` (k, m): of another cell being such."""
+    n, m = x.shape
+    out = np.empty(n)
+    for i in range(n):
+        total, used = 0.0, 0
+        for c in range(len(others)):
+            q = 0.0
+            for a in range(m):
+                q += (x[i, a] - others[c, a]) ** 2
+                if q > 60.0:
+                    break
+            if q > 0:
+                used += 1
+                if q < 60.0:
+                    total += exp(-0.5 * q)
+        out[i] = log(max(total, 1e-30) / max(used, 1)) - 0.5 * m * log(2 * pi)
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def pair_evidence_of(feature, gain, noise, first, second, W, k):  # type: ignore[no-untyped-def]
+    """Log density of the difference in features of pairs of detections of one cell."""
+    m = feature.shape[1]
+    out = np.empty(len(first))
+    A, B, d = np.empty((m, m)), np.empty((m, m)), np.empty(m)
+    for p in range(len(first)):
+        i, j = first[p], second[p]
+        seen(W, k, gain[i], noise[i], A)
+        seen(W, k, gain[j], noise[j], B)
+        for a in range(m):
+            d[a] = feature[j, a] - feature[i, a]
+            for c in range(m):
+                A[a, c] += B[a, c]
+        q, logdet = distance(A, d, m)
+        out[p] = -0.5 * (q + logdet + m * log(2 * pi))
+    return out
