@@ -16,6 +16,7 @@ from rgbtrack.dynamics.times import clone_times
 
 __all__ = [
     "CAUTION",
+    "SAMPLE",
     "Clonality",
     "DiversityParams",
     "DynamicsParams",
@@ -24,7 +25,6 @@ __all__ = [
     "LesionParams",
     "Lesions",
     "ResponseParams",
-    "SAMPLE",
     "binomial_interval",
     "call_clonality",
     "clone_diversity",

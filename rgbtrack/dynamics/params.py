@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from rgbtrack.dynamics.lesion_params import LesionParams
 from rgbtrack.params import Params
 
 
@@ -32,21 +33,6 @@ class ResponseParams(Params):
     level: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals")
     rotations: int = Field(4999, ge=99, description="rotations of the test of heterogeneity")
     seed: int = Field(0, ge=0, description="of the rotations")
-
-
-class DynamicsParams(Params):
-    """How clone sizes are counted."""
-
-    level: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals of fractions")
-    frame: Literal["first", "last"] = Field(
-        "first", description="frame of a time series that is counted: a cell must not count once per frame"
-    )
-    response: ResponseParams = Field(
-        ResponseParams(), description="how responses are tested: a section of its own"
-    measure: Literal["cells", "area", "volume"] = Field(
-        "cells",
-        description="what the column amount adds up: cells, their area (um²) or their volume (um³)",
-    )
 
 
 class GrowthParams(Params):
@@ -89,3 +75,20 @@ class DiversityParams(Params):
         20, ge=2, description="samples of fewer cells are not standardised, and do not set the coverage"
     )
     level: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals")
+
+
+class DynamicsParams(Params):
+    """How clone sizes are counted, and what is told of them; each question has a section of its own."""
+
+    level: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals of fractions")
+    frame: Literal["first", "last"] = Field(
+        "first", description="frame of a time series that is counted: a cell must not count once per frame"
+    )
+    measure: Literal["cells", "area", "volume"] = Field(
+        "cells",
+        description="what the column amount adds up: cells, their area (um²) or their volume (um³)",
+    )
+    growth: GrowthParams = Field(GrowthParams(), description="growth rates")
+    diversity: DiversityParams = Field(DiversityParams(), description="diversity and turnover")
+    response: ResponseParams = Field(ResponseParams(), description="response to treatments")
+    lesions: LesionParams = Field(LesionParams(), description="lesions, and what seeded them")

@@ -4,12 +4,40 @@ import numpy as np
 from numba import njit
 
 from rgbtrack.link.movie import Bools, Floats, Ints
-from rgbtrack.link.states import birth_place, colour_evidence, colour_most, pair_evidence, place_evidence, transition
+from rgbtrack.link.states import (
+    birth_place,
+    colour_evidence,
+    colour_most,
+    pair_evidence,
+    place_evidence,
+    transition,
+)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def division_odds(begin, mother, head, frame, time, after, past, future, ahead, gain, zone, alike, motion, drift, tails, room,
-                  shift, spread, appear, leave, rates):  # type: ignore[no-untyped-def]
+def division_odds(
+    begin,
+    mother,
+    head,
+    frame,
+    time,
+    after,
+    past,
+    future,
+    ahead,
+    gain,
+    zone,
+    alike,
+    motion,
+    drift,
+    tails,
+    room,
+    shift,
+    spread,
+    appear,
+    leave,
+    rates,
+):  # type: ignore[no-untyped-def]
     """Candidate divisions with their log odds against one cell that goes on, or ends, and others that appear.
 
     ``mother`` and ``head`` are pairs of a detection and a later one that follows none, in order of mothers, of which each
@@ -40,7 +68,9 @@ def division_odds(begin, mother, head, frame, time, after, past, future, ahead, 
                 on = place_evidence(i, k, transition(motion, dt), past, future, ahead, motion, tails[0])
                 on += colour_evidence(i, k, past, future, gain, dt * drift, none, tails[1])
                 both = near[o] + colour_evidence(i, k, past, future, gain, spread, shift, tails[1])
-                total = rates[1] + pair_evidence(i, j, k, past, future, room, tails) + both + lost - on - appears
+                total = (
+                    rates[1] + pair_evidence(i, j, k, past, future, room, tails) + both + lost - on - appears
+                )
                 if total > 0:
                     mothers.append(i)
                     ones.append(j)

@@ -92,7 +92,9 @@ def link_cells(cells: pd.DataFrame, params: LinkParams = LinkParams()) -> pd.Dat
                 columns[name][movie.rows] = values
     if placeless:
         warnings.warn(
-            f"{placeless} cells have no place or no image_id and are in no track", RgbtrackWarning, stacklevel=2
+            f"{placeless} cells have no place or no image_id and are in no track",
+            RgbtrackWarning,
+            stacklevel=2,
         )
     whole = {name: pd.array(columns[name], dtype="Int64") for name in ("track", "parent", "tree")}
     return cells.assign(**whole, link_probability=columns["link_probability"])
@@ -164,7 +166,13 @@ def _sweep(
     time = movie.time[movie.frame]
 
     def blank() -> tuple[Floats, Floats, Floats, Floats, Floats]:
-        return np.zeros((n, dims)), np.zeros((n, dims)), np.zeros((n, 3)), np.zeros((n, m)), np.zeros((n, m, m))
+        return (
+            np.zeros((n, dims)),
+            np.zeros((n, dims)),
+            np.zeros((n, 3)),
+            np.zeros((n, m)),
+            np.zeros((n, m, m)),
+        )
 
     past, future = blank(), blank()
     ahead, fit, unused = np.zeros(n, bool), np.full((n, 2), np.nan), np.zeros((n, 2))

@@ -86,7 +86,9 @@ def check_cells(cells: pd.DataFrame, params: LinkParams) -> tuple[str, ...]:
     frame = cells["frame"].to_numpy(float, na_value=np.nan)
     if not np.isfinite(frame).all() or (frame != np.round(frame)).any():
         bad = cells["frame"][~np.isfinite(frame) | (frame != np.round(frame))].iloc[0]
-        raise DataError(f"cells table: column frame should hold whole numbers, found {bad}: number the frames")
+        raise DataError(
+            f"cells table: column frame should hold whole numbers, found {bad}: number the frames"
+        )
     if "track" in cells.columns and cells["track"].notna().any():
         warnings.warn("cells are linked anew: the track column is replaced", RgbtrackWarning, stacklevel=3)
     if not params.colour:

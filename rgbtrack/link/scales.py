@@ -288,7 +288,9 @@ def _learn_motion(movie: Movie, before: Ints, born: Bools, old: Floats) -> Float
     """Fit how steps, one to three frames apart, go together."""
     last = np.where(born, -1, before)
     dt = np.where(last >= 0, movie.time[movie.frame] - movie.time[movie.frame[last]], np.nan)
-    steps = np.where((np.abs(dt - 1) < 0.25)[:, None], (movie.place - movie.place[last]) / dt[:, None], np.nan)
+    steps = np.where(
+        (np.abs(dt - 1) < 0.25)[:, None], (movie.place - movie.place[last]) / dt[:, None], np.nan
+    )
     if np.isfinite(steps[:, 0]).sum() < 5:
         return old
     together = []
@@ -366,9 +368,11 @@ def _learn_colour(movie: Movie, before: Ints, born: Bools, old: Scales) -> tuple
             weights = nnls(root.T, np.linalg.solve(root, goal))[0]
         flicker[a], noise[a], drift[a] = weights
         flicker[a] = max(flicker[a], 1e-4)
-        trusted[:, a] = np.clip(d[:, a], *np.array([[-3], [3]]) * np.sqrt(
-            2 * flicker[a] * np.maximum(g2[:, a], 0) + noise[a] * noise2[:, a] + 1e-9
-        ))
+        trusted[:, a] = np.clip(
+            d[:, a],
+            *np.array([[-3], [3]])
+            * np.sqrt(2 * flicker[a] * np.maximum(g2[:, a], 0) + noise[a] * noise2[:, a] + 1e-9),
+        )
     together = np.eye(m)
     short = apart <= 2
     for a in range(m):
@@ -392,7 +396,8 @@ def _learn_colour(movie: Movie, before: Ints, born: Bools, old: Scales) -> tuple
 def tail_of(nu: float, scale: float, dims: int) -> Floats:
     """Degrees of freedom and scale of Student's t, and what normalises it in ``dims`` and twice as many."""
     both = [
-        gammaln((nu + d) / 2) - gammaln(nu / 2) - 0.5 * d * np.log(nu * np.pi * scale) for d in (dims, 2 * dims)
+        gammaln((nu + d) / 2) - gammaln(nu / 2) - 0.5 * d * np.log(nu * np.pi * scale)
+        for d in (dims, 2 * dims)
     ]
     return np.array([nu, scale, *both])
 
@@ -409,10 +414,7 @@ def _learn_tail(q: Floats, dims: int) -> Floats:
         for _ in range(30):
             scale = float(((nu + dims) / (nu + q / scale) * q).mean() / dims)
         scale = max(scale, 1e-3)
-        fit = (
-            len(q) * tail_of(nu, scale, dims)[2]
-            - 0.5 * (nu + dims) * np.log1p(q / (nu * scale)).sum()
-        )
+        fit = len(q) * tail_of(nu, scale, dims)[2] - 0.5 * (nu + dims) * np.log1p(q / (nu * scale)).sum()
         if fit > best:
             best, found = fit, tail_of(nu, scale, dims)
     return found

@@ -135,7 +135,9 @@ def take_in(j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, 
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def look_back(after, time, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit, ahead):  # type: ignore[no-untyped-def]
+def look_back(
+    after, time, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit, ahead
+):  # type: ignore[no-untyped-def]
     """Fill the states of all detections by what follows them; ``ahead`` says which know of a velocity.
 
     Velocity comes out as seen forward in time, and place and velocity without their prior: as a measurement.
@@ -144,7 +146,9 @@ def look_back(after, time, place, feature, gain, noise, motion, W, k, drift, mem
     for j in range(len(after) - 1, -1, -1):
         i = after[j]
         dt = time[i] - time[j] if i >= 0 else 1.0
-        take_in(j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit)
+        take_in(
+            j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit
+        )
     prior = motion[1]
     for j in range(len(after)):
         ahead[j] = False
@@ -246,7 +250,9 @@ def pair_evidence(i, j, k, past, future, room, tails):  # type: ignore[no-untype
     for a in range(dims):
         q0 += (0.5 * (bmean[j, a] + bmean[k, a]) - mean[i, a]) ** 2 / room[0]
         q1 += (bmean[j, a] - bmean[k, a]) ** 2 / room[1]
-    return log_t(q0, dims * log(room[0]), dims, tails[0], False) + log_t(q1, dims * log(room[1]), dims, tails[0], False)
+    return log_t(q0, dims * log(room[0]), dims, tails[0], False) + log_t(
+        q1, dims * log(room[1]), dims, tails[0], False
+    )
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from rgbtrack.plot.space import ternary
     from rgbtrack.plot.spectrum import plot_spectrum
     from rgbtrack.plot.style import save_figure
-    from rgbtrack.plot.turnover import plot_turnover
     from rgbtrack.plot.tracks import plot_flower, plot_trajectories
+    from rgbtrack.plot.turnover import plot_turnover
 
 # matplotlib takes half a second to load: only those who draw wait for it
 __getattr__, __dir__, _ = lazy_loader.attach(
@@ -110,16 +110,13 @@ __all__ = [
     "plot_msd",
     "plot_plan",
     "plot_ranks",
-    "plot_reliability",
-    "plot_resolution",
-    "plot_shift",
-    "plot_spectrum",
-    "plot_turnover",
     "plot_rates",
     "plot_reliability",
     "plot_resolution",
     "plot_shift",
+    "plot_spectrum",
     "plot_trajectories",
+    "plot_turnover",
     "plot_unmixing",
     "rejected_counts",
     "response_forest",

@@ -141,7 +141,9 @@ def simulate_tracks(params: MovieParams = MovieParams(), *, seed: int = 0) -> pd
     rows = []
     for frame in range(params.n_frames):
         if frame:
-            cells, number = _divide(cells.keep(rng.random(len(cells.track)) >= params.death_rate), params, number, axes, rng)
+            cells, number = _divide(
+                cells.keep(rng.random(len(cells.track)) >= params.death_rate), params, number, axes, rng
+            )
             cells = _walk(cells, params, world, axes, rng)
         rows.append(_see(cells, frame, colours, params, margin, side, axes, rng))
     table = pd.concat(rows, ignore_index=True)
@@ -276,7 +278,11 @@ def _seen_tracks(table: pd.DataFrame) -> pd.DataFrame:
     away = rows.groupby("true_track")["frame"].diff() > 4
     part = away.groupby(rows["true_track"]).cumsum()
     first = rows.groupby(["true_track", part]).ngroup()
-    last = pd.DataFrame({"track": rows["true_track"], "frame": rows["frame"], "new": first}).groupby("new").last()
+    last = (
+        pd.DataFrame({"track": rows["true_track"], "frame": rows["frame"], "new": first})
+        .groupby("new")
+        .last()
+    )
     new = first + 1
     last_of = dict(zip(last["track"], last.index + 1, strict=True))  # the last part of each
     parent = rows["true_parent"].map(lambda p: last_of.get(p, pd.NA), na_action="ignore")

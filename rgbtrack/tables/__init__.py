@@ -4,11 +4,33 @@
 """
 
 from rgbtrack.tables.cells import CELLS, REVIEW, TRUTH
-from rgbtrack.tables.clones import CLONES, CLONE_DISTANCES, CLONE_MATCHES
-from rgbtrack.tables.dynamics import CLONE_RESPONSE, CLONE_SIZES, CLONE_TIMES, DIVERSITY, DIVERSITY_BY_TREATMENT, GROWTH, GROWTH_BY_TREATMENT, HETEROGENEITY, LESIONS, LESION_CLONES, RANK_ABUNDANCE, SEEDING, SEEDING_EFFECTS, SITE_CLONES, SITE_ENRICHMENT, SITE_OVERLAP, SIZE_DEPARTURE, SIZE_SPECTRUM, SUBJECT_SIMILARITY, TURNOVER, TURNOVER_BY_TREATMENT
+from rgbtrack.tables.clones import CLONE_DISTANCES, CLONE_MATCHES, CLONES
+from rgbtrack.tables.dynamics import (
+    CLONE_RESPONSE,
+    CLONE_SIZES,
+    CLONE_TIMES,
+    DIVERSITY,
+    DIVERSITY_BY_TREATMENT,
+    GROWTH,
+    GROWTH_BY_TREATMENT,
+    HETEROGENEITY,
+    LESION_CLONES,
+    LESIONS,
+    RANK_ABUNDANCE,
+    SEEDING,
+    SEEDING_EFFECTS,
+    SITE_CLONES,
+    SITE_ENRICHMENT,
+    SITE_OVERLAP,
+    SIZE_DEPARTURE,
+    SIZE_SPECTRUM,
+    SUBJECT_SIMILARITY,
+    TURNOVER,
+    TURNOVER_BY_TREATMENT,
+)
 from rgbtrack.tables.lineage import check_tracks, track_links, tracks_of_links
 from rgbtrack.tables.sheet import SAMPLES
-from rgbtrack.tables.table import Column, EXCLUDED, MARKER, Table, counted, errors_of, markers_of
+from rgbtrack.tables.table import EXCLUDED, MARKER, Column, Table, counted, errors_of, markers_of
 from rgbtrack.tables.tracks import CLONE_MOTILITY, MOTILITY_BY_TREATMENT, MSD, TRACKED, TRACKS
 
 __all__ = [
@@ -20,7 +42,6 @@ __all__ = [
     "CLONE_RESPONSE",
     "CLONE_SIZES",
     "CLONE_TIMES",
-    "Column",
     "DIVERSITY",
     "DIVERSITY_BY_TREATMENT",
     "EXCLUDED",
@@ -48,6 +69,7 @@ __all__ = [
     "TRUTH",
     "TURNOVER",
     "TURNOVER_BY_TREATMENT",
+    "Column",
     "Table",
     "check_tracks",
     "counted",
