@@ -11,10 +11,12 @@ from .correct import CorrectParams as CorrectParams
 from .correct import correct_stack as correct_stack
 from .dynamics import DiversityParams as DiversityParams
 from .dynamics import DynamicsParams as DynamicsParams
+from .dynamics import GrowthParams as GrowthParams
 from .dynamics import LesionParams as LesionParams
 from .dynamics import ResponseParams as ResponseParams
 from .dynamics import call_clonality as call_clonality
 from .dynamics import clone_diversity as clone_diversity
+from .dynamics import clone_growth as clone_growth
 from .dynamics import clone_response as clone_response
 from .dynamics import clone_sizes as clone_sizes
 from .dynamics import clone_turnover as clone_turnover
@@ -22,6 +24,7 @@ from .dynamics import compare_seeding as compare_seeding
 from .dynamics import count_founders as count_founders
 from .dynamics import diversity_by_treatment as diversity_by_treatment
 from .dynamics import find_lesions as find_lesions
+from .dynamics import growth_by_treatment as growth_by_treatment
 from .dynamics import response_heterogeneity as response_heterogeneity
 from .dynamics import site_enrichment as site_enrichment
 from .dynamics import site_overlap as site_overlap

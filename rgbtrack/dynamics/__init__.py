@@ -1,18 +1,22 @@
 """Dynamics: which clones grew, moved or seeded, and whether the treatment did it."""
 
+from rgbtrack.dynamics.counts import sizes_from_counts
+from rgbtrack.dynamics.diversity import clone_diversity, diversity_by_treatment
 from rgbtrack.dynamics.enrichment import Enrichment, site_enrichment
 from rgbtrack.dynamics.growth import clone_growth, growth_by_treatment
 from rgbtrack.dynamics.lesion_params import LesionParams
 from rgbtrack.dynamics.lesions import Lesions, find_lesions
 from rgbtrack.dynamics.overlap import site_overlap
-from rgbtrack.dynamics.params import DynamicsParams, GrowthParams, ResponseParams
+from rgbtrack.dynamics.params import DiversityParams, DynamicsParams, GrowthParams, ResponseParams
 from rgbtrack.dynamics.polyclonality import Clonality, call_clonality
 from rgbtrack.dynamics.response import clone_response, response_heterogeneity
 from rgbtrack.dynamics.seeding import count_founders
 from rgbtrack.dynamics.seeding_effects import compare_seeding
 from rgbtrack.dynamics.seeds import count_seeds
 from rgbtrack.dynamics.sizes import SAMPLE, binomial_interval, clone_sizes
+from rgbtrack.dynamics.spectrum import CAUTION, rank_abundance, size_departure, size_spectrum
 from rgbtrack.dynamics.times import clone_times
+from rgbtrack.dynamics.turnover import clone_turnover, subject_similarity, turnover_by_treatment
 
 __all__ = [
     "CAUTION",

@@ -1,8 +1,10 @@
 """Time-lapse: cells linked over frames by place and colour, divisions found, motility measured."""
 
 from rgbtrack.link.describe import describe_tracks
+from rgbtrack.link.link import link_cells
 from rgbtrack.link.motility import clone_motility, mean_squared_displacement, poisson_interval
 from rgbtrack.link.motility_params import MotilityParams
+from rgbtrack.link.params import LinkParams
 from rgbtrack.link.persistence import furth
 from rgbtrack.link.treatments import motility_by_treatment
 
@@ -12,10 +14,8 @@ __all__ = [
     "clone_motility",
     "describe_tracks",
     "furth",
-    "link",
     "link_cells",
     "mean_squared_displacement",
     "motility_by_treatment",
-    "params",
     "poisson_interval",
 ]
