@@ -1,25 +1,81 @@
 """Clone dynamics of a run: sizes, and every table that follows from them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 import rgbtrack
-from rgbtrack.dynamics import DynamicsParams, clone_response, clone_sizes, response_heterogeneity
+from rgbtrack.clones import load_clones, rehearse_calls
+from rgbtrack.dynamics import (
+    DynamicsParams,
+    clone_diversity,
+    clone_growth,
+    clone_response,
+    clone_sizes,
+    clone_times,
+    clone_turnover,
+    diversity_by_treatment,
+    growth_by_treatment,
+    rank_abundance,
+    response_heterogeneity,
+    size_departure,
+    size_spectrum,
+    subject_similarity,
+    turnover_by_treatment,
+)
 from rgbtrack.errors import DataError
 from rgbtrack.files import read_table, sha256, write_table
 from rgbtrack.pipeline.experiment import Experiment
 from rgbtrack.pipeline.image import content_key
 from rgbtrack.pipeline.steps import done, step
+from rgbtrack.tables import counted
 
-Maker = Callable[[pd.DataFrame, DynamicsParams], pd.DataFrame]
-DYNAMICS: dict[str, Maker] = {
-    "response": lambda sizes, params: clone_response(sizes, params.response),
-    "heterogeneity": lambda sizes, params: response_heterogeneity(sizes, params.response),
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What the tables are made of."""
+
+    sizes: pd.DataFrame
+    cells: pd.DataFrame
+    clones: pd.DataFrame
+    params: DynamicsParams
+    control: str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a table is made, and the table that it needs, by name."""
+
+    make: Callable[[Given, dict[str, pd.DataFrame]], pd.DataFrame]
+    needs: str = ""
+
+
+DYNAMICS = {
+    "growth": Recipe(lambda given, _: clone_growth(given.sizes, given.params.growth)),
+    "growth_by_treatment": Recipe(
+        lambda given, _: growth_by_treatment(given.sizes, given.params.growth, control=given.control)
+    ),
+    "clone_times": Recipe(lambda given, _: clone_times(given.sizes)),
+    "response": Recipe(lambda given, _: clone_response(given.sizes, given.params.response)),
+    "heterogeneity": Recipe(lambda given, _: response_heterogeneity(given.sizes, given.params.response)),
+    "diversity": Recipe(lambda given, _: clone_diversity(given.sizes, given.params.diversity)),
+    "diversity_by_treatment": Recipe(
+        lambda given, made: diversity_by_treatment(made["diversity"], control=given.control), "diversity"
+    ),
+    "rank_abundance": Recipe(lambda given, _: rank_abundance(given.sizes, given.params.diversity)),
+    "size_distribution": Recipe(lambda given, _: size_spectrum(given.sizes, given.params.diversity)),
+    "size_departure": Recipe(lambda given, _: size_departure(given.sizes, given.params.diversity)),
+    "turnover": Recipe(lambda given, _: clone_turnover(given.sizes, given.params.diversity)),
+    "turnover_by_treatment": Recipe(
+        lambda given, made: turnover_by_treatment(made["turnover"], control=given.control), "turnover"
+    ),
+    "subject_similarity": Recipe(lambda given, _: subject_similarity(given.sizes, given.params.diversity)),
 }
-"""Tables in the folder ``dynamics``, by name, and how each is made of clone sizes."""
+"""Tables in the folder ``dynamics``, by name, in the order in which they are made."""
 
 
 def describe_dynamics(
@@ -48,25 +104,50 @@ def describe_dynamics(
     with step(results, "dynamics", key, lambda _: written, overwrite) as told:
         if told is None:
             return
-        cells = read_table(source)
-        sizes = clone_sizes(cells, params, samples=samples)
+        cells, clones = read_table(source), read_table(results / "clones.csv")
+        rehearsed = _rehearse(results, cells)
+        sizes = clone_sizes(cells, params, samples=samples, rehearsed=rehearsed)
         if experiment.clones.palette == "subject":  # a clone of one subject is not absent in the others
             own = cells.dropna(subset=["clone"]).groupby("clone")["subject"].first()
             sizes = sizes[sizes["clone"].map(own) == sizes["subject"]].reset_index(drop=True)
         write_table(results / "clone_sizes.csv", sizes)
-        told["not_told"] = {}
-        for name, make in DYNAMICS.items():
-            try:
-                write_table(folder / f"{name}.csv", make(sizes, params))
-            except DataError as error:
+        given = Given(sizes, cells, clones, params, experiment.control)
+        made, told["not_told"] = _make(given)
+        for name in DYNAMICS:
+            if name in made:
+                write_table(folder / f"{name}.csv", made[name])
+            else:
                 (folder / f"{name}.csv").unlink(missing_ok=True)
-                told["not_told"][name] = str(error)
+
+
+def _make(given: Given) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """Tables, and why others cannot be made."""
+    made: dict[str, pd.DataFrame] = {}
+    not_told: dict[str, str] = {}
+    for name, recipe in DYNAMICS.items():
+        if recipe.needs in not_told:
+            not_told[name] = not_told[recipe.needs]
+            continue
+        try:
+            made[name] = recipe.make(given, made)
+        except DataError as error:
+            not_told[name] = str(error)
+    return made, not_told
+
+
+def _rehearse(results: Path, cells: pd.DataFrame) -> pd.DataFrame | None:
+    """Cells of the fitted clones with their calls; None where clones were not fitted, or changed by hand."""
+    path = results / "clone_model.json"
+    if not path.is_file() or (results / "review.csv").is_file() or cells["clone"].isna().all():
+        return None
+    with threadpool_limits(1):
+        return rehearse_calls(counted(cells), load_clones(path))
 
 
 def _with_control(experiment: Experiment) -> DynamicsParams:
     """Settings in which responses are held against the experiment's control, unless they name another."""
     params = experiment.dynamics
-    if params.response.control is not None or experiment.control is None:
+    if params.response.control is not None:
         return params
     response = params.response.with_settings({"control": experiment.control})
     return params.model_copy(update={"response": response})
