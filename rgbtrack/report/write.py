@@ -12,6 +12,8 @@ from rgbtrack.plot.quality import LOW_SNR
 from rgbtrack.report.advice import advice_of
 from rgbtrack.report.chapters import Chapter
 from rgbtrack.report.corrections import correction_rows, correction_warnings
+from rgbtrack.report.diversity import diversity_chapter
+from rgbtrack.report.growth import growth_chapter
 from rgbtrack.report.params import ReportParams
 from rgbtrack.report.pictures import (
     closeups,
@@ -97,7 +99,7 @@ def write_report(
 
 def _chapters(results: Results, colours: dict[int, Any]) -> list[Chapter]:
     """Chapters on clone dynamics, in the order in which they are read."""
-    chapters = [response_chapter(results, colours)]
+    chapters = [make(results, colours) for make in (growth_chapter, response_chapter, diversity_chapter)]
     return [chapter for chapter in chapters if chapter is not None]
 
 
