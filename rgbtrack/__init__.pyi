@@ -10,7 +10,11 @@ from .clones import save_clones as save_clones
 from .correct import CorrectParams as CorrectParams
 from .correct import correct_stack as correct_stack
 from .dynamics import DynamicsParams as DynamicsParams
+from .dynamics import GrowthParams as GrowthParams
+from .dynamics import clone_growth as clone_growth
 from .dynamics import clone_sizes as clone_sizes
+from .dynamics import clone_times as clone_times
+from .dynamics import growth_by_treatment as growth_by_treatment
 from .errors import DataError as DataError
 from .errors import ParamError as ParamError
 from .errors import RgbtrackError as RgbtrackError
