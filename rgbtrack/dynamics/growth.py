@@ -280,9 +280,18 @@ def _table(
     long: pd.DataFrame, index: list[str], name: str
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Rows that name the subjects, and values and variances, (subjects, clones)."""
-    value, variance = [
-        long.pivot_table(index=index, columns="clone", values=of, dropna=False, sort=True)
-        for of in (name, "variance")
-    ]
-    some = value.notna().to_numpy().any(axis=1)
-    return value.index.to_frame(index=False)[some], value[some], variance[some]
+    rows = pd.MultiIndex.from_frame(long[index])
+    value: pd.DataFrame = _by_clone(rows, long["clone"], long[name])
+    variance: pd.DataFrame = _by_clone(rows, long["clone"], long["variance"])
+    some = np.flatnonzero(value.notna().to_numpy().any(axis=1))
+    return value.index.to_frame(index=False).iloc[some], value.iloc[some], variance.iloc[some]
+
+
+def _by_clone(rows: pd.MultiIndex, clone: pd.Series, values: pd.Series) -> pd.DataFrame:
+    """Values with a row per subject and a column per clone, both in order."""
+    row, subjects = pd.factorize(rows, sort=True)
+    column, clones = pd.factorize(clone, sort=True)
+    wide = np.full((len(subjects), len(clones)), np.nan)
+    wide[row, column] = values
+    index = pd.MultiIndex.from_tuples(list(subjects), names=rows.names)
+    return pd.DataFrame(wide, index=index, columns=pd.Index(clones, name="clone"))
