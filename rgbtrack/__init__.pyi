@@ -19,6 +19,7 @@ from .dynamics import clone_diversity as clone_diversity
 from .dynamics import clone_growth as clone_growth
 from .dynamics import clone_response as clone_response
 from .dynamics import clone_sizes as clone_sizes
+from .dynamics import clone_times as clone_times
 from .dynamics import clone_turnover as clone_turnover
 from .dynamics import compare_seeding as compare_seeding
 from .dynamics import count_founders as count_founders
@@ -29,10 +30,6 @@ from .dynamics import response_heterogeneity as response_heterogeneity
 from .dynamics import site_enrichment as site_enrichment
 from .dynamics import site_overlap as site_overlap
 from .dynamics import sizes_from_counts as sizes_from_counts
-from .dynamics import clone_growth as clone_growth
-from .dynamics import clone_sizes as clone_sizes
-from .dynamics import clone_times as clone_times
-from .dynamics import growth_by_treatment as growth_by_treatment
 from .errors import DataError as DataError
 from .errors import ParamError as ParamError
 from .errors import RgbtrackError as RgbtrackError
