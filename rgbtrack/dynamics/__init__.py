@@ -17,6 +17,7 @@ from rgbtrack.dynamics.sizes import SAMPLE, binomial_interval, clone_sizes
 from rgbtrack.dynamics.spectrum import CAUTION, rank_abundance, size_departure, size_spectrum
 from rgbtrack.dynamics.times import clone_times
 from rgbtrack.dynamics.turnover import clone_turnover, subject_similarity, turnover_by_treatment
+from rgbtrack.dynamics.wide import wide_table
 
 __all__ = [
     "CAUTION",
@@ -52,4 +53,5 @@ __all__ = [
     "sizes_from_counts",
     "subject_similarity",
     "turnover_by_treatment",
+    "wide_table",
 ]

@@ -27,8 +27,8 @@ class ResponseParams(Params):
     )
     size: str | None = Field(
         None,
-        description="column that holds the sizes; default expected_cells where it is told of all clones, else "
-        "n_cells",
+        description="column that holds the sizes; default expected_cells where it is told of all clones, "
+        "else n_cells",
     )
     min_cells: float = Field(5.0, ge=0, description="clones with fewer cells in all are not tested")
     level: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals")

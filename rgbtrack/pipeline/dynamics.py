@@ -26,6 +26,7 @@ from rgbtrack.dynamics import (
     size_spectrum,
     subject_similarity,
     turnover_by_treatment,
+    wide_table,
 )
 from rgbtrack.errors import DataError
 from rgbtrack.files import read_table, sha256, write_table
@@ -74,6 +75,18 @@ DYNAMICS = {
         lambda given, made: turnover_by_treatment(made["turnover"], control=given.control), "turnover"
     ),
     "subject_similarity": Recipe(lambda given, _: subject_similarity(given.sizes, given.params.diversity)),
+    # as Prism plots them: arms side by side, a column per subject
+    "prism_shares": Recipe(lambda given, _: _wide(given, given.sizes, "fraction", ["clone"])),
+    "prism_cells": Recipe(lambda given, _: _wide(given, given.sizes, "n_cells", ["clone"])),
+    "prism_diversity": Recipe(
+        lambda given, made: _wide(given, made["diversity"], "standardised", ["q"]), "diversity"
+    ),
+    "prism_growth": Recipe(
+        lambda given, made: wide_table(
+            made["growth"], "rate_per_d", ["site", "kind", "clone"], control=given.control
+        ),
+        "growth",
+    ),
 }
 """Tables in the folder ``dynamics``, by name, in the order in which they are made."""
 
@@ -133,6 +146,10 @@ def _make(given: Given) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
         except DataError as error:
             not_told[name] = str(error)
     return made, not_told
+
+
+def _wide(given: Given, table: pd.DataFrame, value: str, rows: list[str]) -> pd.DataFrame:
+    return wide_table(table, value, ["site", *rows, "timepoint"], control=given.control)
 
 
 def _rehearse(results: Path, cells: pd.DataFrame) -> pd.DataFrame | None:

@@ -159,10 +159,10 @@ def largest(rows: pd.DataFrame, n: int) -> list[Any]:
 
 def title(axes: Any, clone: Any, colours: dict[Any, RGB] | None) -> None:
     """Name the clone of a panel, with a chip of its colour."""
-    space = "" if colours is None else "     "
     name = f"clone {clone}" if isinstance(clone, int | np.integer) else wrap(clone, 16)
-    axes.set_title(space + name)
+    text = axes.set_title(name)
     if colours is not None:
+        text.set_x(0.075)
         beside = ScaledTranslation(5 / 72, 9.5 / 72, axes.figure.dpi_scale_trans)
         _chip(axes, 0, 1, colours.get(clone, UNASSIGNED), axes.transAxes + beside, 8)
 

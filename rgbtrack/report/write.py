@@ -14,6 +14,7 @@ from rgbtrack.report.chapters import Chapter
 from rgbtrack.report.corrections import correction_rows, correction_warnings
 from rgbtrack.report.diversity import diversity_chapter
 from rgbtrack.report.growth import growth_chapter
+from rgbtrack.report.methods import methods_text
 from rgbtrack.report.params import ReportParams
 from rgbtrack.report.pictures import (
     closeups,
@@ -64,6 +65,7 @@ def write_report(
         situation=SITUATION,
         samples=_samples(found),
         channels=_channels(found),
+        methods=methods_text(found),
         settings=_settings(found.run.get("configuration") or {}),
         gains=found.run.get("gains") or {},
         corrections=correction_rows(found),
