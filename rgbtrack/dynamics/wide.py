@@ -49,7 +49,8 @@ def wide_table(
         raise DataError(f"two rows have {said}: name what sets them apart among the rows")
     arms = sorted(table["treatment"].unique(), key=lambda name: (name != control, str(name)))
     wide = table.set_index(key)[value].unstack(["treatment", "subject"])  # noqa: PD010 # keeps blank ones
-    order = [pair for arm in arms for pair in sorted(wide.columns) if pair[0] == arm]
-    wide = wide[order]
-    wide.columns = pd.Index([f"{arm}: {subject}" for arm, subject in order])
+    named = [(str(arm), str(subject)) for arm, subject in wide.columns.to_frame().itertuples(index=False)]
+    order = sorted(range(len(named)), key=lambda k: (arms.index(wide.columns[k][0]), named[k]))
+    wide = wide.iloc[:, order]
+    wide.columns = pd.Index([": ".join(named[k]) for k in order])
     return wide.reset_index()

@@ -17,16 +17,15 @@ FOUND = 0.1
 LISTED = 6
 CURVES = (
     "Share of the largest clones over time, on a log scale: a straight line is growth at one rate. Thin: "
-    "subjects; "
-    "thick: mean of each treatment. Open marks: no cell of the clone was seen, the mark lies at the limit "
-    "of detection."
+    "subjects; thick: mean of each treatment. Open marks: no cell of the clone was seen, the mark lies at the "
+    "limit of detection."
 )
 RATES = "Growth rate of each clone by treatment, relative to the mean clone, with its 95 % interval over subjects."
 CAUTIONS = {
     "relative": (
-        "Rates are relative to the mean clone of the sample: a clone of rate 0 grows as the others do. How fast "
-        "cells multiply is told only where the sample sheet gives total_cells, or the sampled and the total "
-        "volume."
+        "Rates are relative to the mean clone of the sample: a clone of rate 0 grows as the others do. How "
+        "fast cells multiply is told only where the sample sheet gives total_cells, or the sampled and the "
+        "total volume."
     ),
     "absolute": "Absolute rates rest on the totals of the sample sheet, whose error is not in the intervals.",
 }
