@@ -218,7 +218,8 @@ def founders(seeds):
             truth = mean / -np.expm1(-mean)
             cover = ((of["founders_low"] <= truth) & (truth <= of["founders_high"])).mean()
             print(
-                f"| {n_clones}, {mean} | {truth:.2f} | {of['founders'].mean():.2f} | {of['n_colours'].mean():.2f} "
+                f"| {n_clones}, {mean} | {truth:.2f} | {of['founders'].mean():.2f} "
+                f"| {of['n_colours'].mean():.2f} "
                 f"| {cover:.0%} | {of['poly'].mean():.0%} | {of['polyclonal_share'].mean():.0%} "
                 f"| {of['polyclonal_corrected'].mean():.0%} |",
                 flush=True,
