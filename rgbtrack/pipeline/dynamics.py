@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,25 @@ from threadpoolctl import threadpool_limits
 import rgbtrack
 from rgbtrack.clones import load_clones, rehearse_calls
 from rgbtrack.dynamics import (
+    Clonality,
     DynamicsParams,
+    Enrichment,
+    call_clonality,
     clone_diversity,
     clone_growth,
     clone_response,
     clone_sizes,
     clone_times,
     clone_turnover,
+    compare_seeding,
+    count_founders,
     diversity_by_treatment,
+    find_lesions,
     growth_by_treatment,
     rank_abundance,
     response_heterogeneity,
+    site_enrichment,
+    site_overlap,
     size_departure,
     size_spectrum,
     subject_similarity,
@@ -36,6 +45,10 @@ from rgbtrack.pipeline.steps import done, step
 from rgbtrack.tables import counted
 
 
+SOURCE = "primary"
+"""The site that others were seeded from."""
+
+
 @dataclass(frozen=True, eq=False)
 class Given:
     """What the tables are made of."""
@@ -43,16 +56,52 @@ class Given:
     sizes: pd.DataFrame
     cells: pd.DataFrame
     clones: pd.DataFrame
+    samples: pd.DataFrame
+    rehearsed: pd.DataFrame | None
     params: DynamicsParams
     control: str
+
+    @property
+    def has_sites(self) -> bool:
+        """Whether there is anywhere to seed to."""
+        return len(set(self.sizes["site"])) > 1
+
+    @cached_property
+    def clonality(self) -> Clonality:
+        """Lesions of all sites but the source, and their clones."""
+        cells = self.cells if "site" in self.cells.columns else self.cells.assign(site=SOURCE)
+        away = cells["site"] != SOURCE
+        found = find_lesions(cells[away], self.params.lesions)
+        both = pd.concat([found.cells, cells[~away]], ignore_index=True)
+        confusion = None
+        if self.rehearsed is not None:
+            drawn = self.rehearsed.dropna(subset=["true_clone", "clone"])
+            confusion = pd.crosstab(drawn["true_clone"], drawn["clone"])
+        return call_clonality(both, found.lesions, self.params.lesions, confusion=confusion)
+
+    @cached_property
+    def enrichment(self) -> Enrichment:
+        """Clones of each site against the source."""
+        return site_enrichment(
+            self.sizes, self.params.lesions, source=SOURCE, control=self.control, clones=self.clones
+        )
+
+
+def _always(_: Given) -> bool:
+    return True
+
+
+def _has_sites(given: Given) -> bool:
+    return given.has_sites
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a table is made, and the table that it needs, by name."""
+    """How a table is made, the table that it needs, by name, and whether there is anything to make."""
 
     make: Callable[[Given, dict[str, pd.DataFrame]], pd.DataFrame]
     needs: str = ""
+    applies: Callable[[Given], bool] = _always
 
 
 DYNAMICS = {
@@ -75,6 +124,26 @@ DYNAMICS = {
         lambda given, made: turnover_by_treatment(made["turnover"], control=given.control), "turnover"
     ),
     "subject_similarity": Recipe(lambda given, _: subject_similarity(given.sizes, given.params.diversity)),
+    "site_overlap": Recipe(
+        lambda given, _: site_overlap(given.sizes, given.params.lesions, clones=given.clones),
+        applies=_has_sites,
+    ),
+    "site_clones": Recipe(lambda given, _: given.enrichment.subjects, applies=_has_sites),
+    "site_enrichment": Recipe(lambda given, _: given.enrichment.arms, applies=_has_sites),
+    "lesions": Recipe(lambda given, _: given.clonality.lesions, applies=_has_sites),
+    "lesion_clones": Recipe(lambda given, _: given.clonality.clones, applies=_has_sites),
+    "seeding": Recipe(
+        lambda given, made: count_founders(
+            made["lesions"], given.sizes, given.params.lesions, samples=given.samples, source=SOURCE
+        ),
+        "lesions",
+        _has_sites,
+    ),
+    "seeding_effects": Recipe(
+        lambda given, made: compare_seeding(made["seeding"], given.params.lesions, control=given.control),
+        "seeding",
+        _has_sites,
+    ),
     # as Prism plots them: arms side by side, a column per subject
     "prism_shares": Recipe(lambda given, _: _wide(given, given.sizes, "fraction", ["clone"])),
     "prism_cells": Recipe(lambda given, _: _wide(given, given.sizes, "n_cells", ["clone"])),
@@ -124,7 +193,8 @@ def describe_dynamics(
             own = cells.dropna(subset=["clone"]).groupby("clone")["subject"].first()
             sizes = sizes[sizes["clone"].map(own) == sizes["subject"]].reset_index(drop=True)
         write_table(results / "clone_sizes.csv", sizes)
-        given = Given(sizes, cells, clones, params, experiment.control)
+        shown = counted(cells)
+        given = Given(sizes, shown, clones, samples, rehearsed, params, experiment.control)
         made, told["not_told"] = _make(given)
         for name in DYNAMICS:
             if name in made:
@@ -138,6 +208,8 @@ def _make(given: Given) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
     made: dict[str, pd.DataFrame] = {}
     not_told: dict[str, str] = {}
     for name, recipe in DYNAMICS.items():
+        if not recipe.applies(given):
+            continue
         if recipe.needs in not_told:
             not_told[name] = not_told[recipe.needs]
             continue
