@@ -44,7 +44,6 @@ from rgbtrack.pipeline.image import content_key
 from rgbtrack.pipeline.steps import done, step
 from rgbtrack.tables import counted
 
-
 SOURCE = "primary"
 """The site that others were seeded from."""
 

@@ -17,8 +17,8 @@ FOUND = 0.1
 LISTED = 6
 CURVES = (
     "Share of the largest clones over time, on a log scale: a straight line is growth at one rate. Thin: "
-    "subjects; thick: mean of each treatment. Open marks: no cell of the clone was seen, the mark lies at the "
-    "limit of detection."
+    "subjects; thick: mean of each treatment. Open marks: no cell of the clone was seen; the mark lies at "
+    "the limit of detection."
 )
 RATES = "Growth rate of each clone by treatment, relative to the mean clone, with its 95 % interval over subjects."
 CAUTIONS = {

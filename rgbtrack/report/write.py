@@ -27,9 +27,14 @@ from rgbtrack.report.pictures import (
 from rgbtrack.report.responses import response_chapter
 from rgbtrack.report.results import Results, read_results
 from rgbtrack.report.review import review_rows
+from rgbtrack.report.sites import sites_chapter
 from rgbtrack.report.words import count, doubts_of, headline, percent, share, trust_of, warnings_of
 
 SITUATION = {"problem": "Problem", "caution": "Caution", "note": "Note"}
+
+
+CHAPTERS = (growth_chapter, response_chapter, diversity_chapter, sites_chapter)
+"""On clone dynamics, in the order in which they are read."""
 
 
 def write_report(
@@ -101,7 +106,7 @@ def write_report(
 
 def _chapters(results: Results, colours: dict[int, Any]) -> list[Chapter]:
     """Chapters on clone dynamics, in the order in which they are read."""
-    chapters = [make(results, colours) for make in (growth_chapter, response_chapter, diversity_chapter)]
+    chapters = [make(results, colours) for make in CHAPTERS]
     return [chapter for chapter in chapters if chapter is not None]
 
 
