@@ -20,7 +20,7 @@ CURVES = (
     "subjects; thick: mean of each treatment. Open marks: no cell of the clone was seen; the mark lies at "
     "the limit of detection."
 )
-RATES = "Growth rate of each clone by treatment, relative to the mean clone, with its 95 % interval over subjects."
+RATES = "Growth rate of each clone by treatment, relative to the mean clone, with its interval over subjects."
 CAUTIONS = {
     "relative": (
         "Rates are relative to the mean clone of the sample: a clone of rate 0 grows as the others do. How "
