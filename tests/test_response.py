@@ -144,7 +144,9 @@ def test_what_must_not_matter(which):
         names = sizes["clone"].map(lambda c: f"barcode {c:02}")
         after = clone_response(sizes.assign(clone=names), control="vehicle")
     elif which == "scale":
-        after = clone_response(sizes.assign(expected_cells=sizes["n_cells"].astype(float)), control="vehicle")
+        after = clone_response(
+            sizes.assign(n_cells=0, area=sizes["n_cells"] * 1.0), control="vehicle", size="area"
+        )
     else:
         after = clone_response(sizes, control="drug")
         after["effect"] *= -1

@@ -123,5 +123,5 @@ def _lost(times: pd.DataFrame | None) -> Iterable[str]:
             f"clone {row.clone} in {row.subject}"
             for row in seen.dropna(subset=["dominant_d"]).head(5).itertuples()
         )
-        others = " and others" * (dominant > 5)
+        others = " and others" if dominant > 5 else ""
         yield f"More than half of the cells came to be of one clone {dominant} times: {named}{others}."
