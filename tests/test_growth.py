@@ -155,6 +155,28 @@ def test_subjects_seen_once_among_others_are_left_out():
     assert (by["n_subjects"] == 3).all()
 
 
+def test_subjects_in_two_treatments_are_told():
+    sizes = planted({"a": RATES, "b": RATES}, animal_sd=0.02)
+    sizes["subject"] = sizes["subject"].str[1:]
+    with pytest.warns(RgbtrackWarning, match="4 subjects are in several treatments, the first is 0"):
+        growth_by_treatment(sizes, control="a")
+
+
+def test_a_site_seen_once_is_told():
+    sizes = planted({"vehicle": RATES})
+    sizes = pd.concat([sizes, sizes[sizes["timepoint"] == 14].assign(site="liver")])
+    with pytest.warns(RgbtrackWarning, match="site liver was seen at one timepoint"):
+        assert set(growth_by_treatment(sizes)["site"]) == {"primary"}
+
+
+def test_clones_of_one_subject_have_no_mean():
+    sizes = planted({"vehicle": RATES})
+    sizes["clone"] = sizes["clone"].astype(str) + sizes["subject"]
+    with pytest.raises(DataError, match="no clone was seen often enough in two subjects"):
+        growth_by_treatment(sizes)
+    assert len(clone_growth(sizes)) == 16
+
+
 def test_wrong_control():
     with pytest.raises(DataError, match="control 'pbs' is not a treatment of these sizes; found 'vehicle'"):
         growth_by_treatment(planted({"vehicle": RATES}), control="pbs")

@@ -121,11 +121,33 @@ def growth_by_treatment(
             RgbtrackWarning,
             stacklevel=2,
         )
+    both = table.groupby("subject")["treatment"].unique().map(len) > 1
+    if both.any():
+        warnings.warn(
+            f"{int(both.sum())} subjects are in several treatments, the first is {both.idxmax()}: they "
+            f"count in each as if they were different ones",
+            RgbtrackWarning,
+            stacklevel=2,
+        )
     parts = [_site(of, params, control) for _, of in table.groupby("site", sort=True)]
     found = [part for part in parts if part is not None]
     if not found:
         raise DataError("no site was seen at two timepoints: there is no growth to speak of")
+    if len(found) < len(parts):
+        sites = ", ".join(
+            sorted(set(map(str, table["site"])) - {str(part["site"].iloc[0]) for part in found})
+        )
+        warnings.warn(
+            f"site {sites} was seen at one timepoint: its growth cannot be told",
+            RgbtrackWarning,
+            stacklevel=2,
+        )
     growth = pd.concat(found, ignore_index=True)
+    if growth["rate_low_per_d"].isna().all():
+        raise DataError(
+            "no clone was seen often enough in two subjects of a treatment (across subjects: three): nothing "
+            "tells how far subjects differ. Where each subject has clones of its own, see clone_growth"
+        )
     return growth[[column.name for column in GROWTH_BY_TREATMENT.columns]]
 
 
