@@ -6,8 +6,9 @@
 coverage hold the one that the composition has there? Beside it, the bootstrap of Chao and Jost (2015), 200
 resamples of the same composition, on fewer samples. ``treatments``: subjects scatter around one composition,
 no treatment does anything; how often is p < .05? Beside it, a test that takes cells for replicates
-(Hutcheson's t test of Shannon entropies, pooled cells). ``turnover``: two samples of one composition; how often
-is p < .05? Beside it, the chi-square test. ``neutral``: birth and death from single cells, seen in part.
+(Hutcheson's t test of Shannon entropies, pooled cells). ``turnover``: two samples of one composition; how
+often is p < .05? Beside it, the chi-square test. ``neutral``: birth and death from single cells, seen in
+part.
 """
 
 import argparse
@@ -177,17 +178,13 @@ def neutral(tables: int, seed: int) -> None:
         rng = np.random.default_rng(seed)
         false, power = [], []
         for _ in range(tables // 2):
-            for found, draw in (
-                (false, lambda: rng.geometric(1 / mean, clones)),
-                (power, lambda: np.ceil(mean / 3 * rng.lognormal(0, 1.6, clones)).astype(int)),
-            ):
-                parts = [
-                    pd.DataFrame({"clone": np.arange(clones), "n_cells": rng.binomial(draw(), seen)}).assign(
-                        subject=k, treatment="a", timepoint=0
-                    )
-                    for k in range(4)
-                ]
-                found.append(size_departure(pd.concat(parts))["p_value"].iloc[0] < 0.05)
+            whole = rng.geometric(1 / mean, (4, clones))
+            broad = np.ceil(mean / 3 * rng.lognormal(0, 1.6, (4, clones))).astype(int)
+            for found, drawn in ((false, whole), (power, broad)):
+                counts = rng.binomial(drawn, seen)
+                table = pd.DataFrame({"clone": np.tile(np.arange(clones), 4), "n_cells": counts.ravel()})
+                table = table.assign(subject=np.repeat(np.arange(4), clones), treatment="a", timepoint=0)
+                found.append(size_departure(table)["p_value"].iloc[0] < 0.05)
         print(
             f"{mean}, {clones}, {seen} | {100 * np.mean(false):.1f} | {100 * np.mean(power):.1f}", flush=True
         )
@@ -197,7 +194,7 @@ def speed(seed: int) -> None:
     """Print seconds for tables of usual and of large size."""
     print("\nclones x samples | diversity (s) | turnover (s)")
     rng = np.random.default_rng(seed)
-    for clones, samples, cells in ((50, 40, 1000), (100_000, 100, 200_000)):
+    for clones, samples, cells in ((5, 20, 100), (50, 40, 1000), (100_000, 100, 200_000)):
         share = rng.dirichlet(np.full(clones, 0.1))
         parts = []
         for k in range(samples):
