@@ -35,9 +35,9 @@ from .errors import ParamError as ParamError
 from .errors import RgbtrackError as RgbtrackError
 from .errors import RgbtrackWarning as RgbtrackWarning
 from .evaluate import evaluate_results as evaluate_results
-from .files import read_counts as read_counts
 from .evaluate import evaluate_tracks as evaluate_tracks
 from .files import match_tracks as match_tracks
+from .files import read_counts as read_counts
 from .files import read_stack as read_stack
 from .files import read_tracks as read_tracks
 from .files import write_ctc as write_ctc
