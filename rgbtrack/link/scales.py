@@ -424,7 +424,7 @@ def _learn_tail(q: Floats, dims: int) -> Floats:
     for nu in NUS:
         scale = 1.0
         for _ in range(30):
-            scale = float(((nu + dims) / (nu + q / scale) * q).mean() / dims)
+            scale = float(((nu + dims) / (nu + q / scale) * q).mean() / dims) + 1e-9
         scale = max(scale, 1e-3)
         fit = (
             len(q) * tail_of(nu, scale, dims)[2]

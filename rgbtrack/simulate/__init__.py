@@ -2,15 +2,18 @@
 
 from rgbtrack.simulate.experiment import simulate_experiment
 from rgbtrack.simulate.founders import simulate_founders
+from rgbtrack.simulate.movies import MovieParams, simulate_tracks
 from rgbtrack.simulate.params import CASES, PRESETS, SimulateParams
 from rgbtrack.simulate.scene import Scene, simulate_scene
 
 __all__ = [
     "CASES",
     "PRESETS",
+    "MovieParams",
     "Scene",
     "SimulateParams",
     "simulate_experiment",
     "simulate_founders",
     "simulate_scene",
+    "simulate_tracks",
 ]

@@ -8,6 +8,7 @@ from rgbtrack.tables.clones import CLONE_DISTANCES, CLONE_MATCHES, CLONES
 from rgbtrack.tables.dynamics import CLONE_SIZES
 from rgbtrack.tables.sheet import SAMPLES
 from rgbtrack.tables.table import EXCLUDED, MARKER, Column, Table, counted, errors_of, markers_of
+from rgbtrack.tables.tracks import TRACK_SIGNATURES
 
 __all__ = [
     "CELLS",
@@ -19,6 +20,7 @@ __all__ = [
     "MARKER",
     "REVIEW",
     "SAMPLES",
+    "TRACK_SIGNATURES",
     "TRUTH",
     "Column",
     "Table",
