@@ -1,4 +1,4 @@
-"""All links between what is before a moment and what is after it, at once: candidates, their odds, marginals."""
+"""All links between two frames at once: candidates, their odds, the best assignment, marginals."""
 
 from math import exp, log
 
@@ -8,7 +8,14 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from rgbtrack.link.movie import Floats, Ints
-from rgbtrack.link.states import birth_place, colour_evidence, colour_most, place_evidence, take_in, transition
+from rgbtrack.link.states import (
+    birth_place,
+    colour_evidence,
+    colour_most,
+    place_evidence,
+    take_in,
+    transition,
+)
 
 UNLIKELY = 3.0
 """Links whose log odds are further below 0 than this are left out."""
@@ -23,9 +30,30 @@ def _add(a, b):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def cut_edges(low, first, high, dt, begin, target, past, future, ahead, gain, zone, alike, motion, drift, tails, room, shift, spread,
-              appear, leave, rates):  # type: ignore[no-untyped-def]
-    """Candidate links from the detections ``low`` to ``first`` of a frame to those of the next, up to ``high``.
+def cut_edges(  # type: ignore[no-untyped-def]
+    low,
+    first,
+    high,
+    dt,
+    begin,
+    target,
+    past,
+    future,
+    ahead,
+    gain,
+    zone,
+    alike,
+    motion,
+    drift,
+    tails,
+    room,
+    shift,
+    spread,
+    appear,
+    leave,
+    rates,
+):
+    """Candidate links from the detections ``low`` to ``first`` of a frame to the next, up to ``high``.
 
     Returns sources and sinks, counted within their frames, in order of sources, and the log odds of each link
     against a cell that ends and one that appears or is born.
@@ -64,16 +92,38 @@ def cut_edges(low, first, high, dt, begin, target, past, future, ahead, gain, zo
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def gap_odds(source, sink, frame, time, past, future, ahead, gain, zone, alike, motion, drift, tails, room, shift, spread, appear,
-             leave, rates):  # type: ignore[no-untyped-def]
-    """Log odds that tracks that end and tracks that begin some frames later are one, for pairs of detections."""
+def gap_odds(  # type: ignore[no-untyped-def]
+    source,
+    sink,
+    frame,
+    time,
+    past,
+    future,
+    ahead,
+    gain,
+    zone,
+    alike,
+    motion,
+    drift,
+    tails,
+    room,
+    shift,
+    spread,
+    appear,
+    leave,
+    rates,
+):
+    """Log odds that tracks that end and tracks that begin some frames later are one, for pairs."""
     out = np.empty(len(source))
     none = np.zeros(len(shift))
     for e in range(len(source)):
         i, j = source[e], sink[e]
         dt = time[frame[j]] - time[frame[i]]
         missed = frame[j] - frame[i] - 1
-        out[e] = place_evidence(i, j, transition(motion, dt), past, future, ahead, motion, tails[0]) + missed * rates[0]
+        out[e] = (
+            place_evidence(i, j, transition(motion, dt), past, future, ahead, motion, tails[0])
+            + missed * rates[0]
+        )
         out[e] += colour_evidence(i, j, past, future, gain, dt * drift, none, tails[1])
         out[e] -= appear[zone[j]] + alike[j] + leave[zone[i]]
     return out
@@ -123,12 +173,35 @@ def marginals(n, m, source, sink, odds, rounds):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def advance(first, high, before, born, time, frame, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M,
-            fit):  # type: ignore[no-untyped-def]
+def advance(  # type: ignore[no-untyped-def]
+    first,
+    high,
+    before,
+    born,
+    time,
+    frame,
+    place,
+    feature,
+    gain,
+    noise,
+    motion,
+    W,
+    k,
+    drift,
+    memory,
+    mean,
+    speed,
+    V,
+    mu,
+    M,
+    fit,
+):
     """Fill the states of the detections from ``first`` to ``high`` by their tracks so far."""
     for j in range(first, high):
         i = before[j]
         if i >= 0 and born[j]:
             i = -1
         dt = time[frame[j]] - time[frame[i]] if i >= 0 else 1.0
-        take_in(j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit)
+        take_in(
+            j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit
+        )

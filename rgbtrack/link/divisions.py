@@ -4,7 +4,14 @@ import numpy as np
 from numba import njit
 
 from rgbtrack.link.movie import Bools, Floats, Ints
-from rgbtrack.link.states import birth_place, colour_evidence, colour_most, pair_evidence, place_evidence, transition
+from rgbtrack.link.states import (
+    birth_place,
+    colour_evidence,
+    colour_most,
+    pair_evidence,
+    place_evidence,
+    transition,
+)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -20,13 +27,35 @@ def _alone(j, after, frame, zone, appear, ghost):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def division_odds(begin, mother, head, frame, time, after, past, future, ahead, gain, zone, alike, motion, drift, tails, room,
-                  shift, spread, appear, leave, rates, ghost):  # type: ignore[no-untyped-def]
+def division_odds(  # type: ignore[no-untyped-def]
+    begin,
+    mother,
+    head,
+    frame,
+    time,
+    after,
+    past,
+    future,
+    ahead,
+    gain,
+    zone,
+    alike,
+    motion,
+    drift,
+    tails,
+    room,
+    shift,
+    spread,
+    appear,
+    leave,
+    rates,
+    ghost,
+):
     """Candidate divisions with their log odds against one cell that goes on, or ends, and others that appear.
 
-    What is seen once and never again may be a detection of nothing: ``ghost`` is the log rate of those, by zone.
-    ``mother`` and ``head`` are pairs of a detection and a later one that follows none, in order of mothers, of which each
-    has those from ``begin`` on. Returns mothers, daughters ``one`` (who appears) and ``two``, log odds.
+    What is seen once and never again may be a detection of nothing: ``ghost`` is the log rate of those, by
+    zone. ``mother`` and ``head`` are pairs of a detection and a later one that follows none, in order of mothers,
+    of which each has those from ``begin`` on. Returns mothers, daughters ``one`` (who appears) and ``two``, log odds.
     """
     mothers, ones, twos, odds = [0], [0], [0], [0.0]
     none = np.zeros(len(shift))
@@ -55,7 +84,9 @@ def division_odds(begin, mother, head, frame, time, after, past, future, ahead, 
                 on = place_evidence(i, k, transition(motion, dt), past, future, ahead, motion, tails[0])
                 on += colour_evidence(i, k, past, future, gain, dt * drift, none, tails[1])
                 both = near[o] + colour_evidence(i, k, past, future, gain, spread, shift, tails[1])
-                total = rates[1] + pair_evidence(i, j, k, past, future, room, tails) + both + lost - on - appears
+                total = (
+                    rates[1] + pair_evidence(i, j, k, past, future, room, tails) + both + lost - on - appears
+                )
                 if total > 0:
                     mothers.append(i)
                     ones.append(j)
@@ -78,7 +109,7 @@ def division_odds(begin, mother, head, frame, time, after, past, future, ahead, 
 
 
 def choose_divisions(mother: Ints, one: Ints, two: Ints, odds: Floats, n: int) -> Bools:
-    """Choose among candidates, best first, so that each cell takes part in one as mother and in one as daughter."""
+    """Choose among candidates, best first: each cell is mother once and daughter once."""
     chosen = np.zeros(len(odds), dtype=bool)
     is_mother, is_daughter = np.zeros(n, bool), np.zeros(n, bool)
     for c in np.lexsort((two, one, mother, -odds)):

@@ -1,4 +1,4 @@
-"""How far cells step and how much their colour flickers: all that links are weighed by, learnt from the movie."""
+"""How far cells step and how much colours flicker: all that links are weighed by, learnt from the movie."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,8 @@ NUS = (2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0, 100.0)
 
 Births = tuple[Ints, Ints, Ints, Floats]
 """Mothers, their two daughters, and how sure each division is."""
-NO_BIRTHS: Births = (*[np.zeros(0, np.int64)] * 3, np.zeros(0))
+_NONE: Ints = np.zeros(0, np.int64)
+NO_BIRTHS: Births = (_NONE, _NONE, _NONE, np.zeros(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +95,8 @@ def first_scales(movie: Movie, divisions: bool) -> Scales:
     Notes
     -----
     Of the cells of the next frame around a cell, one is itself and the others are there by chance; the
-    likelihood of all of them, ``1 - p + p sum_j f(step_j) g(colour_j) / density``, is greatest at the right step
-    (Semrau and Schmidt, Biophysical Journal 92 (2007) 613). No link needs to be known.
+    likelihood of all of them, ``1 - p + p sum_j f(step_j) g(colour_j) / density``, is greatest at the right
+    step (Semrau and Schmidt, Biophysical Journal 92 (2007) 613). No link needs to be known.
     """
     m = movie.feature.shape[1]
     flicker = PRIOR_SD**2 * (np.eye(m) + 1.0)
@@ -184,7 +185,7 @@ def pair_odds(movie: Movie, i: Ints, j: Ints, flicker: Floats, noise: Floats) ->
 
 
 def other_cells(movie: Movie, flicker: Floats, noise: Floats, which: Ints | None = None) -> Floats:
-    """Log density of the features of detections, or those named, if each is another cell, any of the movie's."""
+    """Log density of the features of detections, or those named, if each is any other cell."""
     n, m = movie.feature.shape
     which = np.arange(n) if which is None else which
     if not m:
@@ -305,7 +306,9 @@ def _learn_motion(movie: Movie, before: Ints, born: Bools, old: Floats) -> Float
     """Fit how steps, one to three frames apart, go together."""
     last = np.where(born, -1, before)
     dt = np.where(last >= 0, movie.time[movie.frame] - movie.time[movie.frame[last]], np.nan)
-    steps = np.where((np.abs(dt - 1) < 0.25)[:, None], (movie.place - movie.place[last]) / dt[:, None], np.nan)
+    steps = np.where(
+        (np.abs(dt - 1) < 0.25)[:, None], (movie.place - movie.place[last]) / dt[:, None], np.nan
+    )
     if np.isfinite(steps[:, 0]).sum() < 5:
         return old
     together = []
@@ -383,9 +386,11 @@ def _learn_colour(movie: Movie, before: Ints, born: Bools, old: Scales) -> tuple
             weights = nnls(root.T, np.linalg.solve(root, goal))[0]
         flicker[a], noise[a], drift[a] = weights
         flicker[a] = max(flicker[a], 1e-4)
-        trusted[:, a] = np.clip(d[:, a], *np.array([[-3], [3]]) * np.sqrt(
-            2 * flicker[a] * np.maximum(g2[:, a], 0) + noise[a] * noise2[:, a] + 1e-9
-        ))
+        trusted[:, a] = np.clip(
+            d[:, a],
+            *np.array([[-3], [3]])
+            * np.sqrt(2 * flicker[a] * np.maximum(g2[:, a], 0) + noise[a] * noise2[:, a] + 1e-9),
+        )
     together = np.eye(m)
     short = apart <= 2
     for a in range(m):
@@ -409,7 +414,8 @@ def _learn_colour(movie: Movie, before: Ints, born: Bools, old: Scales) -> tuple
 def tail_of(nu: float, scale: float, dims: int) -> Floats:
     """Degrees of freedom and scale of Student's t, and what normalises it in ``dims`` and twice as many."""
     both = [
-        gammaln((nu + d) / 2) - gammaln(nu / 2) - 0.5 * d * np.log(nu * np.pi * scale) for d in (dims, 2 * dims)
+        gammaln((nu + d) / 2) - gammaln(nu / 2) - 0.5 * d * np.log(nu * np.pi * scale)
+        for d in (dims, 2 * dims)
     ]
     return np.array([nu, scale, *both])
 
@@ -426,10 +432,7 @@ def _learn_tail(q: Floats, dims: int) -> Floats:
         for _ in range(30):
             scale = float(((nu + dims) / (nu + q / scale) * q).mean() / dims) + 1e-9
         scale = max(scale, 1e-3)
-        fit = (
-            len(q) * tail_of(nu, scale, dims)[2]
-            - 0.5 * (nu + dims) * np.log1p(q / (nu * scale)).sum()
-        )
+        fit = len(q) * tail_of(nu, scale, dims)[2] - 0.5 * (nu + dims) * np.log1p(q / (nu * scale)).sum()
         if fit > best:
             best, found = fit, tail_of(nu, scale, dims)
     return found

@@ -73,7 +73,7 @@ def _pushes(centres: Array, pairs: NDArray[np.int64], share: float, least: float
 
 @dataclass(frozen=True, eq=False)
 class Births:
-    """Cells after some divided: the mothers are gone, their daughters come last, sisters one after the other."""
+    """Cells after some divided: the mothers are gone, their daughters come last, sisters side by side."""
 
     centres: Array
     bodies: Bodies
@@ -103,7 +103,8 @@ def divide_cells(
     radius[new] *= 2 ** (-1 / 3)
     light = expression[origin].copy()
     light[new] *= np.exp(
-        rng.normal(0, params.brightness_sd / 3, (k, 1)) + rng.normal(0, params.colour_sd / 3, (k, light.shape[1]))
+        rng.normal(0, params.brightness_sd / 3, (k, 1))
+        + rng.normal(0, params.colour_sd / 3, (k, light.shape[1]))
     )
     return Births(placed, Bodies(radius, bodies.angle[origin], bodies.wobble[origin]), light, origin, new)
 

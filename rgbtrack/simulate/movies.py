@@ -1,6 +1,6 @@
-"""Movies as tables: cells that walk, collide, divide, die, enter and leave, as a perfect segmentation sees them."""
+"""Movies as tables: cells that walk, collide, divide, die, enter and leave, as perfect masks show them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -72,16 +72,13 @@ class _Population:
     track: NDArray[np.int64]
     parent: NDArray[np.int64]
     tree: NDArray[np.int64]
-    names: tuple[str, ...] = field(
-        default=("place", "step", "clone", "own", "speed", "size", "track", "parent", "tree"), repr=False
-    )
 
     def keep(self, chosen: NDArray) -> "_Population":
-        return _Population(*(getattr(self, name)[chosen] for name in self.names))
+        return _Population(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
     def join(self, other: "_Population") -> "_Population":
         return _Population(
-            *(np.concatenate([getattr(self, name), getattr(other, name)]) for name in self.names)
+            *(np.concatenate([getattr(self, each.name), getattr(other, each.name)]) for each in fields(self))
         )
 
 
@@ -141,7 +138,9 @@ def simulate_tracks(params: MovieParams = MovieParams(), *, seed: int = 0) -> pd
     rows = []
     for frame in range(params.n_frames):
         if frame:
-            cells, number = _divide(cells.keep(rng.random(len(cells.track)) >= params.death_rate), params, number, axes, rng)
+            cells, number = _divide(
+                cells.keep(rng.random(len(cells.track)) >= params.death_rate), params, number, axes, rng
+            )
             cells = _walk(cells, params, world, axes, rng)
         rows.append(_see(cells, frame, colours, params, margin, side, axes, rng))
     table = pd.concat(rows, ignore_index=True)
@@ -230,7 +229,7 @@ def _see(
     rng: np.random.Generator,
 ) -> pd.DataFrame:
     """Rows of what is detected in the field in one frame, in no order."""
-    inner = ((cells.place >= margin * axes) & (cells.place <= (margin + side) * axes)).all(axis=1)
+    inner = np.asarray(((cells.place >= margin * axes) & (cells.place <= (margin + side) * axes)).all(axis=1))
     seen = cells.keep(inner & (rng.random(len(inner)) >= params.missed))
     n_false = rng.poisson(params.false_cells * len(seen.track))
     n = len(seen.track)
@@ -270,13 +269,16 @@ def _see(
 
 
 def _seen_tracks(table: pd.DataFrame) -> pd.DataFrame:
-    """Truth of what can be seen: a mother that never was in view is no parent, who leaves and returns is new."""
-    frames = np.sort(table["frame"].unique())
+    """Truth of what can be seen: who never was in view is no parent, who leaves and returns is new."""
     rows = table[table["true_track"].notna()].sort_values(["true_track", "frame"])
     away = rows.groupby("true_track")["frame"].diff() > 4
     part = away.groupby(rows["true_track"]).cumsum()
     first = rows.groupby(["true_track", part]).ngroup()
-    last = pd.DataFrame({"track": rows["true_track"], "frame": rows["frame"], "new": first}).groupby("new").last()
+    last = (
+        pd.DataFrame({"track": rows["true_track"], "frame": rows["frame"], "new": first})
+        .groupby("new")
+        .last()
+    )
     new = first + 1
     last_of = dict(zip(last["track"], last.index + 1, strict=True))  # the last part of each
     parent = rows["true_parent"].map(lambda p: last_of.get(p, pd.NA), na_action="ignore")
@@ -288,9 +290,9 @@ def _seen_tracks(table: pd.DataFrame) -> pd.DataFrame:
     table.loc[rows.index, "true_parent"] = parent.astype("Int64")
     mother = dict(zip(new, parent, strict=True))
     root: dict[int, int] = {}
-    for track in sorted(mother, key=lambda k: int(last.loc[k - 1, "frame"])):
+    ended = dict(zip(last.index + 1, last["frame"], strict=True))
+    for track in sorted(mother, key=lambda k: ended[k]):
         known = mother[track]
         root[track] = track if pd.isna(known) else root.get(int(known), int(known))
     table.loc[rows.index, "true_tree"] = new.map(root).astype("Int64")
-    assert len(frames)
     return table

@@ -42,7 +42,10 @@ class SimulateParams(Params):
     step_um: float = Field(2.0, ge=0, description="sd of a cell's step from frame to frame, um")
     division_rate: float = Field(0.0, ge=0, lt=1, description="divisions per cell and frame")
     contact: float = Field(
-        0.0, ge=0, le=1, description="cells push off nearer than this share of a diameter as they move; 0: never"
+        0.0,
+        ge=0,
+        le=1,
+        description="cells push off nearer than this share of a diameter as they move; 0: never",
     )
     # field
     size_px: int = Field(512, ge=4, description="height and width, px")
