@@ -61,7 +61,7 @@ def track_signatures(cells: pd.DataFrame) -> pd.DataFrame:
         first_frame=("frame", "min"),
         last_frame=("frame", "max"),
     ).reset_index()
-    which = by.ngroup().to_numpy(np.int64)
+    which = np.asarray(by.ngroup(), dtype=np.int64)
     for name in markers:
         x, se = (rows[column].to_numpy(float, na_value=np.nan) for column in (name, f"{name}_se"))
         table[name], table[f"{name}_se"] = _mean(x, se, which, len(table))
@@ -93,9 +93,9 @@ def track_clones(cells: pd.DataFrame) -> pd.DataFrame:
     """Say of which clone each track is, and which cells were called for another.
 
     A track is one clone, and so are mother and daughters. The calls of a track's cells are averaged, not
-    added up, for its frames repeat one deviation from the clone's colour; those of a family's tracks add up, each
-    weighted by how sure its birth is. A track whose own cells speak against its
-    family more clearly than its birth is sure is left with its own clone.
+    added up, for its frames repeat one deviation from the clone's colour; those of a family's tracks add up,
+    each weighted by how sure its birth is. A track whose own cells speak against its family
+    more clearly than its birth is sure is left with its own clone.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def track_clones(cells: pd.DataFrame) -> pd.DataFrame:
     if len(known):
         rows = np.flatnonzero(tracked)
         by = cells.iloc[rows].groupby(["image_id", "track"], sort=True)
-        which = by.ngroup().to_numpy(np.int64)
+        which = np.asarray(by.ngroup(), dtype=np.int64)
         evidence = _evidence(calls[rows], chance[rows], known, which, by.ngroups)
         best, sure = _along_families(evidence, cells.iloc[rows], known)
         result.loc[result.index[rows], "track_clone"] = pd.array(best[which], dtype="Int64")

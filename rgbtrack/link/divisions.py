@@ -54,8 +54,9 @@ def division_odds(  # type: ignore[no-untyped-def]
     """Candidate divisions with their log odds against one cell that goes on, or ends, and others that appear.
 
     What is seen once and never again may be a detection of nothing: ``ghost`` is the log rate of those, by
-    zone. ``mother`` and ``head`` are pairs of a detection and a later one that follows none, in order of mothers,
-    of which each has those from ``begin`` on. Returns mothers, daughters ``one`` (who appears) and ``two``, log odds.
+    zone. ``mother`` and ``head`` are pairs of a detection and a later one that follows none, in order of
+    mothers, of which each has those from ``begin`` on. Returns mothers, daughters ``one`` (who appears) and
+    ``two``, log odds.
     """
     mothers, ones, twos, odds = [0], [0], [0], [0.0]
     none = np.zeros(len(shift))

@@ -68,10 +68,10 @@ def link_cells(cells: pd.DataFrame, params: LinkParams = LinkParams()) -> pd.Dat
     Notes
     -----
     All links between two frames are made at once, by the assignment of the greatest total log odds that two
-    detections are one cell rather than one that ends and another that appears. The odds compare what a track
-    so far foretells, place by a persistent walk and colour by its mean over frames, with what follows, and with
-    how likely any other cell of the movie were to look so. All scales are learnt from the movie, in sweeps; see
-    docs/link.md.
+    detections are one cell rather than one that ends and another that appears. The odds compare what
+    a track so far foretells, place by a persistent walk and colour by its mean over frames, with what
+    follows, and with how likely any other cell of the movie were to look so. All scales are learnt from the
+    movie, in sweeps; see docs/link.md.
 
     Examples
     --------

@@ -124,7 +124,7 @@ def read_movie(cells: pd.DataFrame, rows: Ints, markers: tuple[str, ...], params
     """
     part: pd.DataFrame = cells.iloc[rows]
     place = np.column_stack([_numbers(part, name) for name in ("z_um", "y_um", "x_um") if name in part])
-    placed = np.isfinite(place).all(axis=1)
+    placed = np.asarray(np.isfinite(place).all(axis=1))
     if not placed.any():
         return None
     part, rows, place = part.loc[placed], rows[placed], place[placed]

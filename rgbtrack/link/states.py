@@ -1,8 +1,8 @@
-"""What is known of each cell at each detection: place, velocity, colour; from what came before and what follows.
+"""Place, velocity and colour of each cell at each detection, by what came before and by what follows.
 
-Place follows an Ornstein-Uhlenbeck velocity (a persistent walk) plus diffusion, seen with jitter; each feature
-a slow random walk, seen with flicker and noise. Both are filtered along the links, once forward and once
-backward; the two meet at the link that is in question.
+Place follows an Ornstein-Uhlenbeck velocity (a persistent walk) plus diffusion, seen with jitter; each
+feature a slow random walk, seen with flicker and noise. Both are filtered along the links, once forward
+and once backward; the two meet at the link that is in question.
 """
 
 from math import exp, log, pi

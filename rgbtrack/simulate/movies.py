@@ -260,7 +260,8 @@ def _see(
     for j in range(params.n_markers):
         table[NAMES[j]], table[f"{NAMES[j]}_se"] = x[order, j], se[order, j]
     edge = params.diameter_um / 2 * axes
-    table["touches_border"] = ((place < edge) | (place > side * axes - edge))[order][:, axes].any(axis=1)
+    near = (place < edge) | (place > side * axes - edge)
+    table["touches_border"] = np.asarray(near[order][:, axes].any(axis=1))
     for j, name in enumerate(("true_track", "true_parent", "true_tree", "true_clone")):
         column = pd.array(truth[order, j], dtype="Int64")
         column[truth[order, j] == 0] = pd.NA
