@@ -85,8 +85,8 @@ def by_laptrack(cells: pd.DataFrame, step: float) -> list[pd.DataFrame]:
 
     tried = []
     plain = cells[["frame", "y_um", "x_um"]].reset_index(drop=True)
-    for cut in (1.0, 1.8, 2.6, 4.0):
-        for split in (False, (0.7 * 14.0) ** 2, (1.4 * 14.0) ** 2):
+    for cut in (1.8, 3.0):
+        for split in (False, 14.0**2):
             tracker = LapTrack(
                 cutoff=(cut * step) ** 2, gap_closing_max_frame_count=1, splitting_cutoff=split
             )
