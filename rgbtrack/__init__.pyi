@@ -43,11 +43,15 @@ from .files import read_tracks as read_tracks
 from .files import write_ctc as write_ctc
 from .files import write_geff as write_geff
 from .files import write_trackmate as write_trackmate
+from .link import LinkParams as LinkParams
 from .link import MotilityParams as MotilityParams
 from .link import clone_motility as clone_motility
 from .link import describe_tracks as describe_tracks
+from .link import link_cells as link_cells
 from .link import mean_squared_displacement as mean_squared_displacement
 from .link import motility_by_treatment as motility_by_treatment
+from .link import track_clones as track_clones
+from .link import track_signatures as track_signatures
 from .pipeline import Experiment as Experiment
 from .pipeline import read_experiment as read_experiment
 from .pipeline import run as run
@@ -65,6 +69,7 @@ from .signature import measure_signatures as measure_signatures
 from .simulate import SimulateParams as SimulateParams
 from .simulate import simulate_experiment as simulate_experiment
 from .simulate import simulate_scene as simulate_scene
+from .simulate import simulate_tracks as simulate_tracks
 from .stack import Stack as Stack
 
 __version__: str
