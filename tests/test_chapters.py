@@ -7,7 +7,7 @@ import pytest
 from rgbtrack import DynamicsParams, ResponseParams, clone_sizes
 from rgbtrack.dynamics import wide_table
 from rgbtrack.errors import DataError
-from rgbtrack.pipeline.dynamics import DYNAMICS, Given, _make
+from rgbtrack.pipeline.dynamics import DYNAMICS, Given, make_tables
 from rgbtrack.report.diversity import diversity_chapter
 from rgbtrack.report.growth import growth_chapter
 from rgbtrack.report.methods import methods_text
@@ -41,7 +41,8 @@ def results_of(folder, sizes, cells=None, samples=None):
     """What a run would leave of these sizes."""
     cells = pd.DataFrame({"clone": pd.array([1], "Int64")}) if cells is None else cells
     clones = pd.DataFrame({"clone": sorted(sizes["clone"].unique())})
-    made, not_told = _make(Given(sizes, cells, clones, samples, None, CONTROL, "vehicle"))
+    given = Given(sizes, cells, clones, samples, None, CONTROL, "vehicle")
+    made, not_told, remarks = make_tables(given)
     run = {
         "version": "9.9",
         "seed": 3,
@@ -52,6 +53,7 @@ def results_of(folder, sizes, cells=None, samples=None):
         },
         "corrections": [{"correction": "gain", "applied": True}, {"correction": "shift", "applied": False}],
         "not_told": not_told,
+        "remarks": remarks,
     }
     images = pd.DataFrame({"image_id": ["a", "b"]})
     return Results(folder, run, cells, clones, sizes, ("red", "green"), images, made)
@@ -174,3 +176,10 @@ def test_a_wide_table_has_arms_side_by_side():
 def test_a_wide_table_needs_one_number_a_place(made, message):
     with pytest.raises(DataError, match=message):
         wide_table(made(planted(subjects=2)), "n_cells", ["clone", "timepoint"])
+
+
+def test_what_is_to_be_known_of_a_table_stands_in_its_chapter(tmp_path):
+    sizes = planted()
+    lost = sizes[~((sizes["treatment"] == "drug") & (sizes["timepoint"] == 14))]
+    chapter = response_chapter(results_of(tmp_path, lost), {})
+    assert chapter.cautions[0].startswith("day 0 is compared, not day 14")

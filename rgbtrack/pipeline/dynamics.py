@@ -1,5 +1,6 @@
 """Clone dynamics of a run: sizes, and every table that follows from them."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,7 +38,7 @@ from rgbtrack.dynamics import (
     turnover_by_treatment,
     wide_table,
 )
-from rgbtrack.errors import DataError
+from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.files import read_table, sha256, write_table
 from rgbtrack.pipeline.experiment import Experiment
 from rgbtrack.pipeline.image import content_key
@@ -164,7 +165,7 @@ def describe_dynamics(
 ) -> None:
     """Write clone_sizes.csv and the tables of `DYNAMICS`, unless they are up to date.
 
-    A table that the data do not allow is not written; run.json tells why.
+    A table that the data do not allow is not written; run.json tells why, and what is to be known of others.
     """
     source = results / "cells.parquet"
     if not source.exists():
@@ -194,7 +195,7 @@ def describe_dynamics(
         write_table(results / "clone_sizes.csv", sizes)
         shown = counted(cells)
         given = Given(sizes, shown, clones, samples, rehearsed, params, experiment.control)
-        made, told["not_told"] = _make(given)
+        made, told["not_told"], told["remarks"] = make_tables(given)
         for name in DYNAMICS:
             if name in made:
                 write_table(folder / f"{name}.csv", made[name])
@@ -202,21 +203,29 @@ def describe_dynamics(
                 (folder / f"{name}.csv").unlink(missing_ok=True)
 
 
-def _make(given: Given) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
-    """Tables, and why others cannot be made."""
+def make_tables(
+    given: Given,
+) -> tuple[dict[str, pd.DataFrame], dict[str, str], dict[str, list[str]]]:
+    """Tables by name; why others cannot be made; and what is to be known of those that can."""
     made: dict[str, pd.DataFrame] = {}
     not_told: dict[str, str] = {}
+    remarks: dict[str, list[str]] = {}
     for name, recipe in DYNAMICS.items():
         if not recipe.applies(given):
             continue
         if recipe.needs in not_told:
             not_told[name] = not_told[recipe.needs]
             continue
-        try:
-            made[name] = recipe.make(given, made)
-        except DataError as error:
-            not_told[name] = str(error)
-    return made, not_told
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", RgbtrackWarning)
+            try:
+                made[name] = recipe.make(given, made)
+            except DataError as error:
+                not_told[name] = str(error)
+        said = [str(item.message) for item in caught if issubclass(item.category, RgbtrackWarning)]
+        if said:
+            remarks[name] = list(dict.fromkeys(said))
+    return made, not_told, remarks
 
 
 def _wide(given: Given, table: pd.DataFrame, value: str, rows: list[str]) -> pd.DataFrame:

@@ -77,7 +77,8 @@ def diversity_chapter(results: Results, colours: dict[int, Any]) -> Chapter | No
         "subject_similarity",
     )
     named = [f"dynamics/{name}.csv" for name in tables if name.startswith(files)]
-    return Chapter(title, question, findings, CAUTIONS, pictures, named)
+    remarks = results.remarks_on("diversity", "turnover", "size_departure", "size_distribution")
+    return Chapter(title, question, findings, [*dict.fromkeys(remarks), *CAUTIONS], pictures, named)
 
 
 def _levels(means: pd.DataFrame | None, control: str | None) -> Iterable[str]:

@@ -57,7 +57,9 @@ def growth_chapter(results: Results, colours: dict[int, Any]) -> Chapter | None:
             pictures.append(("Growth rates", embed(results, rates, f"growth_rates{end}", of + RATES)))
     kinds = list(dict.fromkeys((tables["growth"] if means is None else means)["kind"]))
     named = [f"dynamics/{n}.csv" for n in ("growth", "growth_by_treatment", "clone_times") if n in tables]
-    return Chapter(title, question, findings, [CAUTIONS[kind] for kind in kinds], pictures, named)
+    remarks = results.remarks_on("growth", "growth_by_treatment", "clone_times")
+    cautions = [*dict.fromkeys(remarks), *(CAUTIONS[kind] for kind in kinds)]
+    return Chapter(title, question, findings, cautions, pictures, named)
 
 
 def _grown(means: pd.DataFrame) -> Iterable[str]:

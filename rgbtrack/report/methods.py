@@ -45,7 +45,7 @@ def _clones(results: Results) -> str:
 
 def _dynamics(results: Results) -> str:
     texts = []
-    if "response" in results.dynamics:
+    if len(results.dynamics.get("response", ())):
         when = ", ".join(dict.fromkeys(results.dynamics["response"]["when"]))
         texts.append(
             f"Responses to treatment ({when}) were tested with the subject as the unit: log shares of all "
@@ -56,14 +56,14 @@ def _dynamics(results: Results) -> str:
             "quasi-likelihood "
             f"negative binomial model of counts. Heterogeneity of responses was tested by rotation."
         )
-    if "growth_by_treatment" in results.dynamics:
+    if len(results.dynamics.get("growth_by_treatment", ())):
         kind = results.dynamics["growth_by_treatment"]["kind"].iloc[0]
         texts.append(
             f"Growth rates ({kind}) are slopes of log size over time, averaged over subjects with counting "
             "error and "
             f"scatter between subjects."
         )
-    if "diversity" in results.dynamics:
+    if len(results.dynamics.get("diversity", ())):
         coverage = results.dynamics["diversity"]["common_coverage"].iloc[0]
         texts.append(
             f"Diversity is given as Hill numbers at a coverage of {100 * coverage:.1f} % (Chao and Jost "

@@ -54,7 +54,8 @@ def response_chapter(results: Results, colours: dict[int, Any]) -> Chapter | Non
             ("Effects against evidence", volcano),
         ]
     tables = [f"dynamics/{name}.csv" for name in ("response", "heterogeneity") if name in results.dynamics]
-    return Chapter(title, question, findings, CAUTIONS, pictures, tables)
+    cautions = [*results.remarks_on("response"), *CAUTIONS]
+    return Chapter(title, question, findings, cautions, pictures, tables)
 
 
 def _any(row: pd.Series, clones: pd.DataFrame, where: str) -> str:

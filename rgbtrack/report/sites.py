@@ -71,7 +71,8 @@ def sites_chapter(results: Results, colours: dict[int, Any]) -> Chapter | None:
         if name != "lesion_bars" or len(tables.get("lesion_clones", ()))
     ]
     files = [f"dynamics/{name}.csv" for name in (*names, "seeding_effects") if name in tables]
-    return Chapter(title, question, findings, CAUTIONS, pictures, files)
+    cautions = [*dict.fromkeys(results.remarks_on(*names, "seeding_effects")), *CAUTIONS]
+    return Chapter(title, question, findings, cautions, pictures, files)
 
 
 def _overlaps(overlap: pd.DataFrame | None) -> Iterable[str]:
