@@ -1,6 +1,6 @@
 """Scores against truth or annotation: cells, clones, sizes and tracks found, probabilities honest."""
 
-from rgbtrack.evaluate.results import evaluate_results
+from rgbtrack.evaluate.results import evaluate_results, name_clones
 from rgbtrack.evaluate.scores import (
     calibration_error,
     clone_scores,
@@ -9,16 +9,19 @@ from rgbtrack.evaluate.scores import (
     match_cells,
     match_clones,
 )
+from rgbtrack.evaluate.sizes import compare_sizes
 from rgbtrack.evaluate.tracks import evaluate_tracks, link_calibration
 
 __all__ = [
     "calibration_error",
     "clone_scores",
     "clone_size_error",
+    "compare_sizes",
     "detection_scores",
     "evaluate_results",
     "evaluate_tracks",
     "link_calibration",
     "match_cells",
     "match_clones",
+    "name_clones",
 ]

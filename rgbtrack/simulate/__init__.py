@@ -5,6 +5,7 @@ from rgbtrack.simulate.founders import simulate_founders
 from rgbtrack.simulate.lesions import LesionScene, simulate_lesions
 from rgbtrack.simulate.params import CASES, PRESETS, SimulateParams
 from rgbtrack.simulate.scene import Scene, simulate_scene
+from rgbtrack.simulate.sizes import simulate_sizes
 
 __all__ = [
     "CASES",
@@ -16,4 +17,5 @@ __all__ = [
     "simulate_founders",
     "simulate_lesions",
     "simulate_scene",
+    "simulate_sizes",
 ]
