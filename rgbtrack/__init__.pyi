@@ -36,6 +36,10 @@ from .errors import RgbtrackWarning as RgbtrackWarning
 from .evaluate import evaluate_results as evaluate_results
 from .files import read_counts as read_counts
 from .files import read_stack as read_stack
+from .link import LinkParams as LinkParams
+from .link import link_cells as link_cells
+from .link import track_clones as track_clones
+from .link import track_signatures as track_signatures
 from .pipeline import Experiment as Experiment
 from .pipeline import read_experiment as read_experiment
 from .pipeline import run as run
@@ -53,6 +57,7 @@ from .signature import measure_signatures as measure_signatures
 from .simulate import SimulateParams as SimulateParams
 from .simulate import simulate_experiment as simulate_experiment
 from .simulate import simulate_scene as simulate_scene
+from .simulate import simulate_tracks as simulate_tracks
 from .stack import Stack as Stack
 
 __version__: str

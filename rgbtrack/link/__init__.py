@@ -1,5 +1,6 @@
 """Time-lapse: cells linked over frames by place and colour, divisions found, motility measured."""
 
+from rgbtrack.link.clones import track_clones, track_signatures
 from rgbtrack.link.describe import describe_tracks
 from rgbtrack.link.link import link_cells
 from rgbtrack.link.motility import clone_motility, mean_squared_displacement, poisson_interval
@@ -18,4 +19,6 @@ __all__ = [
     "mean_squared_displacement",
     "motility_by_treatment",
     "poisson_interval",
+    "track_clones",
+    "track_signatures",
 ]

@@ -178,7 +178,12 @@ def _features(
         se = _numbers(part, f"{name}_se") if f"{name}_se" in part else np.full(len(x), np.nan)
         bright = float(np.quantile(np.abs(x[known]), 0.9))
         good = np.isfinite(se) & (se > 0)
-        scale = max(0.03 * bright, 2 * float(np.quantile(se[good], 0.1)) if good.any() else 0.0)
+        if good.any():
+            dark = 2 * float(np.quantile(se[good], 0.1))
+        else:
+            # where a marker is off in many cells, the darkest tell its noise
+            dark = min(3 * float(np.quantile(np.abs(x[known]), 0.25)), 0.15 * bright)
+        scale = max(0.03 * bright, dark)
         if scale == 0:
             continue
         # without standard errors, the scale stands for them: how much of it is noise is learnt

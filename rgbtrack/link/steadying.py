@@ -45,12 +45,11 @@ def find_jumps(movie: Movie, scales: Scales) -> Floats:
         found, support = _best_shift(apart, odds, i, variance, movie.density)
         cells = len(np.unique(i))
         choices = np.log(1 + np.ptp(apart, axis=0).prod() / variance ** (dims / 2))
-        far = np.linalg.norm(found) > 2 * np.sqrt(variance)
-        if (
-            far
-            and cells * (support - stay[t]) > choices + CERTAIN
-            and support > max(stay[t] + 0.5, 0.5 * usual)
-        ):
+        # a jump takes most cells along, and leaves few where they were
+        moved, left = (_share(apart, odds, i, where, variance) for where in (found, still))
+        if np.linalg.norm(found) < 2 * np.sqrt(variance) or moved < max(0.5, 1.5 * left):
+            continue
+        if cells * (support - stay[t]) > choices + CERTAIN:
             shift[t + 1] = found
             warnings.warn(
                 f"the stage jumped by {np.linalg.norm(found):.0f} um before frame {t + 1} of those with cells: "
@@ -104,6 +103,12 @@ def _support(
     group = np.unique(cell, return_inverse=True)[1]
     found = np.log(0.1 + 0.9 * np.bincount(group, near))
     return float((found.sum() + (n_cells - len(found)) * np.log(0.1)) / n_cells)
+
+
+def _share(apart: Floats, odds: Floats, cell: Ints, shift: Floats, variance: float) -> float:
+    """Share of cells that have one of their colour within two steps of where ``shift`` puts them."""
+    good = (((apart - shift) ** 2).sum(axis=1) < 4 * len(shift) * variance) & (odds > -1.0)
+    return len(np.unique(cell[good])) / len(np.unique(cell))
 
 
 def _room(movie: Movie, scales: Scales, t: int) -> float:
