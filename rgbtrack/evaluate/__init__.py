@@ -9,7 +9,7 @@ from rgbtrack.evaluate.scores import (
     match_cells,
     match_clones,
 )
-from rgbtrack.evaluate.tracks import evaluate_tracks, link_calibration
+from rgbtrack.evaluate.tracks import evaluate_tracks, link_calibration, link_scores
 
 __all__ = [
     "calibration_error",
@@ -19,6 +19,7 @@ __all__ = [
     "evaluate_results",
     "evaluate_tracks",
     "link_calibration",
+    "link_scores",
     "match_cells",
     "match_clones",
 ]
