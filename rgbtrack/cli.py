@@ -427,8 +427,12 @@ def export(
     ] = "csv",
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="file or folder to write; default: cells.csv in the results, or a "
-                     "folder named after the format"),
+        typer.Option(
+            "--out",
+            "-o",
+            help="file or folder to write; default: cells.csv in the results, or a "
+            "folder named after the format",
+        ),
     ] = None,
 ) -> None:
     """Write the cells as CSV, for Excel and Prism, or the tracks for Fiji, napari and others."""

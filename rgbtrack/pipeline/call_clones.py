@@ -39,7 +39,7 @@ from rgbtrack.pipeline.movies import (
     link_movies,
     linking_key,
     links_in_words,
-    one_row_a_cell,
+    one_row_a_family,
 )
 from rgbtrack.pipeline.review import REVIEW, keep_doubts, name_clones, review_cells, review_counts
 from rgbtrack.pipeline.steps import checksums, done, step
@@ -170,7 +170,7 @@ def _clones_of(cells: pd.DataFrame, params: ClonesParams) -> CloneModel | Subjec
             RgbtrackWarning,
             stacklevel=2,
         )
-    cells = one_row_a_cell(cells)
+    cells = one_row_a_family(cells)
     if params.model is None:
         return fit_clones(cells, params)
     path = Path(params.model)

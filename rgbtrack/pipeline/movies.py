@@ -73,20 +73,22 @@ def link_movies(
     return cells.assign(**whole, link_probability=linked["link_probability"].astype(float))
 
 
-def one_row_a_cell(cells: pd.DataFrame) -> pd.DataFrame:
-    """Cells that clones are found in: of each track one row, of its mean colour.
+def one_row_a_family(cells: pd.DataFrame) -> pd.DataFrame:
+    """Cells that clones are found in: of each family of tracks one row, the mean colour of its longest track.
 
-    A cell that is seen in twenty frames shows one colour twenty times: as twenty cells it would pass for a clone
-    of its own. Cells that are in no track, as all of images of one frame, stay as they are.
+    A cell that is seen in twenty frames shows one colour twenty times, and so do its daughters: counted as so
+    many cells, each family would pass for a clone of its own. Cells that are in no track, as all of images of
+    one frame, stay as they are.
     """
     if "track" not in cells or not cells["track"].notna().any():
         return cells
     tracked = cells["track"].notna()
     rows = cells[tracked].reset_index(drop=True)
-    means = track_signatures(rows).set_index(["image_id", "track"])
+    means = track_signatures(rows).sort_values("n_frames", ascending=False, kind="stable")
+    means = means.drop_duplicates(["image_id", "tree"]).sort_values(["image_id", "track"])
     best = rows.sort_values("snr", ascending=False, kind="stable").drop_duplicates(["image_id", "track"])
-    best = best.sort_values(["image_id", "track"], kind="stable", ignore_index=True)
-    means = means.loc[pd.MultiIndex.from_frame(best[["image_id", "track"]])].reset_index(drop=True)
+    best = means[["image_id", "track"]].merge(best, on=["image_id", "track"], validate="1:1")[cells.columns]
+    means = means.reset_index(drop=True)
     markers = markers_of(rows)
     shrink = {name: (means[f"{name}_se"] / best[f"{name}_se"]).fillna(1.0) for name in markers}
     averaged = {
@@ -136,9 +138,7 @@ def links_in_words(cells: pd.DataFrame) -> str:
 def _tracks_given(experiment: Experiment) -> dict[str, Path]:
     """Tracks from elsewhere, by image id."""
     names = experiment.samples["image_id"].astype("str")
-    return {
-        name: path for name, path in zip(names, experiment.tracks, strict=True) if path is not None
-    }
+    return {name: path for name, path in zip(names, experiment.tracks, strict=True) if path is not None}
 
 
 def _warn_of_stills(names: set[str]) -> None:

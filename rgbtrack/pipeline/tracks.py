@@ -51,7 +51,7 @@ def describe_movies(
 ) -> None:
     """Write tracks.geff, tracks.csv and the tables of `MOTILITY`, unless they are up to date.
 
-    What the data do not allow is not written; run.json tells why. Without time series there is nothing to write.
+    What the data do not allow is not written; run.json tells why. Without time series nothing is.
     """
     source = results / "cells.parquet"
     if not source.exists():
@@ -151,8 +151,8 @@ def _with_times(cells: pd.DataFrame, params: MotilityParams, not_told: dict[str,
     if len(lacking):
         not_told["time"] = (
             f"the time between frames of {', '.join(lacking[:3])}{' and others' * (len(lacking) > 3)} is not "
-            "known: give it in the sheet's column frame_interval_h, in hours; without it nothing is told of how "
-            "fast cells move and divide"
+            "known: give it in the sheet's column frame_interval_h, in hours; without it nothing is told "
+            "of how fast cells move and divide"
         )
         warnings.warn(not_told["time"], RgbtrackWarning, stacklevel=3)
     return cells[known].reset_index(drop=True)

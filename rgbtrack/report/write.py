@@ -24,6 +24,7 @@ from rgbtrack.report.pictures import (
 from rgbtrack.report.responses import response_chapter
 from rgbtrack.report.results import Results, read_results
 from rgbtrack.report.review import review_rows
+from rgbtrack.report.time_lapse import time_lapse_chapter
 from rgbtrack.report.words import count, doubts_of, headline, percent, share, trust_of, warnings_of
 
 SITUATION = {"problem": "Problem", "caution": "Caution", "note": "Note"}
@@ -97,7 +98,7 @@ def write_report(
 
 def _chapters(results: Results, colours: dict[int, Any]) -> list[Chapter]:
     """Chapters on clone dynamics, in the order in which they are read."""
-    chapters = [response_chapter(results, colours)]
+    chapters = [response_chapter(results, colours), time_lapse_chapter(results, colours)]
     return [chapter for chapter in chapters if chapter is not None]
 
 

@@ -29,8 +29,8 @@ SAMPLES = Table(
             "tracks",
             "str",
             "",
-            "tracks made or corrected elsewhere, used instead of linking (time series): a GEFF, a Cell Tracking "
-            "Challenge folder, TrackMate's spots or a table of rgbtrack, path relative to the sheet",
+            "tracks made or corrected elsewhere, used instead of linking (time series): a GEFF, a Cell "
+            "Tracking Challenge folder, TrackMate's spots or a table of rgbtrack, path relative to the sheet",
             False,
         ),
         Column("frame_interval_h", "float", "h", "time between frames, overrides the file", False),
