@@ -190,9 +190,10 @@ def _stands_out(row: dict[Any, Any], rate: float, where: str) -> str:
     """Say of a clone that it divides at another rate than all cells."""
     more = "more" if row["division_rate_low"] > rate else "less"
     low, high = _number(row["division_rate_low"]), _number(row["division_rate_high"])
+    n, hours = count(int(row["n_divisions"]), "time"), f"{row['observed_h']:,.0f}"
     return (
-        f"Clone {int(row['clone'])} divided {more} often than that: {count(int(row['n_divisions']), 'time')} in "
-        f"{row['observed_h']:,.0f} cell hours (95 % interval {low} to {high} per hour, of counting alone; {where})."
+        f"Clone {int(row['clone'])} divided {more} often than that: {n} in {hours} cell hours (95 % interval "
+        f"{low} to {high} per hour, of counting alone; {where})."
     )
 
 
