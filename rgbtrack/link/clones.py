@@ -1,5 +1,7 @@
 """What the cells of a track know together: one colour, one clone."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -16,8 +18,8 @@ TRUSTED = 0.5
 def track_signatures(cells: pd.DataFrame) -> pd.DataFrame:
     """Average the colour of each track over its frames.
 
-    Frames are weighted by ``1 / (se^2 + flicker^2)``, the flicker being what the frames differ by beyond their
-    standard errors (DerSimonian and Laird, Controlled Clinical Trials 7 (1986) 177).
+    Frames are weighted by ``1 / (se^2 + flicker^2)``, the flicker being what the frames differ by beyond
+    their standard errors (DerSimonian and Laird, Controlled Clinical Trials 7 (1986) 177).
 
     Parameters
     ----------
@@ -28,8 +30,8 @@ def track_signatures(cells: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     signatures
-        One row per track; see `tables.TRACK_SIGNATURES`. Systematic errors are those of a frame, on average: they are
-        the same in every frame, and no mean takes them off.
+        One row per track; see `tables.TRACK_SIGNATURES`. Systematic errors are those of a frame, on
+        average: they are the same in every frame, and no mean takes them off.
 
     Raises
     ------
@@ -59,7 +61,7 @@ def track_signatures(cells: pd.DataFrame) -> pd.DataFrame:
         first_frame=("frame", "min"),
         last_frame=("frame", "max"),
     ).reset_index()
-    which = by.ngroup().to_numpy()
+    which = np.asarray(by.ngroup(), dtype=np.int64)
     for name in markers:
         x, se = (rows[column].to_numpy(float, na_value=np.nan) for column in (name, f"{name}_se"))
         table[name], table[f"{name}_se"] = _mean(x, se, which, len(table))
@@ -75,7 +77,7 @@ def _mean(x: Floats, se: Floats, which: Ints, n: int) -> tuple[Floats, Floats]:
     x, se, which = x[good], se[good], which[good]
 
     def add(values: Floats) -> Floats:
-        return np.bincount(which, values, n)
+        return np.bincount(which, values, n).astype(float)
 
     with np.errstate(invalid="ignore", divide="ignore"):
         w = 1 / se**2
@@ -90,10 +92,10 @@ def _mean(x: Floats, se: Floats, which: Ints, n: int) -> tuple[Floats, Floats]:
 def track_clones(cells: pd.DataFrame) -> pd.DataFrame:
     """Say of which clone each track is, and which cells were called for another.
 
-    A track is one clone, and so are mother and daughters. The calls of a track's cells are averaged, not added
-    up, for its frames repeat one deviation from the clone's colour; those of a family's tracks add up, each
-    weighted by how sure its birth is. A track whose own cells speak against its family more clearly than for any link is
-    left with its own clone.
+    A track is one clone, and so are mother and daughters. The calls of a track's cells are averaged, not
+    added up, for its frames repeat one deviation from the clone's colour; those of a family's tracks add up,
+    each weighted by how sure its birth is. A track whose own cells speak against its family
+    more clearly than its birth is sure is left with its own clone.
 
     Parameters
     ----------
@@ -104,8 +106,8 @@ def track_clones(cells: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     cells
-        The table with ``track_clone, track_clone_probability`` (missing where no cell of the track was called) and
-        ``clone_disagrees`` (the cell's own call is another; missing without one).
+        The table with ``track_clone, track_clone_probability`` (missing where no cell of the track was
+        called) and ``clone_disagrees`` (the cell's own call is another; missing without one).
 
     Raises
     ------
@@ -138,9 +140,9 @@ def track_clones(cells: pd.DataFrame) -> pd.DataFrame:
     if len(known):
         rows = np.flatnonzero(tracked)
         by = cells.iloc[rows].groupby(["image_id", "track"], sort=True)
-        which = by.ngroup().to_numpy()
+        which = np.asarray(by.ngroup(), dtype=np.int64)
         evidence = _evidence(calls[rows], chance[rows], known, which, by.ngroups)
-        best, sure = _along_families(evidence, cells.iloc[rows], by, known)
+        best, sure = _along_families(evidence, cells.iloc[rows], known)
         result.loc[result.index[rows], "track_clone"] = pd.array(best[which], dtype="Int64")
         result["track_clone_probability"] = _scatter(sure[which], rows, len(cells))
     own = pd.array(np.where(np.isfinite(calls), calls, 0), dtype="Int64")
@@ -168,11 +170,10 @@ def _evidence(calls: Floats, chance: Floats, known: Floats, which: Ints, n: int)
     return table / np.maximum(number, 1)[:, None]
 
 
-def _along_families(
-    evidence: Floats, cells: pd.DataFrame, by: "pd.core.groupby.DataFrameGroupBy", known: Floats
-) -> tuple[pd.array, Floats]:
-    """Clone of each track and how sure it is, by its own cells and those of its family (sum-product on the tree)."""
-    first = cells.loc[by["frame"].idxmin()]
+def _along_families(evidence: Floats, cells: pd.DataFrame, known: Floats) -> tuple[Any, Floats]:
+    """Clone of each track and how sure it is, by its cells and its family: sum-product on the tree."""
+    in_time = cells.sort_values(["image_id", "track", "frame"], kind="stable")
+    first = in_time.drop_duplicates(["image_id", "track"])
     n, k = evidence.shape
     place = {key: i for i, key in enumerate(zip(first["image_id"], first["track"], strict=True))}
     mother = np.full(n, -1)

@@ -27,7 +27,7 @@ def _alone(j, after, frame, zone, appear, ghost):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def division_odds(
+def division_odds(  # type: ignore[no-untyped-def]
     begin,
     mother,
     head,
@@ -50,12 +50,13 @@ def division_odds(
     leave,
     rates,
     ghost,
-):  # type: ignore[no-untyped-def]
+):
     """Candidate divisions with their log odds against one cell that goes on, or ends, and others that appear.
 
-    What is seen once and never again may be a detection of nothing: ``ghost`` is the log rate of those, by zone.
-    ``mother`` and ``head`` are pairs of a detection and a later one that follows none, in order of mothers, of which each
-    has those from ``begin`` on. Returns mothers, daughters ``one`` (who appears) and ``two``, log odds.
+    What is seen once and never again may be a detection of nothing: ``ghost`` is the log rate of those, by
+    zone. ``mother`` and ``head`` are pairs of a detection and a later one that follows none, in order of
+    mothers, of which each has those from ``begin`` on. Returns mothers, daughters ``one`` (who appears) and
+    ``two``, log odds.
     """
     mothers, ones, twos, odds = [0], [0], [0], [0.0]
     none = np.zeros(len(shift))
@@ -109,7 +110,7 @@ def division_odds(
 
 
 def choose_divisions(mother: Ints, one: Ints, two: Ints, odds: Floats, n: int) -> Bools:
-    """Choose among candidates, best first, so that each cell takes part in one as mother and in one as daughter."""
+    """Choose among candidates, best first: each cell is mother once and daughter once."""
     chosen = np.zeros(len(odds), dtype=bool)
     is_mother, is_daughter = np.zeros(n, bool), np.zeros(n, bool)
     for c in np.lexsort((two, one, mother, -odds)):

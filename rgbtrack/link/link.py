@@ -21,12 +21,12 @@ MEMORY = 1.5
 """Frames over which colours are remembered: few, so that a short exchange of two cells is found out."""
 ROUNDS = 30  # of belief propagation
 DOUBT = 1.8
-"""Log odds are divided by this before they become probabilities: they take the links before and after for granted."""
+"""Log odds are divided by this before they become probabilities: they take all other links for granted."""
 
 
 @dataclass(eq=False)
 class Links:
-    """Links of one movie: which detection each follows (-1: none), how probably rightly, whether as a daughter."""
+    """Links of one movie: what each follows (-1: none), how probably rightly, whether as a daughter."""
 
     before: Ints
     probability: Floats
@@ -42,8 +42,8 @@ def link_cells(cells: pd.DataFrame, params: LinkParams = LinkParams()) -> pd.Dat
     ----------
     cells
         One row per cell and frame: ``image_id, frame, cell, y_um, x_um``; ``z_um`` in volumes; markers with
-        ``<marker>_se``, ``area_um2`` or ``volume_um3``, ``drift_y_um, drift_x_um`` and ``time_h`` where there are.
-        Each image is a movie of its own.
+        ``<marker>_se``, ``area_um2`` or ``volume_um3``, ``drift_y_um, drift_x_um`` and ``time_h`` where there
+        are. Each image is a movie of its own.
     params
         What is looked for.
 
@@ -68,10 +68,10 @@ def link_cells(cells: pd.DataFrame, params: LinkParams = LinkParams()) -> pd.Dat
     Notes
     -----
     All links between two frames are made at once, by the assignment of the greatest total log odds that two
-    detections are one cell rather than one that ends and another that appears. The odds compare what a track so
-    far foretells, place by a persistent walk and colour by its mean over frames, with what follows, and with how
-    likely any other cell of the movie were to look so. All scales are learnt from the movie, in sweeps; see
-    docs/link.md.
+    detections are one cell rather than one that ends and another that appears. The odds compare what
+    a track so far foretells, place by a persistent walk and colour by its mean over frames, with what
+    follows, and with how likely any other cell of the movie were to look so. All scales are learnt from the
+    movie, in sweeps; see docs/link.md.
 
     Examples
     --------
@@ -98,7 +98,9 @@ def link_cells(cells: pd.DataFrame, params: LinkParams = LinkParams()) -> pd.Dat
             RgbtrackWarning,
             stacklevel=2,
         )
-    whole = {name: pd.array(columns[name], dtype="Int64") for name in ("track", "parent", "tree")}
+    whole = {
+        name: pd.Series(columns[name], cells.index).astype("Int64") for name in ("track", "parent", "tree")
+    }
     return cells.assign(**whole, link_probability=columns["link_probability"])
 
 

@@ -1,4 +1,4 @@
-"""How far cells step and how much their colour flickers: all that links are weighed by, learnt from the movie."""
+"""How far cells step and how much colours flicker: all that links are weighed by, learnt from the movie."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,8 @@ NUS = (2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0, 100.0)
 
 Births = tuple[Ints, Ints, Ints, Floats]
 """Mothers, their two daughters, and how sure each division is."""
-NO_BIRTHS: Births = (*[np.zeros(0, np.int64)] * 3, np.zeros(0))
+_NONE: Ints = np.zeros(0, np.int64)
+NO_BIRTHS: Births = (_NONE, _NONE, _NONE, np.zeros(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +95,8 @@ def first_scales(movie: Movie, divisions: bool) -> Scales:
     Notes
     -----
     Of the cells of the next frame around a cell, one is itself and the others are there by chance; the
-    likelihood of all of them, ``1 - p + p sum_j f(step_j) g(colour_j) / density``, is greatest at the right step
-    (Semrau and Schmidt, Biophysical Journal 92 (2007) 613). No link needs to be known.
+    likelihood of all of them, ``1 - p + p sum_j f(step_j) g(colour_j) / density``, is greatest at the right
+    step (Semrau and Schmidt, Biophysical Journal 92 (2007) 613). No link needs to be known.
     """
     m = movie.feature.shape[1]
     flicker = PRIOR_SD**2 * (np.eye(m) + 1.0)
@@ -184,7 +185,7 @@ def pair_odds(movie: Movie, i: Ints, j: Ints, flicker: Floats, noise: Floats) ->
 
 
 def other_cells(movie: Movie, flicker: Floats, noise: Floats, which: Ints | None = None) -> Floats:
-    """Log density of the features of detections, or those named, if each is another cell, any of the movie's."""
+    """Log density of the features of detections, or those named, if each is any other cell."""
     n, m = movie.feature.shape
     which = np.arange(n) if which is None else which
     if not m:

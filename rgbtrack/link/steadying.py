@@ -31,13 +31,13 @@ def find_jumps(movie: Movie, scales: Scales) -> Floats:
     )
     stay, known = np.zeros(n_frames - 1), n_witnesses >= 4
     still = np.zeros(dims)
-    for t in np.flatnonzero(known):
+    for t in np.flatnonzero(known).tolist():
         part = slice(cut[t], cut[t + 1])
         stay[t] = _support(
             apart[part], odds[part], i[part], still, _room(movie, scales, t), movie.density, n_witnesses[t]
         )
     usual = np.median(stay[known]) if known.any() else 0.0
-    for t in np.flatnonzero(known & (stay < max(0.5 * usual, 0.3))):
+    for t in np.flatnonzero(known & (stay < max(0.5 * usual, 0.3))).tolist():
         i, j = _witnesses(movie, t)
         odds = pair_odds(movie, i, j, scales.flicker, scales.noise)
         apart = movie.place[j] - movie.place[i]
@@ -52,8 +52,8 @@ def find_jumps(movie: Movie, scales: Scales) -> Floats:
         if cells * (support - stay[t]) > choices + CERTAIN:
             shift[t + 1] = found
             warnings.warn(
-                f"the stage jumped by {np.linalg.norm(found):.0f} um before frame {t + 1} of those with cells: "
-                "places are linked with the jump taken off",
+                f"the stage jumped by {np.linalg.norm(found):.0f} um before frame {t + 1} of those with "
+                "cells: places are linked with the jump taken off",
                 RgbtrackWarning,
                 stacklevel=4,
             )
@@ -96,7 +96,7 @@ def _witnesses(movie: Movie, t: int) -> tuple[Ints, Ints]:
 def _support(
     apart: Floats, odds: Floats, cell: Ints, shift: Floats, variance: float, density: float, n_cells: int
 ) -> float:
-    """Log odds, mean over cells, that they are found where ``shift`` puts them rather than others by chance."""
+    """Log odds, mean over cells, that they are found where ``shift`` puts them, not others by chance."""
     dims = len(shift)
     q = ((apart - shift) ** 2).sum(axis=1) / variance
     near = np.exp(np.minimum(odds - 0.5 * q, 300.0)) / (2 * np.pi * variance) ** (dims / 2) / density

@@ -40,6 +40,7 @@ from rgbtrack.pipeline.movies import (
     linking_key,
     links_in_words,
     one_row_a_family,
+    strays_of,
 )
 from rgbtrack.pipeline.review import REVIEW, keep_doubts, name_clones, review_cells, review_counts
 from rgbtrack.pipeline.steps import checksums, done, step
@@ -91,7 +92,12 @@ def call_clones(
         with threadpool_limits(1):
             cells = link_movies(corrected.cells, experiment, records)
             model = _clones_of(cells, experiment.clones)
-            cells = agree_on_clones(assign_clones(cells, experiment.clones, model=model))
+            cells = assign_clones(cells, experiment.clones, model=model)
+            strays = strays_of(cells)
+            if strays.any():  # what clones tell to be debris is no daughter
+                cells = link_movies(corrected.cells, experiment, records, strays)
+                cells = assign_clones(cells, experiment.clones, model=model)
+            cells = agree_on_clones(cells)
             # what colour can tell rests on the clones as they were found, whatever a hand made of them
             resolutions = resolve_palettes(cells, model, experiment.clones)
             matches = match_subjects(cells, model, experiment.clones)

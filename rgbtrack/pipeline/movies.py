@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rgbtrack.clones.model import UNLIKE
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.files import match_tracks, read_tracks, sha256
 from rgbtrack.link import link_cells, track_clones, track_signatures
@@ -34,7 +35,10 @@ def linking_key(experiment: Experiment, records: Mapping[str, dict[str, Any]]) -
 
 
 def link_movies(
-    cells: pd.DataFrame, experiment: Experiment, records: Mapping[str, dict[str, Any]]
+    cells: pd.DataFrame,
+    experiment: Experiment,
+    records: Mapping[str, dict[str, Any]],
+    left_out: pd.Series | None = None,
 ) -> pd.DataFrame:
     """Link the cells of all time series.
 
@@ -46,6 +50,8 @@ def link_movies(
         How cells are linked, and where tracks from elsewhere lie.
     records
         What the images are, by image id.
+    left_out
+        Rows that are no cells: they are in no track, unless one from elsewhere says so.
 
     Returns
     -------
@@ -64,13 +70,24 @@ def link_movies(
         return cells
     name = cells["image_id"].astype("str")
     parts = [_laid_under(given[movie], cells[name == movie], records) for movie in movies if movie in given]
-    rest = cells[name.isin([movie for movie in movies if movie not in given])]
+    linkable = name.isin([movie for movie in movies if movie not in given])
+    rest = cells[linkable if left_out is None else linkable & ~left_out]
     if len(rest):
         parts.append(link_cells(rest, experiment.link).set_axis(rest.index))
     linked = pd.concat([part[[*LINKED]] for part in parts]) if parts else pd.DataFrame(columns=[*LINKED])
     linked = linked.reindex(cells.index)
     whole = {name: linked[name].astype("Int64") for name in LINKED[:3]}
     return cells.assign(**whole, link_probability=linked["link_probability"].astype(float))
+
+
+def strays_of(cells: pd.DataFrame) -> pd.Series:
+    """Whether each called cell is debris that was linked: it, and all of its track, is like no clone."""
+    if "track" not in cells:
+        return pd.Series(False, index=cells.index)
+    unlike = cells["unassigned_reason"].eq(UNLIKE).fillna(value=False).astype(bool)
+    return (
+        unlike.groupby([cells["image_id"], cells["track"]]).transform("all").fillna(value=False).astype(bool)
+    )
 
 
 def one_row_a_family(cells: pd.DataFrame) -> pd.DataFrame:

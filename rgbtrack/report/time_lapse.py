@@ -267,6 +267,7 @@ def _measures(results: Results, colours: dict[int, Any]) -> list[tuple[str, Pict
             picture = embed(results, draw(part), f"{name}_{number}" if several else name, caption)
             pictures.append((caption.split(".")[0], picture))
     rates = found.get("motility_by_clone", pd.DataFrame(columns=["clone"])).dropna(subset="clone")
+    rates = rates.astype({"clone": "Int64"})
     if len(rates):
         figure = plot_rates(rates, colours, "division", first=control)
         pictures.append(

@@ -73,7 +73,7 @@ def _pushes(centres: Array, pairs: NDArray[np.int64], share: float, least: float
 
 @dataclass(frozen=True, eq=False)
 class Births:
-    """Cells after some divided: the mothers are gone, their daughters come last, sisters one after the other."""
+    """Cells after some divided: the mothers are gone, their daughters come last, sisters side by side."""
 
     centres: Array
     bodies: Bodies
