@@ -28,12 +28,13 @@ from rgbtrack.report.responses import response_chapter
 from rgbtrack.report.results import Results, read_results
 from rgbtrack.report.review import review_rows
 from rgbtrack.report.sites import sites_chapter
+from rgbtrack.report.time_lapse import time_lapse_chapter
 from rgbtrack.report.words import count, doubts_of, headline, percent, share, trust_of, warnings_of
 
 SITUATION = {"problem": "Problem", "caution": "Caution", "note": "Note"}
 
 
-CHAPTERS = (growth_chapter, response_chapter, diversity_chapter, sites_chapter)
+CHAPTERS = (growth_chapter, response_chapter, diversity_chapter, sites_chapter, time_lapse_chapter)
 """On clone dynamics, in the order in which they are read."""
 
 
