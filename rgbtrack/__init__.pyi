@@ -69,8 +69,8 @@ from .signature import measure_signatures as measure_signatures
 from .simulate import SimulateParams as SimulateParams
 from .simulate import simulate_experiment as simulate_experiment
 from .simulate import simulate_scene as simulate_scene
-from .simulate import simulate_tracks as simulate_tracks
 from .simulate import simulate_sizes as simulate_sizes
+from .simulate import simulate_tracks as simulate_tracks
 from .stack import Stack as Stack
 
 __version__: str

@@ -10,9 +10,9 @@ from rgbtrack.simulate.sizes import simulate_sizes
 
 __all__ = [
     "CASES",
+    "PRESETS",
     "LesionScene",
     "MovieParams",
-    "PRESETS",
     "Scene",
     "SimulateParams",
     "simulate_experiment",
