@@ -90,8 +90,8 @@ def plan_experiment(params: PlanParams = PlanParams()) -> Plan:  # noqa: B008
     Notes
     -----
     It assumes that founders are drawn independently, that all animals share one palette, and that cells are
-    assigned to clones without error. The overall test permutes animals: with three in each arm none is
-    significant at 5 %.
+    assigned to clones without error. The tests are those of `rgbtrack.clone_response` and
+    `rgbtrack.response_heterogeneity`, in short; see `rgbtrack.plan.response.compare_arms`.
 
     Examples
     --------

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
 from rgbtrack.plan.params import PlanParams
-from rgbtrack.plan.response import compare_arms, compare_cells, divide_animals
+from rgbtrack.plan.response import compare_arms, compare_cells, turn_animals
 
 ANIMALS = (3, 4, 5, 6, 8, 10, 12, 16, 20)
 """Animals per arm that are tried, besides those planned."""
@@ -97,14 +97,14 @@ def power_tables(
         the ``overall`` test, the test of ``any_clone`` and the chi-square test of ``cells`` find a response.
     """
     sizes = sorted({*ANIMALS, params.subjects})
-    divisions = {n: divide_animals(n, n, rng) for n in sizes}
+    turns = {n: turn_animals(n, n, rng) for n in sizes}
     batch = int(np.clip(_BATCH // (200 * n_clones), 1, params.n_simulations))
     batches = [batch] * (params.n_simulations // batch) + [params.n_simulations % batch]
     rows = []
     for n_experiments in filter(None, batches):
         drawn = simulate_counts(params, n_clones, sizes[-1], n_experiments, rng)
         for n in sizes:
-            rows += list(_tested(drawn, n, divisions[n], params.alpha))
+            rows += list(_tested(drawn, n, turns[n], params.alpha))
     outcomes = pd.concat(rows).groupby(["subjects", "effect"]).agg(["mean", "std"])
     means = outcomes.xs("mean", axis=1, level=1)
     # where all experiments agree, the next one may not: no error is given as zero
@@ -121,12 +121,12 @@ def _and_se(*names: str) -> list[str]:
     return [column for name in names for column in (name, f"{name}_se")]
 
 
-def _tested(drawn: Simulated, n: int, divisions: NDArray[np.float64], alpha: float) -> Iterator[pd.DataFrame]:
+def _tested(drawn: Simulated, n: int, turns: NDArray[np.float64], alpha: float) -> Iterator[pd.DataFrame]:
     """What the tests say of the first n animals of each arm, one row per experiment."""
     control = drawn.control[:, :n]
     for effect, all_treated in drawn.treated.items():
         treated = all_treated[:, :n]
-        clone_p, overall_p = compare_arms(control, treated, divisions)
+        clone_p, overall_p = compare_arms(control, treated, turns)
         called = false_discovery_control(clone_p, axis=1) <= alpha
         right = called & drawn.responds
         yield pd.DataFrame(
