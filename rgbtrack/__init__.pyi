@@ -19,6 +19,7 @@ from .dynamics import clone_diversity as clone_diversity
 from .dynamics import clone_growth as clone_growth
 from .dynamics import clone_response as clone_response
 from .dynamics import clone_sizes as clone_sizes
+from .dynamics import clone_times as clone_times
 from .dynamics import clone_turnover as clone_turnover
 from .dynamics import compare_seeding as compare_seeding
 from .dynamics import count_founders as count_founders
@@ -34,8 +35,23 @@ from .errors import ParamError as ParamError
 from .errors import RgbtrackError as RgbtrackError
 from .errors import RgbtrackWarning as RgbtrackWarning
 from .evaluate import evaluate_results as evaluate_results
+from .evaluate import evaluate_tracks as evaluate_tracks
+from .files import match_tracks as match_tracks
 from .files import read_counts as read_counts
 from .files import read_stack as read_stack
+from .files import read_tracks as read_tracks
+from .files import write_ctc as write_ctc
+from .files import write_geff as write_geff
+from .files import write_trackmate as write_trackmate
+from .link import LinkParams as LinkParams
+from .link import MotilityParams as MotilityParams
+from .link import clone_motility as clone_motility
+from .link import describe_tracks as describe_tracks
+from .link import link_cells as link_cells
+from .link import mean_squared_displacement as mean_squared_displacement
+from .link import motility_by_treatment as motility_by_treatment
+from .link import track_clones as track_clones
+from .link import track_signatures as track_signatures
 from .pipeline import Experiment as Experiment
 from .pipeline import read_experiment as read_experiment
 from .pipeline import run as run
@@ -54,6 +70,7 @@ from .simulate import SimulateParams as SimulateParams
 from .simulate import simulate_experiment as simulate_experiment
 from .simulate import simulate_scene as simulate_scene
 from .simulate import simulate_sizes as simulate_sizes
+from .simulate import simulate_tracks as simulate_tracks
 from .stack import Stack as Stack
 
 __version__: str

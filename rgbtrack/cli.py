@@ -132,30 +132,37 @@ def run(
     _run(experiment, out, workers, overwrite, STEPS)
 
 
-def _step_command(step: "Step", text: str) -> Callable[..., None]:
+def _step_command(*steps: "Step", text: str) -> Callable[..., None]:
     def command(
         experiment: ExperimentArg,
         out: OutOption = None,
         workers: WorkersOption = None,
         overwrite: OverwriteOption = False,
     ) -> None:
-        _run(experiment, out, workers, overwrite, (step,))
+        _run(experiment, out, workers, overwrite, steps)
 
     command.__doc__ = text
     return command
 
 
-app.command("segment")(_step_command("segment", "Find the cells of every image: labels/<image_id>.tif."))
+app.command("segment")(_step_command("segment", text="Find the cells of every image: labels/<image_id>.tif."))
 app.command("measure")(
-    _step_command("measure", "Measure the colour of every cell, segmenting where that is not done.")
+    _step_command("measure", text="Measure the colour of every cell, segmenting where that is not done.")
 )
 app.command("clones")(
-    _step_command("clones", "Call clones from the measured cells: cells.parquet and clones.csv.")
+    _step_command("clones", text="Call clones from the measured cells: cells.parquet and clones.csv.")
+)
+app.command("link")(
+    _step_command(
+        "clones",
+        "link",
+        text="Link cells over frames: tracks.geff, tracks.csv, and how cells move and divide.",
+    )
 )
 app.command("dynamics")(
-    _step_command("dynamics", "Count clone sizes from the called cells: clone_sizes.csv.")
+    _step_command("dynamics", text="Count clone sizes from the called cells: clone_sizes.csv.")
 )
-app.command("report")(_step_command("report", "Write report.html and the figures from the tables."))
+app.command("report")(_step_command("report", text="Write report.html and the figures from the tables."))
 
 
 def _run(
@@ -171,7 +178,11 @@ def _run(
     summary = f"{counts['images']} images, {counts['cells']} cells"
     if "clones" in counts:
         summary += f", {counts['assigned']} assigned to {counts['clones']} clones"
+    if "tracks" in counts:
+        summary += f", {counts['tracks']} tracks"
     print(f"{summary}: {outcome.results}")
+    if steps[-1] == "link" and "tracks" not in counts:
+        print("no image has several frames: there is nothing to link")
     report = outcome.results / "report.html"
     if "report" in steps:
         print(f"open {report}")
@@ -410,14 +421,28 @@ def evaluate(
 @app.command()
 def export(
     results: ResultsArg,
-    to: Annotated[Literal["csv"], typer.Option("--to", help="format")] = "csv",
+    to: Annotated[
+        Literal["csv", "geff", "ctc", "trackmate"],
+        typer.Option("--to", help="csv: cells; geff, ctc, trackmate: tracks of time series"),
+    ] = "csv",
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="file to write; default: cells.csv in the results")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="file or folder to write; default: cells.csv in the results, or a "
+            "folder named after the format",
+        ),
     ] = None,
 ) -> None:
-    """Write the cells as CSV, for Excel and Prism."""
+    """Write the cells as CSV, for Excel and Prism, or the tracks for Fiji, napari and others."""
     from rgbtrack.files import read_table, write_table
 
+    if to != "csv":
+        from rgbtrack.pipeline.tracks import export_tracks
+
+        print(export_tracks(results, to, out))
+        return
     target = out or results / "cells.csv"
     write_table(target, read_table(results / "cells.parquet"))
     print(target)

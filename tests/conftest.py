@@ -70,11 +70,19 @@ def rgbtrack(monkeypatch, capfd):
 @pytest.fixture
 def quick_figures(monkeypatch):
     """Figures are written but not drawn, for tests that ask nothing of them: they have tests of their own."""
+    monkeypatch.setattr(Figure, "savefig", _save_nothing)
 
-    def save(figure, path, **settings):
-        Path(path).write_text("<svg xmlns='http://www.w3.org/2000/svg'/>", encoding="utf-8")
 
-    monkeypatch.setattr(Figure, "savefig", save)
+@pytest.fixture(scope="module")
+def quick_figures_of_module():
+    """As `quick_figures`, for fixtures that last as long as a module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", _save_nothing)
+        yield
+
+
+def _save_nothing(figure, path, **settings):
+    Path(path).write_text("<svg xmlns='http://www.w3.org/2000/svg'/>", encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

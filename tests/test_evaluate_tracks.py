@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from rgbtrack import DataError, evaluate_results
-from rgbtrack.evaluate import evaluate_tracks, link_calibration
+from rgbtrack.evaluate import evaluate_tracks, link_calibration, link_scores
 from rgbtrack.files import write_labels, write_table
 
 TRUTH = pd.DataFrame(
@@ -30,7 +30,7 @@ def retracked(change):
 
 def test_true_tracks_score_one():
     scores = evaluate_tracks(TRUTH, TRUTH)
-    for name in ("TRA", "DET", "LNK", "link_f1", "division_f1"):
+    for name in ("TRA", "DET", "LNK", "link_f1", "division_f1", "division_exact_f1"):
         assert scores[name] == pytest.approx(1)
     assert (scores["n_links"], scores["n_divisions"]) == (18, 1)
     assert np.isnan(scores["link_calibration_error"])
@@ -51,7 +51,8 @@ def test_a_division_a_frame_early_counts_within_the_tolerance():
     early = pd.concat([TRUTH, TRUTH[(TRUTH["frame"] == 3) & (TRUTH["cell"] == 1)].assign(cell=2)])
     early.loc[(early["frame"] == 3) & (early["cell"] < 9), "track"] = [2, 3]
     early.loc[(early["frame"] == 3) & (early["cell"] < 9), "parent"] = 1
-    assert evaluate_tracks(early, TRUTH, tolerance=0)["division_f1"] == 0
+    scores = evaluate_tracks(early, TRUTH, tolerance=0)
+    assert scores["division_f1"] == scores["division_exact_f1"] == 0
     assert evaluate_tracks(early, TRUTH, tolerance=1)["division_f1"] == 1
 
 
@@ -79,6 +80,12 @@ def test_a_missed_cell_costs_detection_and_two_links():
     assert scores["link_recall"] == pytest.approx(16 / 18)
     assert scores["link_precision"] == pytest.approx(16 / 17)
     assert scores["DET"] == pytest.approx(1 - 10 / (10 * 20))
+
+
+def test_link_scores_are_those_of_evaluate_tracks():
+    swapped = retracked([((range(6, 8), [1]), 4, pd.NA), ((range(6, 8), [9]), 2, 1)])
+    scores = evaluate_tracks(swapped, TRUTH)
+    assert link_scores(swapped, TRUTH) == {name: scores[name] for name in link_scores(swapped, TRUTH)}
 
 
 def test_images_do_not_mix():

@@ -110,6 +110,13 @@ def test_a_cell_that_is_cut_by_the_edge_has_left():
     assert tracks.loc[4, "fate"] == "lost"
 
 
+def test_a_cell_that_leaves_through_the_bottom_of_a_stack_has_left():
+    cells = DIVIDING.assign(z_um=np.where(DIVIDING["track"] == 3, 0.0, 20.0))
+    cells.loc[cells["track"] == 2, "z_um"] = 40
+    tracks = describe_tracks(cells, MotilityParams(border_um=5)).set_index("track")
+    assert tracks.loc[3, "fate"] == "left image"
+
+
 def test_cells_without_a_track_tell_how_long_the_movie_is():
     late = pd.DataFrame(
         {"frame": [8], "cell": [1], "image_id": "a", "track": pd.array([None], dtype="Int64")}

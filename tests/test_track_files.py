@@ -449,13 +449,23 @@ def test_missing_libraries_are_named():
         ),
         (lambda t: t.assign(parent=t["parent"].replace({1: 4})), "begin before their parent ends"),
         (lambda t: t.assign(parent=t["parent"].replace({1: 77})), "parent that is no track of their image"),
-        (lambda t: t.assign(parent=pd.array([1, *t["parent"][1:]], dtype="Int64")), "more than one parent"),
+        (
+            lambda t: t.assign(parent=t["parent"].mask((t["track"] == 2) & (t["frame"] == 3), 4)),
+            "1 tracks have more than one parent, the first is track 2",
+        ),
         (lambda t: t.drop(columns="track"), "lacks column track"),
     ],
 )
 def test_what_cannot_be_tracks_is_refused(change, said):
     with pytest.raises(DataError, match=said):
         check_tracks(change(movie()[0]))
+
+
+def test_a_parent_written_once_holds_for_the_track():
+    cells, _ = movie()
+    once = cells.assign(parent=cells["parent"].mask(cells.duplicated("track")))
+    assert same_links(once, cells)
+    assert check_tracks(once)["parent"].equals(check_tracks(cells)["parent"])
 
 
 def test_a_parent_in_another_image_is_refused():

@@ -88,11 +88,15 @@ def hear_surroundings(
     known, share = probability[order], share / share.sum()
     certainty = None
     if {"image_id", "frame", "track"} <= set(table.columns):
-        previous, born = find_predecessors(cells)
+        # what is like no clone is debris, or cells that lie over each other: no clone is inherited through it
+        cell = np.flatnonzero(known[:, -1] < CUT)
+        linked = cells.iloc[cell]
+        previous, born = find_predecessors(linked)
         if (previous >= 0).any():
-            certainty, right = judge_links(known, share, previous)
+            certainty, right = judge_links(known[cell], share, previous)
             previous[right < CUT] = -1
-            known = hear_links(known, share, previous, born, read_numbers(cells, "frame"), certainty)
+            frame = read_numbers(linked, "frame")
+            known[cell] = hear_links(known[cell], share, previous, born, frame, certainty)
     patchiness = None
     if _has_places(table):
         fields, samples = _fields(cells)

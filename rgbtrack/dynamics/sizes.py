@@ -17,7 +17,7 @@ from rgbtrack.tables import CELLS, CLONE_SIZES, counted
 SAMPLE = ["subject", "treatment", "timepoint", "site"]
 """Columns that, together, name a sample: one animal, once, at one place."""
 EXPECTED = ["expected_cells", "expected_low", "expected_high"]
-_OF_IMAGES = {"image", "image_id", "labels", "pixel_size_um", "z_step_um", "frame_interval_h"}
+_OF_IMAGES = {"image", "image_id", "labels", "tracks", "pixel_size_um", "z_step_um", "frame_interval_h"}
 
 
 def clone_sizes(

@@ -10,7 +10,7 @@ from rgbtrack.evaluate.scores import (
     match_clones,
 )
 from rgbtrack.evaluate.sizes import compare_sizes
-from rgbtrack.evaluate.tracks import evaluate_tracks, link_calibration
+from rgbtrack.evaluate.tracks import evaluate_tracks, link_calibration, link_scores
 
 __all__ = [
     "calibration_error",
@@ -21,6 +21,7 @@ __all__ = [
     "evaluate_results",
     "evaluate_tracks",
     "link_calibration",
+    "link_scores",
     "match_cells",
     "match_clones",
     "name_clones",

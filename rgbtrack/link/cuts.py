@@ -1,4 +1,4 @@
-"""All links between what is before a moment and what is after it, at once: candidates, their odds, marginals."""
+"""All links between two frames at once: candidates, their odds, the best assignment, marginals."""
 
 from math import exp, log
 
@@ -30,7 +30,7 @@ def _add(a, b):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def cut_edges(
+def cut_edges(  # type: ignore[no-untyped-def]
     low,
     first,
     high,
@@ -52,8 +52,8 @@ def cut_edges(
     appear,
     leave,
     rates,
-):  # type: ignore[no-untyped-def]
-    """Candidate links from the detections ``low`` to ``first`` of a frame to those of the next, up to ``high``.
+):
+    """Candidate links from the detections ``low`` to ``first`` of a frame to the next, up to ``high``.
 
     Returns sources and sinks, counted within their frames, in order of sources, and the log odds of each link
     against a cell that ends and one that appears or is born.
@@ -92,7 +92,7 @@ def cut_edges(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def gap_odds(
+def gap_odds(  # type: ignore[no-untyped-def]
     source,
     sink,
     frame,
@@ -112,8 +112,8 @@ def gap_odds(
     appear,
     leave,
     rates,
-):  # type: ignore[no-untyped-def]
-    """Log odds that tracks that end and tracks that begin some frames later are one, for pairs of detections."""
+):
+    """Log odds that tracks that end and tracks that begin some frames later are one, for pairs."""
     out = np.empty(len(source))
     none = np.zeros(len(shift))
     for e in range(len(source)):
@@ -173,7 +173,7 @@ def marginals(n, m, source, sink, odds, rounds):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def advance(
+def advance(  # type: ignore[no-untyped-def]
     first,
     high,
     before,
@@ -195,7 +195,7 @@ def advance(
     mu,
     M,
     fit,
-):  # type: ignore[no-untyped-def]
+):
     """Fill the states of the detections from ``first`` to ``high`` by their tracks so far."""
     for j in range(first, high):
         i = before[j]

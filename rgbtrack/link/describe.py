@@ -150,9 +150,9 @@ def _fates(
     fate = np.full(len(first), "lost", dtype=object)
     if not len(first):
         return fate
-    raw = rows[["y_um", "x_um"]].to_numpy(float)
-    low = rows.groupby("image_id")[["y_um", "x_um"]].transform("min").to_numpy(float)
-    high = rows.groupby("image_id")[["y_um", "x_um"]].transform("max").to_numpy(float)
+    axes = ["y_um", "x_um"] + ["z_um"] * (paths.dimensions == 3)
+    raw, images = rows[axes].to_numpy(float), rows.groupby("image_id")[axes]
+    low, high = (images.transform(end).to_numpy(float) for end in ("min", "max"))
     reach = params.border_um
     if reach is None:
         reach = float(np.quantile(steps, 0.95)) if len(steps) else 0.0

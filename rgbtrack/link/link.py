@@ -12,24 +12,26 @@ from rgbtrack.link.cuts import advance, best_links, cut_edges, gap_odds, margina
 from rgbtrack.link.divisions import choose_divisions, division_odds
 from rgbtrack.link.movie import Bools, Floats, Ints, Movie, check_cells, read_movie
 from rgbtrack.link.params import LinkParams
-from rgbtrack.link.scales import Scales, first_scales, learn_scales, other_cells, zones
+from rgbtrack.link.scales import NO_BIRTHS, Births, Scales, first_scales, learn_scales, other_cells, zones
 from rgbtrack.link.states import look_back
 from rgbtrack.link.steadying import common_shift, find_jumps
 
 MOST_CANDIDATES = 32
 MEMORY = 1.5
 """Frames over which colours are remembered: few, so that a short exchange of two cells is found out."""
-ROUNDS = 30
+ROUNDS = 30  # of belief propagation
+DOUBT = 1.8
+"""Log odds are divided by this before they become probabilities: they take all other links for granted."""
 
 
 @dataclass(eq=False)
 class Links:
-    """Links of one movie: which detection each follows (-1: none), how probably rightly, whether as a daughter."""
+    """Links of one movie: what each follows (-1: none), how probably rightly, whether as a daughter."""
 
     before: Ints
     probability: Floats
     born: Bools
-    births: tuple[Ints, Ints, Ints]
+    births: Births
     fit: Floats
 
 
@@ -40,8 +42,8 @@ def link_cells(cells: pd.DataFrame, params: LinkParams = LinkParams()) -> pd.Dat
     ----------
     cells
         One row per cell and frame: ``image_id, frame, cell, y_um, x_um``; ``z_um`` in volumes; markers with
-        ``<marker>_se``, ``area_um2`` or ``volume_um3``, ``drift_y_um, drift_x_um`` and ``time_h`` where there are.
-        Each image is a movie of its own.
+        ``<marker>_se``, ``area_um2`` or ``volume_um3``, ``drift_y_um, drift_x_um`` and ``time_h`` where there
+        are. Each image is a movie of its own.
     params
         What is looked for.
 
@@ -66,10 +68,10 @@ def link_cells(cells: pd.DataFrame, params: LinkParams = LinkParams()) -> pd.Dat
     Notes
     -----
     All links between two frames are made at once, by the assignment of the greatest total log odds that two
-    detections are one cell rather than one that ends and another that appears. The odds compare what a track so
-    far foretells, place by a persistent walk and colour by its mean over frames, with what follows, and with how
-    likely any other cell of the movie were to look so. All scales are learnt from the movie, in sweeps; see
-    docs/link.md.
+    detections are one cell rather than one that ends and another that appears. The odds compare what
+    a track so far foretells, place by a persistent walk and colour by its mean over frames, with what
+    follows, and with how likely any other cell of the movie were to look so. All scales are learnt from the
+    movie, in sweeps; see docs/link.md.
 
     Examples
     --------
@@ -96,7 +98,9 @@ def link_cells(cells: pd.DataFrame, params: LinkParams = LinkParams()) -> pd.Dat
             RgbtrackWarning,
             stacklevel=2,
         )
-    whole = {name: pd.array(columns[name], dtype="Int64") for name in ("track", "parent", "tree")}
+    whole = {
+        name: pd.Series(columns[name], cells.index).astype("Int64") for name in ("track", "parent", "tree")
+    }
     return cells.assign(**whole, link_probability=columns["link_probability"])
 
 
@@ -109,7 +113,7 @@ def link_movie(movie: Movie, params: LinkParams) -> Links:
         np.full(n, -1),
         np.full(n, np.nan),
         np.zeros(n, bool),
-        (np.zeros(0, np.int64),) * 3,
+        NO_BIRTHS,
         np.zeros((n, 2)),
     )
     near, alike = None, None
@@ -197,7 +201,7 @@ def _sweep(
         after[a + i], before[b + j] = b + j, a + i
         born[b:c] &= before[b:c] == was
         if last:
-            chance = marginals(b - a, c - b, source, sink, odds, ROUNDS)
+            chance = marginals(b - a, c - b, source, sink, odds / DOUBT, ROUNDS)
             probability[b + j] = _looked_up(chance, source, sink, i, j, c - b)
         advance(b, c, before, born, movie.time, movie.frame, *seen, *law, *past, fit)
     back(after)
@@ -210,25 +214,26 @@ def _sweep(
         odds = gap_odds(i, j, movie.frame, movie.time, *all_weights)
         one, two = best_links(n, n, i, j, odds)
         if last:
-            probability[two] = _looked_up(marginals(n, n, i, j, odds, ROUNDS), i, j, one, two, n)
+            probability[two] = _looked_up(marginals(n, n, i, j, odds / DOUBT, ROUNDS), i, j, one, two, n)
         before[two], after[one] = one, two
     born[:] = False
-    mothers = (np.zeros(0, np.int64),) * 3
+    mothers = NO_BIRTHS
     if params.divisions:
         i, j = close
         open_ = before[j] < 0
         i, j = i[open_], j[open_]
         begin = np.append(np.flatnonzero(np.diff(i, prepend=-1)), len(i)) if len(i) else np.zeros(1, np.int64)
-        mother, one, two, odds = division_odds(begin, i, j, movie.frame, movie.time, after, *all_weights)
+        mother, one, two, odds = division_odds(
+            begin, i, j, movie.frame, movie.time, after, *all_weights, scales.ghost
+        )
         chosen = choose_divisions(mother, one, two, odds, n)
         mother, one, two, odds = mother[chosen], one[chosen], two[chosen], odds[chosen]
-        mothers = (mother, one, two)
+        chance = 1 / (1 + np.exp(-np.minimum(odds / DOUBT, 50.0)))
+        mothers = (mother, one, two, chance)
         goes_on = after[mother] == two
         born[two[goes_on]] = True
         if last:
-            sure = 1 / (1 + np.exp(-np.minimum(odds, 50.0)))
-            probability[one] = sure
-            probability[two] = np.where(goes_on, sure * probability[two], sure)
+            probability[one] = probability[two] = chance
     return Links(before, probability, born, mothers, fit)
 
 
@@ -293,7 +298,7 @@ def number_tracks(movie: Movie, links: Links, cell: Floats) -> dict[str, Floats]
     number[ranked] = np.arange(1, len(ranked) + 1)
     track = number[head]
     parent = np.full(len(ranked) + 1, np.nan)
-    mother, one, two = links.births
+    mother, one, two, _ = links.births
     parent[number[one]] = parent[number[two]] = track[mother]
     tree = np.arange(len(ranked) + 1)
     for k in range(1, len(ranked) + 1):

@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -97,7 +98,8 @@ def check_cells(cells: pd.DataFrame, params: LinkParams) -> tuple[str, ...]:
         missing = [name for name in params.markers if name not in cells.columns]
         if missing:
             raise ParamError(
-                f"markers to link by: no column {', '.join(missing)}; found {', '.join(map(str, cells.columns))}"
+                f"markers to link by: no column {', '.join(missing)}; "
+                f"found {', '.join(map(str, cells.columns))}"
             )
         markers = params.markers
     else:
@@ -120,12 +122,12 @@ def read_movie(cells: pd.DataFrame, rows: Ints, markers: tuple[str, ...], params
     params
         How they are linked.
     """
-    part = cells.iloc[rows]
+    part: pd.DataFrame = cells.iloc[rows]
     place = np.column_stack([_numbers(part, name) for name in ("z_um", "y_um", "x_um") if name in part])
-    placed = np.isfinite(place).all(axis=1)
+    placed = np.asarray(np.isfinite(place).all(axis=1))
     if not placed.any():
         return None
-    part, rows, place = part[placed], rows[placed], place[placed]
+    part, rows, place = part.loc[placed], rows[placed], place[placed]
     raw = place if np.ptp(place[:, 0]) > 0 and place.shape[1] == 3 else place[:, -2:]
     place = raw.copy()
     for axis, name in ((-2, "drift_y_um"), (-1, "drift_x_um")):
@@ -178,7 +180,12 @@ def _features(
         se = _numbers(part, f"{name}_se") if f"{name}_se" in part else np.full(len(x), np.nan)
         bright = float(np.quantile(np.abs(x[known]), 0.9))
         good = np.isfinite(se) & (se > 0)
-        scale = max(0.03 * bright, 2 * float(np.quantile(se[good], 0.1)) if good.any() else 0.0)
+        if good.any():
+            dark = 2 * float(np.quantile(se[good], 0.1))
+        else:
+            # where a marker is off in many cells, the darkest tell its noise
+            dark = min(3 * float(np.quantile(np.abs(x[known]), 0.25)), 0.15 * bright)
+        scale = max(0.03 * bright, dark)
         if scale == 0:
             continue
         # without standard errors, the scale stands for them: how much of it is noise is learnt
@@ -186,9 +193,9 @@ def _features(
         x = np.where(known, x, np.median(x[known]))
         noise = np.where(known, se**2 / (x**2 + scale**2), UNKNOWN)
         columns.append((np.arcsinh(x / scale), np.maximum(x, 0) / np.hypot(x, scale), noise))
-    name = _size(part) if params.size else None
-    if name is not None:
-        x = _numbers(part, name)
+    size = _size(part) if params.size else None
+    if size is not None:
+        x = _numbers(part, size)
         known = x > 0
         x = np.where(known, x, np.median(x[known]))
         columns.append((np.log(x), np.ones(len(x)), np.where(known, 0.0, UNKNOWN)))
@@ -208,17 +215,17 @@ def _times(part: pd.DataFrame, frames: Ints, start: Ints) -> Floats:
             if (np.diff(hours) <= 0).any():
                 at = int(np.flatnonzero(np.diff(hours) <= 0)[0])
                 raise DataError(
-                    f"cells table: time_h does not increase from frame {frames[at]} ({hours[at]:g} h) to frame "
-                    f"{frames[at + 1]} ({hours[at + 1]:g} h): mend the times or leave the column out"
+                    f"cells table: time_h does not increase from frame {frames[at]} ({hours[at]:g} h) to "
+                    f"frame {frames[at + 1]} ({hours[at + 1]:g} h): mend the times or leave the column out"
                 )
             time = hours
     return time / float(np.median(np.diff(time))) if len(time) > 1 else time
 
 
 def _spacing(place: Floats, start: Ints) -> float:
-    """Root of the room per cell, by the distance to the nearest, which is half of it on average in a plane."""
+    """Root of the room per cell, by the distance to the nearest: half of it on average in a plane."""
     near = []
-    for a, b in zip(start[:-1], start[1:], strict=True):
+    for a, b in pairwise(start):
         if b - a > 1:
             near.append(cKDTree(place[a:b]).query(place[a:b], k=[2])[0][:, 0])
     nearest = float(np.median(np.concatenate(near))) if near else 0.0

@@ -1,4 +1,4 @@
-"""How far cells step and how much their colour flickers: all that links are weighed by, learnt from the movie."""
+"""How far cells step and how much colours flicker: all that links are weighed by, learnt from the movie."""
 
 from dataclasses import dataclass
 
@@ -19,6 +19,12 @@ REACH = 4.0
 """Candidates lie within so many typical steps."""
 RATES = (0.01, 0.1, 10.0)
 NUS = (2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0, 100.0)
+
+
+Births = tuple[Ints, Ints, Ints, Floats]
+"""Mothers, their two daughters, and how sure each division is."""
+_NONE: Ints = np.zeros(0, np.int64)
+NO_BIRTHS: Births = (_NONE, _NONE, _NONE, np.zeros(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +53,8 @@ class Scales:
         Log rate of appearing in a frame, per um², and log odds of leaving, by `zones` from the edge, (4,).
     break_in, break_off
         The same with cells that are missed for a while.
+    ghost
+        Log rate per um² of what is seen once and never again, (4,).
     rates
         Log rates of being missed in a frame and of dividing, (2,).
     """
@@ -63,6 +71,7 @@ class Scales:
     leave: Floats
     break_in: Floats
     break_off: Floats
+    ghost: Floats
     rates: Floats
 
     @property
@@ -86,8 +95,8 @@ def first_scales(movie: Movie, divisions: bool) -> Scales:
     Notes
     -----
     Of the cells of the next frame around a cell, one is itself and the others are there by chance; the
-    likelihood of all of them, ``1 - p + p sum_j f(step_j) g(colour_j) / density``, is greatest at the right step
-    (Semrau and Schmidt, Biophysical Journal 92 (2007) 613). No link needs to be known.
+    likelihood of all of them, ``1 - p + p sum_j f(step_j) g(colour_j) / density``, is greatest at the right
+    step (Semrau and Schmidt, Biophysical Journal 92 (2007) 613). No link needs to be known.
     """
     m = movie.feature.shape[1]
     flicker = PRIOR_SD**2 * (np.eye(m) + 1.0)
@@ -99,7 +108,7 @@ def first_scales(movie: Movie, divisions: bool) -> Scales:
         dims = movie.place.shape[1]
         best = -np.inf
         group = np.unique(source, return_inverse=True)[1]
-        for wide in (0.25, 1.0, 4.0) if m else (1.0,):
+        for wide in (0.25, 1.0, 4.0, 16.0) if m else (1.0,):
             colour = pair_odds(movie, source, sink, wide * flicker, np.ones(m))
             for share in (0.02, 0.05, 0.1, 0.2, 0.35, 0.6, 1.0, 1.5):
                 s2 = (share * movie.spacing) ** 2
@@ -119,6 +128,7 @@ def first_scales(movie: Movie, divisions: bool) -> Scales:
         leave=np.log(np.array([0.1, 0.05, 0.03, 0.02])),
         break_in=np.log(np.array([0.1, 0.05, 0.03, 0.02]) * movie.density),
         break_off=np.log(np.array([0.1, 0.05, 0.03, 0.02])),
+        ghost=np.log(np.array([0.02, 0.02, 0.02, 0.02]) * movie.density),
         rates=_rates(0.03, 0.01 if divisions else 0.0),
     )
 
@@ -175,7 +185,7 @@ def pair_odds(movie: Movie, i: Ints, j: Ints, flicker: Floats, noise: Floats) ->
 
 
 def other_cells(movie: Movie, flicker: Floats, noise: Floats, which: Ints | None = None) -> Floats:
-    """Log density of the features of detections, or those named, if each is another cell, any of the movie's."""
+    """Log density of the features of detections, or those named, if each is any other cell."""
     n, m = movie.feature.shape
     which = np.arange(n) if which is None else which
     if not m:
@@ -199,7 +209,7 @@ def learn_scales(
     before: Ints,
     born: Bools,
     fit: Floats,
-    births: tuple[Ints, Ints, Ints],
+    births: Births,
     old: Scales,
     divisions: bool,
 ) -> Scales:
@@ -244,37 +254,45 @@ def learn_scales(
 
 
 def _learn_rates(
-    movie: Movie, before: Ints, births: tuple[Ints, Ints, Ints], zone: Ints, divisions: bool
+    movie: Movie, before: Ints, births: Births, zone: Ints, divisions: bool
 ) -> dict[str, Floats]:
     n = len(before)
     after = np.zeros(n, bool)
     after[before[before >= 0]] = True
     after[births[0]] = True
     starts = (before < 0) & (movie.frame > 0)
-    starts[births[1]] = starts[births[2]] = False
+    lone = starts & ~after
+    starts = starts.astype(float)
+    doubt = 1 - births[3]
+    starts[births[1]] = doubt
+    heads = before[births[2]] < 0
+    starts[births[2][heads]] = doubt[heads]
     ends = ~after & (movie.frame < movie.n_frames - 1)
     linked = before >= 0
     skips = np.flatnonzero(linked)
     skips = skips[movie.frame[skips] - movie.frame[before[skips]] > 1]
     broken_start, broken_end = starts.copy(), ends.copy()
-    broken_start[skips] = broken_end[before[skips]] = True
+    broken_start[skips], broken_end[before[skips]] = 1.0, True
     rates = []
     for what, which in (
         (starts, movie.frame > 0),
         (ends, movie.frame < movie.n_frames - 1),
+        (starts * lone, movie.frame > 0),
         (broken_start, movie.frame > 0),
         (broken_end, movie.frame < movie.n_frames - 1),
     ):
-        count, total = np.bincount(zone[what], minlength=4), np.bincount(zone[which], minlength=4)
+        count = np.bincount(zone, what * which, minlength=4)
+        total = np.bincount(zone[which], minlength=4)
         rates.append((count + 0.5) / (total + 50.0))
     gaps = (movie.frame[linked] - movie.frame[before[linked]] - 1).sum()
     missed = (gaps + 0.5) / (linked.sum() + gaps + 100.0)
-    divide = (len(births[0]) + 1.0) / (n + 100.0) if divisions else 0.0
+    divide = (births[3].sum() + 1.0) / (n + 100.0) if divisions else 0.0
     return {
         "appear": np.log(rates[0] * movie.density),
         "leave": np.log(rates[1] / (1 - rates[1])),
-        "break_in": np.log(rates[2] * movie.density),
-        "break_off": np.log(rates[3] / (1 - rates[3])),
+        "ghost": np.log(rates[2] * movie.density),
+        "break_in": np.log(rates[3] * movie.density),
+        "break_off": np.log(rates[4] / (1 - rates[4])),
         "rates": _rates(float(missed), divide),
     }
 
@@ -412,7 +430,7 @@ def _learn_tail(q: Floats, dims: int) -> Floats:
     for nu in NUS:
         scale = 1.0
         for _ in range(30):
-            scale = float(((nu + dims) / (nu + q / scale) * q).mean() / dims)
+            scale = float(((nu + dims) / (nu + q / scale) * q).mean() / dims) + 1e-9
         scale = max(scale, 1e-3)
         fit = len(q) * tail_of(nu, scale, dims)[2] - 0.5 * (nu + dims) * np.log1p(q / (nu * scale)).sum()
         if fit > best:
@@ -421,28 +439,28 @@ def _learn_tail(q: Floats, dims: int) -> Floats:
 
 
 def _learn_births(
-    movie: Movie, births: tuple[Ints, Ints, Ints], motion: Floats, flicker: Floats, old: Scales
+    movie: Movie, births: Births, motion: Floats, flicker: Floats, old: Scales
 ) -> dict[str, Floats]:
     """How daughters lie and look, by those found and a prior."""
     prior = _first_births(movie, float(np.sqrt(motion[1] + motion[2])), flicker)
-    mother, one, two = births
+    mother, one, two, chance = births
     weight = 10.0
-    k = len(mother)
-    if k == 0:
+    if not len(mother):
         return prior
+    k = chance.sum()
     middle = 0.5 * (movie.place[one] + movie.place[two]) - movie.place[mother]
     apart = movie.place[one] - movie.place[two]
     dims = movie.place.shape[1]
     room = [
-        (weight * before + (x**2).sum() / dims) / (weight + k)
+        (weight * before + (chance[:, None] * x**2).sum() / dims) / (weight + k)
         for before, x in zip(prior["room"], (middle, apart), strict=True)
     ]
     d = np.concatenate([movie.feature[one], movie.feature[two]]) - movie.feature[np.tile(mother, 2)]
-    g = np.maximum(movie.gain[np.tile(mother, 2)], 0)
+    g = np.maximum(movie.gain[np.tile(mother, 2)], 0) * np.sqrt(np.tile(chance, 2))[:, None]
     limit = 3 * np.sqrt(np.diag(prior["spread"])) + np.abs(prior["shift"])
-    d = np.clip(d, -limit, limit)
+    d = np.clip(d, -limit, limit) * np.sqrt(np.tile(chance, 2))[:, None]
     shift = (2 * weight * prior["shift"] + (g * d).sum(axis=0)) / (2 * weight + (g * g).sum(axis=0))
-    left = (d - g * shift) * g
+    left = (d - g * shift) * np.maximum(movie.gain[np.tile(mother, 2)], 0)
     scatter = left.T @ left
     spread = (2 * weight * prior["spread"] + scatter) / (2 * weight + (g.T @ g))
     values, vectors = np.linalg.eigh(spread)

@@ -1,8 +1,8 @@
-"""What is known of each cell at each detection: place, velocity and colour, from its track so far and from what follows.
+"""Place, velocity and colour of each cell at each detection, by what came before and by what follows.
 
-Place follows an Ornstein-Uhlenbeck velocity (a persistent walk) plus diffusion, seen with jitter; each feature a
-slow random walk, seen with flicker and noise. Both are filtered along the links, once forward and once
-backward; the two meet at the link that is in question.
+Place follows an Ornstein-Uhlenbeck velocity (a persistent walk) plus diffusion, seen with jitter; each
+feature a slow random walk, seen with flicker and noise. Both are filtered along the links, once forward
+and once backward; the two meet at the link that is in question.
 """
 
 from math import exp, log, pi
@@ -97,10 +97,10 @@ def update(j, i, dt, feature, gain, drift, memory, mu, M, fit):  # type: ignore[
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def take_in(j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit):  # type: ignore[no-untyped-def]
-    """Fill the state at detection ``j``: that at ``i`` (-1 for none), ``dt`` earlier, and what was seen at ``j``.
+    """Fill the state at detection ``j``: that at ``i`` (-1 for none), ``dt`` earlier, and what was seen.
 
-    ``mean``, ``speed`` (n, d) hold place and velocity, ``V`` (n, 3) the variances xx, xv, vv, ``mu``, ``M`` the
-    features, ``fit`` (n, 2) how well place and features were foretold, as squared distances.
+    ``mean``, ``speed`` (n, d) hold place and velocity, ``V`` (n, 3) the variances xx, xv, vv, ``mu``, ``M``
+    the features, ``fit`` (n, 2) how well place and features were foretold, as squared distances.
     """
     dims, m = place.shape[1], feature.shape[1]
     r = motion[3]
@@ -135,9 +135,9 @@ def take_in(j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, 
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def look_back(
+def look_back(  # type: ignore[no-untyped-def]
     after, time, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit, ahead
-):  # type: ignore[no-untyped-def]
+):
     """Fill the states of all detections by what follows them; ``ahead`` says which know of a velocity.
 
     Velocity comes out as seen forward in time, and place and velocity without their prior: as a measurement.
@@ -203,7 +203,7 @@ def place_evidence(i, j, moves, past, future, ahead, motion, tail):  # type: ign
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def colour_evidence(i, j, past, future, gain, change, shift, tail):  # type: ignore[no-untyped-def]
-    """Log density of the features of ``i`` and ``j`` meeting, after a ``shift`` and changes of variance ``change``."""
+    """Log density of the features of ``i`` and ``j`` meeting, after a ``shift`` and a ``change``."""
     mu, M = past[3], past[4]
     bmu, bM = future[3], future[4]
     m = mu.shape[1]
@@ -257,7 +257,7 @@ def pair_evidence(i, j, k, past, future, room, tails):  # type: ignore[no-untype
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def likeness(x, others):  # type: ignore[no-untyped-def]
-    """Log of the mean density of ``x`` (n, m), whitened, around ``others`` (k, m): of another cell being such."""
+    """Log of the mean density of ``x`` (n, m), whitened, around ``others`` (k, m)."""
     n, m = x.shape
     out = np.empty(n)
     for i in range(n):

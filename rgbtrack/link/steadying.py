@@ -31,13 +31,13 @@ def find_jumps(movie: Movie, scales: Scales) -> Floats:
     )
     stay, known = np.zeros(n_frames - 1), n_witnesses >= 4
     still = np.zeros(dims)
-    for t in np.flatnonzero(known):
+    for t in np.flatnonzero(known).tolist():
         part = slice(cut[t], cut[t + 1])
         stay[t] = _support(
             apart[part], odds[part], i[part], still, _room(movie, scales, t), movie.density, n_witnesses[t]
         )
     usual = np.median(stay[known]) if known.any() else 0.0
-    for t in np.flatnonzero(known & (stay < max(0.5 * usual, 0.3))):
+    for t in np.flatnonzero(known & (stay < max(0.5 * usual, 0.3))).tolist():
         i, j = _witnesses(movie, t)
         odds = pair_odds(movie, i, j, scales.flicker, scales.noise)
         apart = movie.place[j] - movie.place[i]
@@ -45,16 +45,15 @@ def find_jumps(movie: Movie, scales: Scales) -> Floats:
         found, support = _best_shift(apart, odds, i, variance, movie.density)
         cells = len(np.unique(i))
         choices = np.log(1 + np.ptp(apart, axis=0).prod() / variance ** (dims / 2))
-        far = np.linalg.norm(found) > 2 * np.sqrt(variance)
-        if (
-            far
-            and cells * (support - stay[t]) > choices + CERTAIN
-            and support > max(stay[t] + 0.5, 0.5 * usual)
-        ):
+        # a jump takes most cells along, and leaves few where they were
+        moved, left = (_share(apart, odds, i, where, variance) for where in (found, still))
+        if np.linalg.norm(found) < 2 * np.sqrt(variance) or moved < max(0.5, 1.5 * left):
+            continue
+        if cells * (support - stay[t]) > choices + CERTAIN:
             shift[t + 1] = found
             warnings.warn(
-                f"the stage jumped by {np.linalg.norm(found):.0f} um before frame {t + 1} of those with cells: "
-                "places are linked with the jump taken off",
+                f"the stage jumped by {np.linalg.norm(found):.0f} um before frame {t + 1} of those with "
+                "cells: places are linked with the jump taken off",
                 RgbtrackWarning,
                 stacklevel=4,
             )
@@ -97,13 +96,19 @@ def _witnesses(movie: Movie, t: int) -> tuple[Ints, Ints]:
 def _support(
     apart: Floats, odds: Floats, cell: Ints, shift: Floats, variance: float, density: float, n_cells: int
 ) -> float:
-    """Log odds, mean over cells, that they are found where ``shift`` puts them rather than others by chance."""
+    """Log odds, mean over cells, that they are found where ``shift`` puts them, not others by chance."""
     dims = len(shift)
     q = ((apart - shift) ** 2).sum(axis=1) / variance
     near = np.exp(np.minimum(odds - 0.5 * q, 300.0)) / (2 * np.pi * variance) ** (dims / 2) / density
     group = np.unique(cell, return_inverse=True)[1]
     found = np.log(0.1 + 0.9 * np.bincount(group, near))
     return float((found.sum() + (n_cells - len(found)) * np.log(0.1)) / n_cells)
+
+
+def _share(apart: Floats, odds: Floats, cell: Ints, shift: Floats, variance: float) -> float:
+    """Share of cells that have one of their colour within two steps of where ``shift`` puts them."""
+    good = (((apart - shift) ** 2).sum(axis=1) < 4 * len(shift) * variance) & (odds > -1.0)
+    return len(np.unique(cell[good])) / len(np.unique(cell))
 
 
 def _room(movie: Movie, scales: Scales, t: int) -> float:

@@ -34,6 +34,14 @@ from rgbtrack.pipeline.colours import correct_colours
 from rgbtrack.pipeline.experiment import Experiment
 from rgbtrack.pipeline.findings import Finding, findings_table
 from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, read_part
+from rgbtrack.pipeline.movies import (
+    agree_on_clones,
+    link_movies,
+    linking_key,
+    links_in_words,
+    one_row_a_family,
+    strays_of,
+)
 from rgbtrack.pipeline.review import REVIEW, keep_doubts, name_clones, review_cells, review_counts
 from rgbtrack.pipeline.steps import checksums, done, step
 from rgbtrack.plot import plot_resolution, save_figure
@@ -73,6 +81,7 @@ def call_clones(
             sha256(Path(experiment.clones.model)) if experiment.clones.model else None,
             {name: records[name]["measure_key"] for name in done(records)},
             experiment.sheet_columns().to_json(),
+            linking_key(experiment, records),
             checksums([results / REVIEW]),
         ]
     )
@@ -80,10 +89,15 @@ def call_clones(
         if told is None:
             return
         corrected = correct_colours(_gather_cells(experiment, results, records), experiment, records)
-        cells = corrected.cells
         with threadpool_limits(1):
+            cells = link_movies(corrected.cells, experiment, records)
             model = _clones_of(cells, experiment.clones)
             cells = assign_clones(cells, experiment.clones, model=model)
+            strays = strays_of(cells)
+            if strays.any():  # what clones tell to be debris is no daughter
+                cells = link_movies(corrected.cells, experiment, records, strays)
+                cells = assign_clones(cells, experiment.clones, model=model)
+            cells = agree_on_clones(cells)
             # what colour can tell rests on the clones as they were found, whatever a hand made of them
             resolutions = resolve_palettes(cells, model, experiment.clones)
             matches = match_subjects(cells, model, experiment.clones)
@@ -108,6 +122,7 @@ def call_clones(
         told["review"] = review_counts(reviewed)
         told["neighbours"] = cells.attrs.get("neighbours", "spatial is off: calls rest on colour alone")
         told["matches"] = matches_in_words(matches)
+        told["links"] = links_in_words(cells)
         pairs = pd.concat([one.distances for one in resolutions.values()], ignore_index=True)
         write_table(results / "cells.parquet", cells)
         write_table(results / "clones.csv", clones)
@@ -161,6 +176,7 @@ def _clones_of(cells: pd.DataFrame, params: ClonesParams) -> CloneModel | Subjec
             RgbtrackWarning,
             stacklevel=2,
         )
+    cells = one_row_a_family(cells)
     if params.model is None:
         return fit_clones(cells, params)
     path = Path(params.model)

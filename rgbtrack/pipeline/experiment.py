@@ -16,6 +16,7 @@ from rgbtrack.correct import CorrectParams
 from rgbtrack.dynamics import DynamicsParams
 from rgbtrack.errors import DataError, ParamError
 from rgbtrack.files import read_bleed_through
+from rgbtrack.link import LinkParams, MotilityParams
 from rgbtrack.params import Params
 from rgbtrack.pipeline.sheet import KNOWN, OURS, marker_columns, nearest, read_sheet
 from rgbtrack.report import ReportParams
@@ -79,6 +80,8 @@ STAGES: dict[str, type[Params]] = {
     "segment": SegmentParams,
     "signature": SignatureParams,
     "clones": ClonesParams,
+    "link": LinkParams,
+    "motility": MotilityParams,
     "dynamics": DynamicsParams,
     "report": ReportParams,
 }
@@ -96,11 +99,11 @@ class Experiment:
         Of experiment.toml.
     name, control
         Name of the experiment and its reference treatment.
-    channels, correct, segment, signature, clones, dynamics, report
+    channels, correct, segment, signature, clones, link, motility, dynamics, report
         Settings, one per section.
     samples
         The sample sheet, one row per image, defaults filled in.
-    images, labels
+    images, labels, tracks
         Files of each row of `samples`, absolute.
     """
 
@@ -112,11 +115,14 @@ class Experiment:
     segment: SegmentParams
     signature: SignatureParams
     clones: ClonesParams
+    link: LinkParams
+    motility: MotilityParams
     dynamics: DynamicsParams
     report: ReportParams
     samples: pd.DataFrame
     images: tuple[tuple[Path, ...], ...]
     labels: tuple[Path | None, ...]
+    tracks: tuple[Path | None, ...]
     samples_file: str = "samples.csv"
 
     @property
@@ -220,6 +226,7 @@ def read_experiment(path: str | Path) -> Experiment:
         samples=sheet.samples,
         images=sheet.images,
         labels=sheet.labels,
+        tracks=sheet.tracks,
         samples_file=head.samples,
         **sections,
     )

@@ -21,12 +21,13 @@ from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, forget_image,
 from rgbtrack.pipeline.pool import available_workers, map_tasks
 from rgbtrack.pipeline.review import REVIEW
 from rgbtrack.pipeline.steps import checksums, done, step
+from rgbtrack.pipeline.tracks import MOTILITY, describe_movies
 from rgbtrack.report import write_report
 from rgbtrack.segment import check_method
 
-Step = Literal["segment", "measure", "clones", "dynamics", "report"]
-STEPS: tuple[Step, ...] = ("segment", "measure", "clones", "dynamics", "report")
-"""Corrections that are drawn."""
+Step = Literal["segment", "measure", "clones", "link", "dynamics", "report"]
+STEPS: tuple[Step, ...] = ("segment", "measure", "clones", "link", "dynamics", "report")
+"""Stages of a run, in their order."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -113,6 +114,8 @@ def run(
         say("clones", 0, 1)
         call_clones(experiment, results, records, tasks, overwrite)
         say("clones", 1, 1)
+    if "link" in steps:
+        describe_movies(experiment, results, records, overwrite)
     if "dynamics" in steps:
         describe_dynamics(experiment, results, records, overwrite)
     description = _write_run_json(experiment, results, records, started)
@@ -210,7 +213,7 @@ def _write_run_json(
     experiment: Experiment, results: Path, records: dict[str, dict[str, Any]], started: str
 ) -> dict[str, Any]:
     """Tell what was run, on what, and what came of it."""
-    notes = [results / PARTS / f"{name}.step" for name in ("clones", "dynamics")]
+    notes = [results / PARTS / f"{name}.step" for name in ("clones", "dynamics", "link")]
     told = [read_json(note)["told"] if note.exists() else {} for note in notes]
     counts: dict[str, Any] = {
         "images": len(records),
@@ -224,6 +227,8 @@ def _write_run_json(
             "unassigned": {str(k): int(n) for k, n in cells["unassigned_reason"].value_counts().items()},
             "clones": int(cells["clone"].nunique()),
         }
+        if "track" in cells:
+            counts["tracks"] = len(cells[["image_id", "track"]].dropna().drop_duplicates())
     description = {
         "version": rgbtrack.__version__,
         "python": platform.python_version(),
@@ -238,10 +243,12 @@ def _write_run_json(
         "gains": told[0].get("gains", {}),
         "neighbours": told[0].get("neighbours", ""),
         "matches": told[0].get("matches", ""),
+        "links": told[0].get("links", ""),
         "corrections": told[0].get("corrections", []),
         "resolution": told[0].get("resolution", {}),
         "review": told[0].get("review", {}),
-        "not_told": told[1].get("not_told", {}),
+        "not_told": told[1].get("not_told", {}) | told[2].get("not_told", {}),
+        "remarks": told[1].get("remarks", {}) | told[2].get("remarks", {}),
         "warnings": [text for step in told for text in step.get("warnings", [])],
     }
     write_json(results / "run.json", description)
@@ -250,7 +257,8 @@ def _write_run_json(
 
 def _write_report(experiment: Experiment, results: Path, records: dict[str, Any], overwrite: bool) -> None:
     names = ("cells.parquet", "clones.csv", "clone_sizes.csv", "review.csv")
-    tables = [results / name for name in names] + [results / "dynamics" / f"{name}.csv" for name in DYNAMICS]
+    tables = [results / name for name in (*names, "tracks.csv")]
+    tables += [results / "dynamics" / f"{name}.csv" for name in (*DYNAMICS, *MOTILITY)]
     key = content_key([rgbtrack.__version__, experiment.configuration(), records, checksums(tables)])
     with step(results, "report", key, _report_files, overwrite) as told:
         if told is not None:

@@ -45,12 +45,15 @@ class Sheet:
         Ready-made masks of each row.
     problems
         All that is wrong, one line each.
+    tracks
+        Tracks from elsewhere, of each row.
     """
 
     samples: pd.DataFrame
     images: tuple[tuple[Path, ...], ...]
     labels: tuple[Path | None, ...]
     problems: tuple[str, ...]
+    tracks: tuple[Path | None, ...] = ()
 
 
 def nearest(found: str, choices: Sequence[str]) -> str:
@@ -187,7 +190,7 @@ def _check_rows(
     path: Path, rows: list[dict[str, str]], numbers: list[int], problems: list[str], *, decimal_comma: bool
 ) -> Sheet:
     """Convert and check every field of every row."""
-    images, labels = [], []
+    images, labels, tracks = [], [], []
     values: dict[str, list[float | None]] = {name: [] for name in NUMBERS if any(name in row for row in rows)}
     for row, number in zip(rows, numbers, strict=True):
         at = f"{path.name}, row {number}"
@@ -199,6 +202,10 @@ def _check_rows(
         if mask is not None and not mask.is_file():
             problems.append(f"{at}: labels {_missing(mask)}")
         labels.append(mask)
+        linked = _place(path, row["tracks"]) if row.get("tracks") else None
+        if linked is not None and not linked.exists():
+            problems.append(f"{at}: tracks {_missing(linked)}")
+        tracks.append(linked)
         for name in values:
             value, problem = _number(name, row.get(name, ""), decimal_comma)
             values[name].append(value)
@@ -219,7 +226,7 @@ def _check_rows(
         samples[name] = (
             pd.array(column, dtype="float64") if None not in column else pd.Series(column, dtype="float64")
         )
-    return Sheet(samples, tuple(images), tuple(labels), tuple(problems))
+    return Sheet(samples, tuple(images), tuple(labels), tuple(problems), tuple(tracks))
 
 
 def _place(sheet: Path, text: str) -> Path:

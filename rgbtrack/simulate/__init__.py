@@ -3,6 +3,7 @@
 from rgbtrack.simulate.experiment import simulate_experiment
 from rgbtrack.simulate.founders import simulate_founders
 from rgbtrack.simulate.lesions import LesionScene, simulate_lesions
+from rgbtrack.simulate.movies import MovieParams, simulate_tracks
 from rgbtrack.simulate.params import CASES, PRESETS, SimulateParams
 from rgbtrack.simulate.scene import Scene, simulate_scene
 from rgbtrack.simulate.sizes import simulate_sizes
@@ -11,6 +12,7 @@ __all__ = [
     "CASES",
     "PRESETS",
     "LesionScene",
+    "MovieParams",
     "Scene",
     "SimulateParams",
     "simulate_experiment",
@@ -18,4 +20,5 @@ __all__ = [
     "simulate_lesions",
     "simulate_scene",
     "simulate_sizes",
+    "simulate_tracks",
 ]

@@ -43,15 +43,70 @@ def place_cells(params: SimulateParams, rng: np.random.Generator) -> Array:
         pairs = cKDTree(centres).query_pairs(params.diameter_um * 1.05, output_type="ndarray")
         if not len(pairs):
             break
-        between = centres[pairs[:, 0]] - centres[pairs[:, 1]]
-        length = np.maximum(np.linalg.norm(between, axis=1, keepdims=True), 1e-6)
-        push = 0.25 * (params.diameter_um * 1.05 - length) * between / length
-        for axis in range(3):
-            centres[:, axis] += np.bincount(pairs[:, 0], push[:, axis], n) - np.bincount(
-                pairs[:, 1], push[:, axis], n
-            )
-        centres = np.clip(centres, 0, size)
+        centres = np.clip(centres + _pushes(centres, pairs, 0.25, params.diameter_um * 1.05), 0, size)
     return centres
+
+
+def push_apart(centres: Array, least: float) -> Array:
+    """Centres (n, 3) pushed off each other where they are nearer than ``least`` um."""
+    for _ in range(3):
+        pairs = cKDTree(centres).query_pairs(least, output_type="ndarray")
+        if not len(pairs):
+            break
+        centres = centres + _pushes(centres, pairs, 0.5, least)
+    return centres
+
+
+def _pushes(centres: Array, pairs: NDArray[np.int64], share: float, least: float) -> Array:
+    """How far each centre is pushed by those that are too near."""
+    between = centres[pairs[:, 0]] - centres[pairs[:, 1]]
+    length = np.maximum(np.linalg.norm(between, axis=1, keepdims=True), 1e-6)
+    push = share * (least - length) * between / length
+    n = len(centres)
+    return np.column_stack(
+        [
+            np.bincount(pairs[:, 0], push[:, axis], n) - np.bincount(pairs[:, 1], push[:, axis], n)
+            for axis in range(3)
+        ]
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Births:
+    """Cells after some divided: the mothers are gone, their daughters come last, sisters side by side."""
+
+    centres: Array
+    bodies: Bodies
+    expression: Array
+    origin: NDArray[np.int64]  # (n,): the cell that each was, or that bore it
+    new: NDArray[np.bool_]  # (n,)
+
+
+def divide_cells(
+    centres: Array, bodies: Bodies, expression: Array, params: SimulateParams, rng: np.random.Generator
+) -> Births:
+    """Let cells divide by chance: daughters of half the volume lie side by side along the mother's long axis.
+
+    Their colour is their mother's, but for a third of the spread between cells of a clone.
+    """
+    divides = rng.random(len(centres)) < params.division_rate
+    mothers = np.repeat(np.flatnonzero(divides), 2)
+    origin = np.concatenate([np.flatnonzero(~divides), mothers])
+    new = np.arange(len(origin)) >= (~divides).sum()
+    k = len(mothers)
+    sign = np.where(np.arange(k) % 2, -1.0, 1.0)
+    angle = bodies.angle[mothers]
+    away = np.column_stack([np.zeros(k), np.cos(angle), np.sin(angle)]) * sign[:, None]
+    placed = centres[origin].copy()
+    placed[new] += 0.4 * params.diameter_um * away
+    radius = bodies.radius[origin].copy()
+    radius[new] *= 2 ** (-1 / 3)
+    light = expression[origin].copy()
+    light[new] *= np.exp(
+        rng.normal(0, params.brightness_sd / 3, (k, 1))
+        + rng.normal(0, params.colour_sd / 3, (k, light.shape[1]))
+    )
+    return Births(placed, Bodies(radius, bodies.angle[origin], bodies.wobble[origin]), light, origin, new)
 
 
 def shape_cells(n: int, params: SimulateParams, rng: np.random.Generator) -> Bodies:

@@ -24,8 +24,9 @@ def simulate_experiment(
     preset: str | SimulateParams = "sample",
     *,
     subjects: int = 2,
-    timepoints: Sequence[float] = (0, 7, 14),
+    timepoints: Sequence[float] | None = None,
     effect: float = 3.0,
+    speed_up: float = 1.6,
     responders: float = 0.3,
     growth_sd: float = 0.5,
     concentration: float = 50.0,
@@ -37,7 +38,7 @@ def simulate_experiment(
 
     Animals of both arms get cells from one pool of founders. Shares differ between animals by a Dirichlet
     draw, each clone grows at its own rate, and some clones respond to the treatment. Each timepoint is one
-    imaging session with detector gains of its own.
+    imaging session with detector gains of its own. In time series the treatment makes all cells faster.
 
     Parameters
     ----------
@@ -48,10 +49,12 @@ def simulate_experiment(
     subjects
         Animals per arm.
     timepoints
-        Days.
+        Days; by default 0, 7 and 14, and 0 alone where each image is a time series.
     effect
         By how many times the treatment raises the odds of a responding clone by the last timepoint; 1 is no
         effect.
+    speed_up
+        By how many times the treatment lengthens the steps of cells, in time series; 1 is no effect.
     responders
         Share of clones that respond.
     growth_sd
@@ -78,7 +81,11 @@ def simulate_experiment(
     """
     folder = Path(folder)
     params = preset_params(preset)
+    if timepoints is None:
+        timepoints = (0,) if params.n_frames > 1 else (0, 7, 14)
     _check(folder, subjects, timepoints, effect, overwrite)
+    if not speed_up > 0:
+        raise ParamError(f"speed_up is {speed_up}: give a positive number; 1 is no effect")
     rng = np.random.default_rng(seed)
     founders = simulate_founders(params, rng)
     n = len(founders)
@@ -97,7 +104,12 @@ def simulate_experiment(
                 share = start * np.exp(change)
                 share /= share.sum()
                 image_id = f"{treatment}_{subject}_d{day:g}"
-                session = params.model_copy(update={"gains": tuple(float(gain) for gain in gains[day])})
+                session = params.model_copy(
+                    update={
+                        "gains": tuple(float(gain) for gain in gains[day]),
+                        "step_um": params.step_um * speed_up**arm,
+                    }
+                )
                 scene = simulate_scene(
                     session, seed=int(rng.integers(2**31)), founders=founders.assign(share=share)
                 )

@@ -1,6 +1,6 @@
-"""Movies as tables: cells that walk, collide, divide, die, enter and leave, as a perfect segmentation sees them."""
+"""Movies as tables: cells that walk, collide, divide, die, enter and leave, as perfect masks show them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -72,16 +72,13 @@ class _Population:
     track: NDArray[np.int64]
     parent: NDArray[np.int64]
     tree: NDArray[np.int64]
-    names: tuple[str, ...] = field(
-        default=("place", "step", "clone", "own", "speed", "size", "track", "parent", "tree"), repr=False
-    )
 
     def keep(self, chosen: NDArray) -> "_Population":
-        return _Population(*(getattr(self, name)[chosen] for name in self.names))
+        return _Population(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
     def join(self, other: "_Population") -> "_Population":
         return _Population(
-            *(np.concatenate([getattr(self, name), getattr(other, name)]) for name in self.names)
+            *(np.concatenate([getattr(self, each.name), getattr(other, each.name)]) for each in fields(self))
         )
 
 
@@ -232,7 +229,7 @@ def _see(
     rng: np.random.Generator,
 ) -> pd.DataFrame:
     """Rows of what is detected in the field in one frame, in no order."""
-    inner = ((cells.place >= margin * axes) & (cells.place <= (margin + side) * axes)).all(axis=1)
+    inner = np.asarray(((cells.place >= margin * axes) & (cells.place <= (margin + side) * axes)).all(axis=1))
     seen = cells.keep(inner & (rng.random(len(inner)) >= params.missed))
     n_false = rng.poisson(params.false_cells * len(seen.track))
     n = len(seen.track)
@@ -263,7 +260,8 @@ def _see(
     for j in range(params.n_markers):
         table[NAMES[j]], table[f"{NAMES[j]}_se"] = x[order, j], se[order, j]
     edge = params.diameter_um / 2 * axes
-    table["touches_border"] = ((place < edge) | (place > side * axes - edge))[order][:, axes].any(axis=1)
+    near = (place < edge) | (place > side * axes - edge)
+    table["touches_border"] = np.asarray(near[order][:, axes].any(axis=1))
     for j, name in enumerate(("true_track", "true_parent", "true_tree", "true_clone")):
         column = pd.array(truth[order, j], dtype="Int64")
         column[truth[order, j] == 0] = pd.NA
@@ -272,8 +270,7 @@ def _see(
 
 
 def _seen_tracks(table: pd.DataFrame) -> pd.DataFrame:
-    """Truth of what can be seen: a mother that never was in view is no parent, who leaves and returns is new."""
-    frames = np.sort(table["frame"].unique())
+    """Truth of what can be seen: who never was in view is no parent, who leaves and returns is new."""
     rows = table[table["true_track"].notna()].sort_values(["true_track", "frame"])
     away = rows.groupby("true_track")["frame"].diff() > 4
     part = away.groupby(rows["true_track"]).cumsum()
@@ -294,9 +291,9 @@ def _seen_tracks(table: pd.DataFrame) -> pd.DataFrame:
     table.loc[rows.index, "true_parent"] = parent.astype("Int64")
     mother = dict(zip(new, parent, strict=True))
     root: dict[int, int] = {}
-    for track in sorted(mother, key=lambda k: int(last.loc[k - 1, "frame"])):
+    ended = dict(zip(last.index + 1, last["frame"], strict=True))
+    for track in sorted(mother, key=lambda k: ended[k]):
         known = mother[track]
         root[track] = track if pd.isna(known) else root.get(int(known), int(known))
     table.loc[rows.index, "true_tree"] = new.map(root).astype("Int64")
-    assert len(frames)
     return table

@@ -40,6 +40,13 @@ class SimulateParams(Params):
         0.0, ge=0, le=1, description="share of cells of the first clone that lost a marker"
     )
     step_um: float = Field(2.0, ge=0, description="sd of a cell's step from frame to frame, um")
+    division_rate: float = Field(0.0, ge=0, lt=1, description="divisions per cell and frame")
+    contact: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="cells push off nearer than this share of a diameter as they move; 0: never",
+    )
     # field
     size_px: int = Field(512, ge=4, description="height and width, px")
     n_slices: int = Field(1, ge=1, description="slices of a z-stack")
@@ -135,6 +142,9 @@ PRESETS: dict[str, SimulateParams] = {
         packing=0.2, size_px=192, n_slices=16, photons=400, optics="confocal", attenuation_um=60
     ),
     "timelapse": SimulateParams(packing=0.25, size_px=256, n_frames=8),
+    "movie": SimulateParams(
+        packing=0.35, size_px=320, n_frames=16, step_um=3.0, division_rate=0.02, contact=0.9, unmarked=0.0
+    ),
     "sample": SimulateParams(packing=0.4, size_px=352, photons=400, n_clones=8, size_sd=0.7),
 }
 """Kinds of image, by name."""

@@ -9,10 +9,12 @@ from scipy import ndimage as ndi
 
 from rgbtrack.simulate.cells import (
     Bodies,
+    divide_cells,
     draw_clones,
     draw_expression,
     draw_labels,
     place_cells,
+    push_apart,
     shape_cells,
 )
 from rgbtrack.simulate.founders import simulate_founders
@@ -33,7 +35,8 @@ class Scene:
         True cells, shape (t, z, y, x), uint32, 0 is background. A cell keeps its number from frame to frame.
     cells
         One row per cell and frame: ``frame, cell, clone`` (missing for an unmarked cell), ``z_um, y_um,
-        x_um``, and for each protein the expected photons a pixel at the cell's peak.
+        x_um``, and for each protein the expected photons a pixel at the cell's peak; in time series ``track``
+        and ``parent``, the mother's track.
     founders
         One row per clone; see `simulate_founders`.
     bleed_through
@@ -100,6 +103,8 @@ def simulate_scene(
     matrix = bleed_through_matrix(params)
     limit = np.array([params.n_slices * params.z_step_um, *[params.size_px * params.pixel_size_um] * 2])
     steps = np.zeros(3)
+    number = np.arange(1, len(centres) + 1)  # of each cell that lives
+    parent = np.zeros(len(centres), np.int64)  # of each cell that ever lived
     pixels, labels, tables = [], [], []
     for frame in range(params.n_frames):
         if frame:
@@ -107,14 +112,23 @@ def simulate_scene(
             steps = 0.65 * steps + 0.75 * rng.normal(0, params.step_um, centres.shape)
             moved = centres + steps * (limit > params.z_step_um)
             centres = np.clip(moved, 0, limit)
+            if params.contact:
+                centres = np.clip(push_apart(centres, params.contact * params.diameter_um), 0, limit)
+            if params.division_rate:
+                born = divide_cells(centres, bodies, expression, params, rng)
+                centres, bodies, expression = born.centres, born.bodies, born.expression
+                clone, steps = clone[born.origin], np.where(born.new[:, None], 0.0, steps[born.origin])
+                parent = np.append(parent, number[born.origin[born.new]])
+                number = number[born.origin]
+                number[born.new] = len(parent) - born.new.sum() + 1 + np.arange(born.new.sum())
         mask, depth = draw_labels(centres, bodies, params)
         image = _paint(mask, depth, expression, bodies, params, rng)
         channels = detect(photons_of(image, matrix.to_numpy(), frame, params, rng), params, noise)
         if params.nucleus:
             channels = np.concatenate([channels, detect(_nuclei(mask, depth, params), params, noise)[None]])
         pixels.append(channels)
-        labels.append(mask)
-        tables.append(_truth(frame, mask, clone, centres, expression, params))
+        tables.append(_truth(frame, mask, clone, centres, expression, number, parent, params))
+        labels.append(np.append(0, number).astype(np.uint32)[mask] if params.division_rate else mask)
     stack = Stack(
         np.stack(pixels),
         (*params.markers, *(("DAPI",) if params.nucleus else ())),
@@ -161,16 +175,21 @@ def _truth(
     clone: NDArray[np.int64],
     centres: NDArray[np.float64],
     expression: NDArray[np.float64],
+    number: NDArray[np.int64],
+    parent: NDArray[np.int64],
     params: SimulateParams,
 ) -> pd.DataFrame:
     """Rows of the cells that are in this frame."""
     seen = np.unique(labels)
     seen = seen[seen > 0].astype(np.int64)
-    table = pd.DataFrame({"frame": frame, "cell": seen})
+    table = pd.DataFrame({"frame": frame, "cell": number[seen - 1]})
     table["clone"] = pd.array(clone[seen - 1], dtype="Int64")
     table.loc[table["clone"] == 0, "clone"] = pd.NA
     for axis, name in enumerate(("z_um", "y_um", "x_um")):
         table[name] = centres[seen - 1, axis]
     for j, marker in enumerate(params.markers):
         table[marker] = expression[seen - 1, j] * params.photons
-    return table
+    if params.n_frames > 1:
+        mother = pd.Series(parent[number[seen - 1] - 1], dtype="Int64")
+        table["track"], table["parent"] = table["cell"], mother.mask(mother == 0)
+    return table.sort_values("cell", ignore_index=True)

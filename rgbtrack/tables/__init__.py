@@ -31,7 +31,14 @@ from rgbtrack.tables.dynamics import (
 from rgbtrack.tables.lineage import check_tracks, track_links, tracks_of_links
 from rgbtrack.tables.sheet import SAMPLES
 from rgbtrack.tables.table import EXCLUDED, MARKER, Column, Table, counted, errors_of, markers_of
-from rgbtrack.tables.tracks import CLONE_MOTILITY, MOTILITY_BY_TREATMENT, MSD, TRACKED, TRACKS
+from rgbtrack.tables.tracks import (
+    CLONE_MOTILITY,
+    MOTILITY_BY_TREATMENT,
+    MSD,
+    TRACK_SIGNATURES,
+    TRACKED,
+    TRACKS,
+)
 
 __all__ = [
     "CELLS",
@@ -66,6 +73,7 @@ __all__ = [
     "SUBJECT_SIMILARITY",
     "TRACKED",
     "TRACKS",
+    "TRACK_SIGNATURES",
     "TRUTH",
     "TURNOVER",
     "TURNOVER_BY_TREATMENT",

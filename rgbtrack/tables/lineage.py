@@ -49,6 +49,8 @@ def check_tracks(cells: pd.DataFrame) -> pd.DataFrame:
     problems = [*_repeats(tracked), *_parents(tracked)]
     if problems:
         raise DataError("\n".join(problems))
+    # written in one row of a track, it holds for all
+    tracked["parent"] = tracked.groupby(["image_id", "track"])["parent"].transform("first").astype("Int64")
     return tracked.assign(tree=_trees(tracked))
 
 
@@ -79,14 +81,14 @@ def _repeats(tracked: pd.DataFrame) -> list[str]:
 
 def _parents(tracked: pd.DataFrame) -> list[str]:
     problems = []
-    key = tracked[["image_id", "track"]]
-    parent = tracked["parent"].fillna(-1)
-    differs = (key.eq(key.shift()).all(axis=1) & parent.ne(parent.shift())).to_numpy(bool)
-    if differs.any():
-        n, first = key[differs].drop_duplicates().shape[0], key[differs].iloc[0]
+    key = ["image_id", "track"]
+    written = tracked.loc[tracked["parent"].notna(), [*key, "parent"]].drop_duplicates()
+    several = written[written.duplicated(key)]
+    if len(several):
+        first = several.iloc[0]
         problems.append(
-            f"{n} tracks have more than one parent, the first is track {first['track']} of image "
-            f"{first['image_id']}: write one parent in every row of a track, or none"
+            f"{len(several.drop_duplicates(key))} tracks have more than one parent, the first is track "
+            f"{first['track']} of image {first['image_id']}: a track has one mother, or none"
         )
         return problems
     tracks = tracked.groupby(["image_id", "track"])

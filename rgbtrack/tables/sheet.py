@@ -25,6 +25,14 @@ SAMPLES = Table(
         Column("site", "str", "", "where in the subject; default primary", False),
         Column("batch", "str", "", "imaging session: images that share detector gains", False),
         Column("labels", "str", "", "ready-made masks, path relative to the sheet", False),
+        Column(
+            "tracks",
+            "str",
+            "",
+            "tracks made or corrected elsewhere, used instead of linking (time series): a GEFF, a Cell "
+            "Tracking Challenge folder, TrackMate's spots or a table of rgbtrack, path relative to the sheet",
+            False,
+        ),
         Column("frame_interval_h", "float", "h", "time between frames, overrides the file", False),
         Column("pixel_size_um", "float", "um", "pixel size, overrides the file", False),
         Column("z_step_um", "float", "um", "distance between slices, overrides the file", False),
@@ -32,7 +40,7 @@ SAMPLES = Table(
             "total_cells",
             "float",
             "cells",
-            "cells of the whole sample, counted or measured otherwise (flow, bioluminescence); once, or at each "
+            "cells of the whole sample, counted or measured otherwise (bioluminescence); once, or at each "
             "image",
             False,
         ),

@@ -42,7 +42,7 @@ def test_napari_takes_the_layer_and_gives_it_back(dimensions):
     data, settings, kind = tracks_layer(cells, pixel_size_um=PIXEL, z_step_um=1.5)
     assert kind == "tracks"
     viewer = components.ViewerModel()
-    viewer.add_layer(layers.Tracks(data, **settings))
+    viewer.add_layer(layers.Layer.create(data, settings, kind))
     layer = viewer.layers["tracks"]
     assert layer.data.shape == (7, 4 if dimensions == 2 else 5)
     assert layer.graph == {2: [1], 3: [1]}

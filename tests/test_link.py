@@ -1,0 +1,457 @@
+"""Linking over frames: planted tracks, what must change nothing, odd and bad tables; clones of tracks."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rgbtrack import (
+    DataError,
+    LinkParams,
+    ParamError,
+    RgbtrackWarning,
+    link_cells,
+    track_clones,
+    track_signatures,
+)
+from rgbtrack.link.cuts import best_links, marginals
+from rgbtrack.simulate import MovieParams, simulate_tracks
+from rgbtrack.tables import TRACK_SIGNATURES
+
+LINKS = ["track", "parent", "tree", "link_probability"]
+MARKERS = ["red", "green", "blue"]
+CLOSED = {"open_field": False, "death_rate": 0.0}
+
+
+def edges(cells, prefix=""):
+    """Links from cell to cell, to daughters too, and divisions, each named by frames and labels."""
+    track, parent = f"{prefix}track", f"{prefix}parent"
+    rows = cells[cells[track].notna()].sort_values([track, "frame"])
+    key = list(zip(rows["frame"], rows["cell"], strict=True))
+    number = rows[track].tolist()
+    links = {(a, b) for a, b, s, t in zip(key[:-1], key[1:], number[:-1], number[1:], strict=True) if s == t}
+    last = dict(zip(number, key, strict=True))
+    first = dict(zip(number[::-1], key[::-1], strict=True))
+    mothers = rows.groupby(track)[parent].first().dropna()
+    births = {(last[mother], first[daughter]) for daughter, mother in mothers.items()}
+    daughters = pd.Series([a for a, _ in births], dtype=object).value_counts()
+    return links | births, {mother for mother, count in daughters.items() if count == 2}
+
+
+def f1(found, true):
+    return 2 * len(found & true) / max(len(found) + len(true), 1)
+
+
+def scores(linked):
+    found, true = edges(linked), edges(linked, "true_")
+    return f1(found[0], true[0]), f1(found[1], true[1])
+
+
+def movie(seed=0, **settings):
+    return simulate_tracks(MovieParams(**settings), seed=seed)
+
+
+def walkers(n_frames=10, n=12, seed=0, step=1.0):
+    """Cells of three clones, far from each other, that never end."""
+    rng = np.random.default_rng(seed)
+    grid = np.stack(np.meshgrid(np.arange(4), np.arange(3)), -1).reshape(-1, 2)[:n]
+    place = 40.0 * grid + np.cumsum(rng.normal(0, step, (n_frames, n, 2)), axis=0)
+    frame, cell = np.repeat(np.arange(n_frames), n), np.tile(np.arange(n), n_frames)
+    table = pd.DataFrame({"image_id": "a", "frame": frame, "cell": cell + 1})
+    table[["y_um", "x_um"]] = place.reshape(-1, 2)
+    for j, name in enumerate(MARKERS):
+        table[name] = 50.0 + 900.0 * (cell % 3 == j) + rng.normal(0, 20, len(table))
+        table[f"{name}_se"] = 20.0
+    return table
+
+
+def one_track_each(linked):
+    return (
+        linked.groupby("cell")["track"].nunique().eq(1).all()
+        and linked["track"].nunique() == linked["cell"].nunique()
+    )
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    return movie(step=0.5, n_cells=60, n_frames=12, seed=5, missed=0.02, false_cells=0.02)
+
+
+@pytest.fixture(scope="module")
+def linked(crowd):
+    return link_cells(crowd)
+
+
+# ---- planted truth
+
+
+@pytest.mark.parametrize(("step", "least"), [(0.25, (0.985, 0.85)), (0.5, (0.97, 0.75)), (0.9, (0.95, 0.75))])
+def test_persistent_walkers_that_divide(step, least):
+    found = scores(link_cells(movie(step=step, seed=11, **CLOSED)))
+    assert found[0] >= least[0]
+    assert found[1] >= least[1]
+
+
+@pytest.mark.parametrize(
+    ("case", "settings", "least"),
+    [
+        ("heavy tails", {"tails": 3.0}, 0.97),
+        ("cells of different speed", {"speed_sd": 0.5}, 0.97),
+        ("diffusion", {"persistence": 0.0}, 0.95),
+        ("flicker", {"flicker_colour": 0.15, "flicker_brightness": 0.15}, 0.96),
+        ("one clone", {"n_clones": 1}, 0.95),
+        ("missed and false", {"missed": 0.03, "false_cells": 0.03}, 0.93),
+        ("sisters far apart", {"apart": 1.5}, 0.97),
+        ("volume", {"three_d": True}, 0.97),
+        ("two markers", {"n_markers": 2}, 0.95),
+    ],
+)
+def test_other_cells_than_those_assumed(case, settings, least):
+    cells = movie(step=0.4, n_cells=80, n_frames=15, seed=3, **(CLOSED | settings))
+    assert scores(link_cells(cells))[0] >= least, case
+
+
+@pytest.mark.parametrize(
+    ("case", "change"),
+    [
+        ("errors twice too large", lambda c: c.assign(**{f"{m}_se": 2 * c[f"{m}_se"] for m in MARKERS})),
+        ("errors half as large", lambda c: c.assign(**{f"{m}_se": c[f"{m}_se"] / 2 for m in MARKERS})),
+        ("no errors", lambda c: c.drop(columns=[f"{m}_se" for m in MARKERS])),
+        ("no sizes", lambda c: c.drop(columns="area_um2")),
+        (
+            "arcsinh of intensities",
+            lambda c: c.assign(**{m: np.arcsinh(c[m] / 50) for m in MARKERS}).drop(
+                columns=[f"{m}_se" for m in MARKERS]
+            ),
+        ),
+    ],
+)
+def test_errors_and_scales_of_markers_need_not_be_right(case, change):
+    cells = movie(step=0.5, n_cells=80, n_frames=15, seed=4, **CLOSED)
+    assert scores(link_cells(change(cells)))[0] >= 0.97, case
+
+
+def test_colour_decides_where_place_cannot():
+    cells = movie(step=0.9, n_cells=80, n_frames=12, seed=2, **CLOSED)
+    blind = scores(link_cells(cells, LinkParams(colour=False, size=False)))[0]
+    assert scores(link_cells(cells))[0] > blind + 0.3
+
+
+def test_gaps_are_closed_up_to_the_most_allowed():
+    cells = walkers()
+    gone = cells[~((cells["cell"] == 5) & cells["frame"].isin([4, 5]))]
+    assert one_track_each(link_cells(gone))
+    assert link_cells(gone, LinkParams(max_gap=1)).query("cell == 5")["track"].nunique() == 2
+    assert link_cells(gone, LinkParams(max_gap=0)).query("cell == 5")["track"].nunique() == 2
+
+
+def test_a_division_gives_two_tracks_with_a_parent():
+    cells = walkers(n_frames=12)
+    sister = cells[(cells["cell"] == 7) & (cells["frame"] >= 6)].assign(cell=99)
+    shift = np.where((cells["cell"] == 7) & (cells["frame"] >= 6), 4.0, 0.0)
+    cells = pd.concat(
+        [cells.assign(y_um=cells["y_um"] - shift), sister.assign(y_um=sister["y_um"] + 4.0)],
+        ignore_index=True,
+    )
+    found = link_cells(cells)
+    mother = found.loc[(found["cell"] == 7) & (found["frame"] < 6), "track"].unique()
+    daughters = found[(found["cell"].isin([7, 99])) & (found["frame"] >= 6)]
+    assert len(mother) == 1
+    assert daughters.groupby("cell")["track"].nunique().tolist() == [1, 1]
+    assert daughters["parent"].eq(mother[0]).all()
+    assert daughters["tree"].eq(mother[0]).all()
+    assert daughters["link_probability"].notna().all()
+    assert found.loc[~found["track"].isin(daughters["track"]), "parent"].isna().all()
+    alone = link_cells(cells, LinkParams(divisions=False))
+    assert alone["parent"].isna().all()
+
+
+def test_link_probabilities_are_calibrated():
+    right, stated = [], []
+    for seed in range(3):
+        found = link_cells(movie(step=0.9, n_cells=100, n_frames=15, seed=20 + seed))
+        true = edges(found, "true_")[0]
+        links = edges(found)[0]
+        before = {b: a for a, b in links}
+        for key, p in zip(
+            zip(found["frame"], found["cell"], strict=True), found["link_probability"], strict=True
+        ):
+            if np.isfinite(p):
+                right.append((before[key], key) in true)
+                stated.append(p)
+    right, stated = np.array(right), np.array(stated)
+    assert abs(right.mean() - stated.mean()) < 0.03
+    doubtful = stated < 0.9
+    assert doubtful.sum() > 50
+    assert abs(right[doubtful].mean() - stated[doubtful].mean()) < 0.12
+
+
+# ---- what must change nothing
+
+
+def same(first, second, tolerance=1e-6):
+    pd.testing.assert_frame_equal(first[LINKS[:3]], second[LINKS[:3]])
+    assert np.allclose(first["link_probability"], second["link_probability"], atol=tolerance, equal_nan=True)
+
+
+def test_rows_and_their_order_are_kept(crowd, linked):
+    pd.testing.assert_frame_equal(linked[crowd.columns], crowd)
+    shuffled = crowd.sample(frac=1, random_state=1)
+    same(linked, link_cells(shuffled).loc[crowd.index])
+
+
+def test_gain_of_a_marker_and_order_of_markers_change_nothing(crowd, linked):
+    louder = crowd.assign(green=crowd["green"] * 7.5, green_se=crowd["green_se"] * 7.5)
+    same(linked, link_cells(louder))
+    columns = [c for c in crowd.columns if c[:3] not in ("red", "gre", "blu")]
+    other = crowd[[*columns, "blue", "blue_se", "red", "red_se", "green", "green_se"]]
+    same(linked, link_cells(other))
+
+
+def test_the_same_again_and_other_labels(crowd, linked):
+    same(linked, link_cells(crowd))
+    names = linked.groupby("frame")["cell"].transform(lambda cell: cell.max() + 1 - cell)
+    renamed = link_cells(crowd.assign(cell=names))
+    pairs = pd.DataFrame({"a": linked["track"], "b": renamed["track"]}).drop_duplicates()
+    assert pairs["a"].is_unique
+    assert pairs["b"].is_unique
+
+
+def test_images_are_movies_of_their_own(crowd, linked):
+    both = link_cells(pd.concat([crowd, crowd.assign(image_id="other")], ignore_index=True))
+    for _, part in both.groupby("image_id"):
+        same(linked, part.reset_index(drop=True))
+
+
+def test_numbers_go_by_first_frame(linked):
+    first = linked.groupby("track")["frame"].min()
+    assert first.index.tolist() == list(range(1, len(first) + 1))
+    assert first.is_monotonic_increasing
+    born = linked.drop_duplicates("track").dropna(subset=["parent"])
+    assert (first.loc[born["parent"]].to_numpy() < first.loc[born["track"]].to_numpy()).all()
+    assert born.groupby("parent").size().eq(2).all()
+    assert linked["link_probability"].dropna().between(0, 1).all()
+    heads = linked.sort_values("frame").drop_duplicates("track")
+    assert (heads["link_probability"].isna() == heads["parent"].isna()).all()
+
+
+# ---- odd tables
+
+
+def test_stage_drift_is_taken_off():
+    cells = walkers()
+    drift = 25.0 * cells["frame"]
+    moved = cells.assign(x_um=cells["x_um"] + drift, drift_y_um=0.0, drift_x_um=drift)
+    pd.testing.assert_series_equal(link_cells(cells)["track"], link_cells(moved)["track"])
+
+
+def test_a_jump_of_the_stage_is_found():
+    cells = movie(step=0.25, n_cells=80, n_frames=10, seed=6, **CLOSED)
+    jumped = cells.assign(
+        y_um=cells["y_um"] + 120.0 * (cells["frame"] >= 4), x_um=cells["x_um"] - 75.0 * (cells["frame"] >= 4)
+    )
+    with pytest.warns(RgbtrackWarning, match="the stage jumped by 14[0-3] um before frame 4"):
+        found = link_cells(jumped)
+    assert scores(found)[0] > 0.98
+
+
+def test_drift_that_was_left_is_taken_off():
+    cells = movie(step=0.25, n_cells=80, n_frames=12, seed=7, **CLOSED)
+    shake = np.random.default_rng(0).normal(0, 6.0, 12)
+    assert scores(link_cells(cells.assign(y_um=cells["y_um"] + shake[cells["frame"]])))[0] > 0.97
+
+
+def test_missing_frames_and_uneven_times():
+    cells = walkers(n_frames=14)
+    fewer = cells[~cells["frame"].isin([3, 7, 8])]
+    assert one_track_each(link_cells(fewer))
+    hours = np.array([0.0, 0.5, 1.0, 1.5, 3.0, 3.5, 4.0, 5.0, 5.5, 6.0, 6.5, 7.0, 9.0, 9.5])
+    assert one_track_each(link_cells(cells.assign(time_h=hours[cells["frame"]])))
+    with pytest.raises(DataError, match=r"time_h does not increase from frame 1 \(2 h\) to frame 2 \(1 h\)"):
+        link_cells(cells.assign(time_h=cells["frame"].replace({1: 2.0, 2: 1.0})))
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_few_frames(frames):
+    found = link_cells(walkers(n_frames=frames))
+    assert one_track_each(found)
+    assert found["link_probability"].notna().sum() == (frames - 1) * 12
+
+
+def test_one_cell_and_no_cell():
+    assert link_cells(walkers(n=1))["track"].eq(1).all()
+    alone = link_cells(walkers(n_frames=1, n=1))
+    assert alone["track"].tolist() == [1]
+    empty = link_cells(walkers().iloc[:0])
+    assert set(LINKS) <= set(empty.columns)
+    assert str(empty["track"].dtype) == "Int64"
+
+
+def test_cells_without_a_place_are_in_no_track():
+    cells = walkers()
+    cells.loc[cells["cell"].eq(3) & cells["frame"].eq(4), "y_um"] = np.nan
+    with pytest.warns(RgbtrackWarning, match="1 cells have no place or no image_id and are in no track"):
+        found = link_cells(cells)
+    assert found["track"].isna().sum() == 1
+    assert one_track_each(found[found["track"].notna()])
+    with pytest.warns(RgbtrackWarning, match="120 cells have no place"):
+        assert link_cells(walkers().assign(x_um=np.nan))["track"].isna().all()
+
+
+def test_colours_that_are_missing_alike_or_dark():
+    cells = walkers()
+    some = np.random.default_rng(0).random(len(cells)) < 0.2
+    assert one_track_each(link_cells(cells.assign(green=cells["green"].mask(some))))
+    assert one_track_each(link_cells(cells.assign(green=np.nan)))
+    assert one_track_each(link_cells(cells.assign(red_se=np.nan)))
+    assert one_track_each(link_cells(cells.assign(red=500.0, green=500.0, blue=500.0)))
+    rng = np.random.default_rng(1)
+    assert one_track_each(link_cells(cells.assign(**{m: rng.normal(0, 20, len(cells)) for m in MARKERS})))
+    assert one_track_each(link_cells(cells.assign(red=0.0, green=0.0, blue=0.0)))
+    assert one_track_each(link_cells(cells[["image_id", "frame", "cell", "y_um", "x_um"]]))
+
+
+def test_cells_that_do_not_move():
+    cells = walkers(step=0.0)
+    assert one_track_each(link_cells(cells))
+
+
+def test_cells_in_one_place():
+    found = link_cells(walkers().assign(y_um=0.0, x_um=0.0))
+    assert found["track"].notna().all()
+    assert not found.duplicated(["frame", "track"]).any()
+
+
+def test_markers_by_name():
+    cells = walkers().rename(columns={"red": "mCherry", "red_se": "mCherry_sd"})
+    assert one_track_each(link_cells(cells, LinkParams(markers=("mCherry", "green"))))
+    with pytest.raises(ParamError, match="markers to link by: no column tomato; found image_id"):
+        link_cells(cells, LinkParams(markers=("tomato",)))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda c: c.drop(columns="y_um"), "cells table lacks column y_um"),
+        (
+            lambda c: pd.concat([c, c.iloc[:2]]),
+            "2 rows repeat a key, the first is image_id=a, frame=0, cell=1",
+        ),
+        (lambda c: c.assign(x_um="left"), "column x_um should hold numbers, found 'left'"),
+        (lambda c: c.assign(red="bright"), "column red should hold numbers, found 'bright'"),
+        (lambda c: c.assign(frame=c["frame"] + 0.5), "column frame should hold whole numbers, found 0.5"),
+        (
+            lambda c: c.assign(frame=c["frame"].astype(float).replace(0.0, np.nan)),
+            "found nan: number the frames",
+        ),
+    ],
+)
+def test_tables_that_cannot_be_linked(change, told):
+    with pytest.raises(DataError, match=told):
+        link_cells(change(walkers()))
+
+
+def test_linking_anew_is_told():
+    with pytest.warns(RgbtrackWarning, match="linked anew: the track column is replaced"):
+        link_cells(link_cells(walkers(n_frames=2)))
+
+
+# ---- assignment
+
+
+def test_assignment_is_the_best_and_marginals_are_those_of_all_assignments():
+    rng = np.random.default_rng(0)
+    odds = rng.normal(0, 2, (3, 3))
+    source, sink = (index.ravel() for index in np.indices((3, 3)))
+    total, weight, best = np.zeros(9), 0.0, (-1.0, set())
+    for code in range(4**3):
+        choice = [code // 4**k % 4 for k in range(3)]
+        used = [c for c in choice if c < 3]
+        if len(set(used)) < len(used):
+            continue
+        value = sum(odds[i, c] for i, c in enumerate(choice) if c < 3)
+        weight += np.exp(value)
+        for i, c in enumerate(choice):
+            if c < 3:
+                total[3 * i + c] += np.exp(value)
+        best = max(best, (value, {(i, c) for i, c in enumerate(choice) if c < 3}), key=lambda x: x[0])
+    i, j = best_links(3, 3, source, sink, odds.ravel())
+    assert set(zip(i.tolist(), j.tolist(), strict=True)) == best[1]
+    assert np.abs(marginals(3, 3, source, sink, odds.ravel(), 50) - total / weight).max() < 0.1
+
+
+# ---- clones of tracks
+
+
+def test_track_signatures_average_noise_but_not_what_is_systematic():
+    rng = np.random.default_rng(0)
+    n = 50
+    cells = pd.DataFrame({"image_id": "a", "frame": np.arange(n), "track": 1, "tree": 1})
+    cells["parent"] = pd.array([pd.NA] * n, dtype="Int64")
+    se = np.where(np.arange(n) % 2, 10.0, 40.0)
+    cells = cells.assign(red=300 + rng.normal(0, se), red_se=se, red_systematic=12.0)
+    one = TRACK_SIGNATURES.check(track_signatures(cells)).iloc[0]
+    assert one["red"] == pytest.approx(300, abs=3 * one["red_se"])
+    assert one["red_se"] == pytest.approx((25 / 10**2 + 25 / 40**2) ** -0.5, rel=0.35)
+    assert one["red_systematic"] == pytest.approx(12.0)
+    assert (one["n_frames"], one["first_frame"], one["last_frame"]) == (n, 0, n - 1)
+    flicker = track_signatures(cells.assign(red=cells["red"] * np.exp(rng.normal(0, 0.3, n)))).iloc[0]
+    assert flicker["red_se"] > 3 * one["red_se"]
+
+
+def test_track_signatures_of_every_track(linked):
+    table = track_signatures(linked)
+    assert len(table) == linked["track"].nunique()
+    assert table["n_frames"].sum() == len(linked)
+    with pytest.raises(DataError, match="no marker with a <marker>_se beside it"):
+        track_signatures(linked.drop(columns=[f"{m}_se" for m in MARKERS]))
+
+
+def called(clones, tracks, probability=0.9, parents=None):
+    n = len(clones)
+    return pd.DataFrame(
+        {
+            "image_id": "a",
+            "frame": np.arange(n),
+            "track": pd.array(tracks, dtype="Int64"),
+            "parent": pd.array(parents if parents is not None else [pd.NA] * n, dtype="Int64"),
+            "link_probability": 0.99,
+            "colour_clone": pd.array(clones, dtype="Int64"),
+            "colour_probability": probability,
+        }
+    )
+
+
+def test_a_dim_cell_takes_the_clone_of_its_track():
+    result = track_clones(called([1, 1, 2, pd.NA, 1, 2], [1, 1, 1, 1, 1, 2]))
+    assert result["track_clone"].tolist() == [1, 1, 1, 1, 1, 2]
+    assert result["clone_disagrees"].tolist() == [False, False, True, pd.NA, False, False]
+    assert result["colour_clone"].tolist() == [1, 1, 2, pd.NA, 1, 2]
+
+
+def test_families_share_a_clone_unless_evidence_is_strong():
+    parents = [pd.NA] * 4 + [1] * 2
+    weak = track_clones(called([1, 1, 1, 1, 2, 2], [1] * 4 + [2] * 2, [0.95] * 4 + [0.6] * 2, parents))
+    assert weak["track_clone"].eq(1).all()
+    strong = track_clones(called([1, 1, 1, 1, 2, 2], [1] * 4 + [2] * 2, 0.9999, parents))
+    assert strong["track_clone"].tolist() == [1] * 4 + [2] * 2
+
+
+def test_tracks_without_a_call_or_a_number():
+    result = track_clones(called([1, 2, pd.NA, 1], [1, 2, 3, pd.NA]))
+    assert result["track_clone"].tolist() == [1, 2, pd.NA, pd.NA]
+    assert result["track_clone_probability"].isna().tolist() == [False, False, True, True]
+    none = track_clones(called([pd.NA] * 3, [1, 1, 2]))
+    assert none["track_clone"].isna().all()
+    with pytest.raises(DataError, match="lacks column link_probability"):
+        track_clones(called([1], [1]).drop(columns="link_probability"))
+
+
+def test_tracks_sharpen_calls():
+    rng = np.random.default_rng(0)
+    cells = movie(step=0.25, n_cells=60, n_frames=12, seed=9, **CLOSED)
+    wrong = rng.random(len(cells)) < 0.25
+    other = (cells["true_clone"].to_numpy(int) + rng.integers(1, 12, len(cells)) - 1) % 12 + 1
+    call = np.where(wrong, other, cells["true_clone"].to_numpy(int))
+    cells = cells.assign(clone=pd.array(call, dtype="Int64"), clone_probability=0.75)
+    result = track_clones(link_cells(cells))
+    assert (result["track_clone"] == result["true_clone"]).mean() > 0.97
