@@ -1,13 +1,14 @@
 """Intervals of Hill numbers, differences between treatments and turnover against planted truth.
 
-    python benchmarks/bench_diversity.py [--samples 400] [--tables 400] [--seed 100]
+    python benchmarks/bench_diversity.py [--samples 400] [--bootstrap 0] [--tables 400] [--seed 100]
 
 ``intervals``: counts are drawn from compositions of known Hill numbers; how often does the interval at a
 coverage hold the one that the composition has there? Beside it, the bootstrap of Chao and Jost (2015), 200
-resamples of the same composition, on fewer samples. ``treatments``: subjects scatter around one composition,
+resamples, on the first samples of each setting. ``treatments``: subjects scatter around one composition,
 no treatment does anything; how often is p < .05? Beside it, a test that takes cells for replicates
-(Hutcheson's t test of Shannon entropies, pooled cells). ``turnover``: two samples of one composition; how often
-is p < .05? Beside it, the chi-square test. ``neutral``: birth and death from single cells, seen in part.
+(Hutcheson's t test of Shannon entropies, pooled cells). ``turnover``: two samples of one composition; how
+often is p < .05? Beside it, the chi-square test. ``neutral``: birth and death from single cells, seen in
+part.
 """
 
 import argparse
@@ -70,7 +71,7 @@ def bootstrap_interval(counts: np.ndarray, target: float, rng: np.random.Generat
     return np.column_stack([value - reach, value + reach])
 
 
-def intervals(samples: int, seed: int) -> None:
+def intervals(samples: int, booted: int, seed: int) -> None:
     """Print how often intervals hold what was planted."""
     rng = np.random.default_rng(seed)
     print("composition, cells, coverage | q 0, 1, 2 hold the truth (%) | bootstrap (%)")
@@ -82,7 +83,6 @@ def intervals(samples: int, seed: int) -> None:
                 if size > 2 * cells:
                     continue
                 hit, boot, reached = np.zeros(3), np.zeros(3), 0
-                booted = max(samples // 8, 1)
                 for k in range(samples):
                     counts = rng.multinomial(cells, share)
                     one = abundances(counts)
@@ -95,7 +95,7 @@ def intervals(samples: int, seed: int) -> None:
                         low, high = bootstrap_interval(counts, target, rng).T
                         boot += (low <= truth) & (truth <= high)
                 shown = "  ".join(f"{x:5.1f}" for x in 100 * hit / reached)
-                other = "  ".join(f"{x:5.1f}" for x in 100 * boot / booted)
+                other = "  ".join(f"{x:5.1f}" for x in 100 * boot / max(booted, 1)) if booted else "not run"
                 left = f" ({samples - reached} out of reach)" if reached < samples else ""
                 print(f"{name}, {cells}, {100 * target:.0f} % | {shown} | {other}{left}", flush=True)
 
@@ -177,17 +177,13 @@ def neutral(tables: int, seed: int) -> None:
         rng = np.random.default_rng(seed)
         false, power = [], []
         for _ in range(tables // 2):
-            for found, draw in (
-                (false, lambda: rng.geometric(1 / mean, clones)),
-                (power, lambda: np.ceil(mean / 3 * rng.lognormal(0, 1.6, clones)).astype(int)),
-            ):
-                parts = [
-                    pd.DataFrame({"clone": np.arange(clones), "n_cells": rng.binomial(draw(), seen)}).assign(
-                        subject=k, treatment="a", timepoint=0
-                    )
-                    for k in range(4)
-                ]
-                found.append(size_departure(pd.concat(parts))["p_value"].iloc[0] < 0.05)
+            whole = rng.geometric(1 / mean, (4, clones))
+            broad = np.ceil(mean / 3 * rng.lognormal(0, 1.6, (4, clones))).astype(int)
+            for found, drawn in ((false, whole), (power, broad)):
+                counts = rng.binomial(drawn, seen)
+                table = pd.DataFrame({"clone": np.tile(np.arange(clones), 4), "n_cells": counts.ravel()})
+                table = table.assign(subject=np.repeat(np.arange(4), clones), treatment="a", timepoint=0)
+                found.append(size_departure(table)["p_value"].iloc[0] < 0.05)
         print(
             f"{mean}, {clones}, {seen} | {100 * np.mean(false):.1f} | {100 * np.mean(power):.1f}", flush=True
         )
@@ -197,7 +193,7 @@ def speed(seed: int) -> None:
     """Print seconds for tables of usual and of large size."""
     print("\nclones x samples | diversity (s) | turnover (s)")
     rng = np.random.default_rng(seed)
-    for clones, samples, cells in ((50, 40, 1000), (100_000, 100, 200_000)):
+    for clones, samples, cells in ((5, 20, 100), (50, 40, 1000), (100_000, 100, 200_000)):
         share = rng.dirichlet(np.full(clones, 0.1))
         parts = []
         for k in range(samples):
@@ -219,6 +215,7 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--samples", type=int, default=400)
+    parser.add_argument("--bootstrap", type=int, default=0, help="samples with bootstraps beside")
     parser.add_argument("--tables", type=int, default=400)
     parser.add_argument("--seed", type=int, default=100)
     given = parser.parse_args()
@@ -227,4 +224,4 @@ if __name__ == "__main__":
     turnover(given.tables, given.seed)
     neutral(given.tables, given.seed)
     treatments(given.tables, given.seed)
-    intervals(given.samples, given.seed)
+    intervals(given.samples, given.bootstrap, given.seed)

@@ -1,13 +1,14 @@
-"""Growth rates against planted truth: do intervals hold it, and is a treatment without effect called one?
+"""Growth rates against planted truth: how often intervals hold it, and false and true differences.
 
     python benchmarks/bench_growth.py [--tables 200] [--first 0] [--only NAME]
 
-Each clone has a size (ln sd 1) and a rate (sd 0.08 per day); each animal its own start (ln sd 0.5) and rates (sd
-0.03 per day); each sample strays (logistic normal, ln sd 0.15, or a Dirichlet draw); cells are multinomial. "animal"
-is the share of 95 % intervals of an animal's rate that hold its own rate, "mean" that of a treatment's mean rate,
-"difference" that of the difference of two treatments; "null" is the share of clones at p < .05 where the treatments
-are the same; "power" that of the third of clones whose rate differs by 0.06 per day, a third down and the rest up. Welch's t
-of the same slopes stands beside it. "absolute" is told with totals.
+Each clone has a size (ln sd 1) and a rate (sd 0.08 per day); each animal its own start (ln sd 0.5) and
+rates (sd 0.03 per day); each sample strays (logistic normal, ln sd 0.15, or a Dirichlet draw); cells are
+multinomial. "animal" is the share of 95 % intervals of an animal's rate that hold its own rate, "mean" that
+of a treatment's mean rate, "difference" that of the difference of two treatments; "null" is the share of
+clones at p < .05 where the treatments are the same; "power" that of the third of clones whose rate differs
+by 0.06 per day, a third of these down and the rest up. Welch's t of the same slopes stands beside it.
+"absolute" is told with totals.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Clonality of lesions, founders and seeding against planted truth.
 
-    python benchmarks/bench_lesions.py [false] [colours] [power] [founders] [arms] [time] [--seeds 20]
+    python benchmarks/bench_lesions.py [false] [colours] [power] [founders] [arms] [time] [picture]
 
 false: monoclonal lesions called polyclonal, misassignment planted in confusable pairs; the share of p <= .05
 and of calls, for the confusion matrix and for probabilities alone, beside "any second colour" and "5 % or
@@ -11,6 +11,7 @@ test of one who knows the two clones and the confusion matrix, with the same str
 founders: estimated against true founders of a lesion, and cover of the intervals.
 arms: false rate and power of the comparison of arms.
 time: seconds for a million cells.
+picture: the picture of docs/lesions.md.
 """
 
 import argparse
@@ -32,7 +33,8 @@ from rgbtrack.dynamics import (
     count_founders,
     find_lesions,
 )
-from rgbtrack.simulate import simulate_lesions
+from rgbtrack.plot import clone_colours, lesion_map
+from rgbtrack.simulate import SimulateParams, simulate_founders, simulate_lesions
 
 
 def scored(scene, confusion):
@@ -218,7 +220,8 @@ def founders(seeds):
             truth = mean / -np.expm1(-mean)
             cover = ((of["founders_low"] <= truth) & (truth <= of["founders_high"])).mean()
             print(
-                f"| {n_clones}, {mean} | {truth:.2f} | {of['founders'].mean():.2f} | {of['n_colours'].mean():.2f} "
+                f"| {n_clones}, {mean} | {truth:.2f} | {of['founders'].mean():.2f} "
+                f"| {of['n_colours'].mean():.2f} "
                 f"| {cover:.0%} | {of['poly'].mean():.0%} | {of['polyclonal_share'].mean():.0%} "
                 f"| {of['polyclonal_corrected'].mean():.0%} |",
                 flush=True,
@@ -272,6 +275,17 @@ def timed(_):
         )
 
 
+def picture(_):
+    """Draw the lesions of a simulated lung for the documentation."""
+    scene = simulate_lesions(n_clones=14, subjects=2, lesions=(11, 11), founders=(1.0, 1.0), seed=8)
+    cells, lesions = find_lesions(scene.cells)
+    told = call_clonality(cells, lesions[lesions["site"] == "lung"], confusion=scene.confusion)
+    founders = simulate_founders(SimulateParams(n_clones=14), np.random.default_rng(3))
+    colours = clone_colours(founders.drop(columns="share"))
+    figure = lesion_map(cells[cells["image_id"] == "m1_lung"], told.lesions, colours)
+    figure.savefig("docs/images/lesions.png", dpi=80)
+
+
 def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -280,7 +294,7 @@ def main() -> None:
     options = parser.parse_args()
     for what in options.what:
         tasks = {"false": false_rates, "colours": end_to_end, "power": power}
-        tasks |= {"founders": founders, "arms": arms, "time": timed}
+        tasks |= {"founders": founders, "arms": arms, "time": timed, "picture": picture}
         tasks[what](options.seeds)
 
 

@@ -125,13 +125,13 @@ def limit(counts, subjects, stays, scatter):
 
 def propeller(counts, subjects):
     """Moderated t of arcsine square roots of shares (limma's squeezed variances, written out)."""
-    from rgbtrack.dynamics.log_ratios import moderate
+    from rgbtrack.dynamics.moderate import prior_of
 
     x = np.arcsin(np.sqrt(counts / counts.sum(axis=1, keepdims=True)))
     a, b = x[:subjects], x[subjects:]
     freedom = len(x) - 2
     variance = (((a - a.mean(0)) ** 2).sum(0) + ((b - b.mean(0)) ** 2).sum(0)) / freedom
-    prior, middle = moderate(variance, float(freedom))
+    prior, middle = prior_of(variance, np.full_like(variance, freedom))
     pooled = (
         np.full_like(variance, middle)
         if np.isinf(prior)

@@ -2,13 +2,13 @@
 
     python benchmarks/bench_sizes.py [easy] [medium] [--seeds 12] [--first 0]
 
-Cells are planted as by ``bench_clones.py``, in samples whose shares differ (gamma weights of shape 2 for each
-founder and sample), called, and rehearsed. The true size of a called clone in a sample is the number of cells,
-called for it or not, of the founders most of whose cells were called for it: a clone is a colour. "resolved" is
-the share of clones whose size is unfolded; all else is over these. "error" is the root mean square error in
-cells, "log" the mean distance of ln(cells + 1/2); "holds" is the share of 95 % intervals that hold the truth, and
-in brackets that of the counts as they are, which is exact where no cell is confused. "right" is the sum of right_cells
-over that of the cells called for a clone that are of its main founder.
+Cells are planted as by ``bench_clones.py``, in samples whose shares differ (gamma weights of shape 2 for
+each founder and sample), called, and rehearsed. The true size of a called clone in a sample is the number
+of cells, called for it or not, of the founders most of whose cells were called for it: a clone is a colour.
+"resolved" is the share of clones whose size is unfolded; all else is over these. "error" is the root mean
+square error in cells, "log" the mean distance of ln(cells + 1/2); "holds" is the share of 95 % intervals
+that hold the truth, and in brackets that of counts that are exact as they are. "right" is the sum of
+right_cells over the number of cells called for a clone that are of its main founder.
 """
 
 import argparse

@@ -19,6 +19,7 @@ from .dynamics import clone_diversity as clone_diversity
 from .dynamics import clone_growth as clone_growth
 from .dynamics import clone_response as clone_response
 from .dynamics import clone_sizes as clone_sizes
+from .dynamics import clone_times as clone_times
 from .dynamics import clone_turnover as clone_turnover
 from .dynamics import compare_seeding as compare_seeding
 from .dynamics import count_founders as count_founders
@@ -68,6 +69,7 @@ from .signature import measure_signatures as measure_signatures
 from .simulate import SimulateParams as SimulateParams
 from .simulate import simulate_experiment as simulate_experiment
 from .simulate import simulate_scene as simulate_scene
+from .simulate import simulate_sizes as simulate_sizes
 from .simulate import simulate_tracks as simulate_tracks
 from .stack import Stack as Stack
 

@@ -56,6 +56,15 @@ def test_reads_a_good_experiment(folder):
     assert not check_experiment(read)
 
 
+def test_totals_are_numbers_and_a_total_of_none_is_one(folder):
+    head = HEAD[:-1] + ",total_cells,dose\n"
+    (folder / "samples.csv").write_text(head + "a.tif,1,vehicle,7,0,3\nb.tif,2,drug,7,,4\n")
+    read = read_experiment(folder)
+    assert read.samples["total_cells"].tolist() == pytest.approx([0, np.nan], nan_ok=True)
+    assert "total_cells" not in read.sheet_columns().columns
+    assert "dose" in read.sheet_columns().columns
+
+
 @pytest.mark.parametrize(
     ("text", "match"),
     [

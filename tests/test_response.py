@@ -14,7 +14,8 @@ from rgbtrack import (
 )
 from rgbtrack.dynamics.count_model import model_counts
 from rgbtrack.dynamics.design import make_design
-from rgbtrack.dynamics.log_ratios import fit_log_ratios, moderate
+from rgbtrack.dynamics.log_ratios import fit_log_ratios
+from rgbtrack.dynamics.moderate import prior_of
 from rgbtrack.dynamics.reference import majority
 from rgbtrack.tables import CLONE_RESPONSE, HETEROGENEITY
 
@@ -144,7 +145,9 @@ def test_what_must_not_matter(which):
         names = sizes["clone"].map(lambda c: f"barcode {c:02}")
         after = clone_response(sizes.assign(clone=names), control="vehicle")
     elif which == "scale":
-        after = clone_response(sizes.assign(expected_cells=sizes["n_cells"].astype(float)), control="vehicle")
+        after = clone_response(
+            sizes.assign(n_cells=0, area=sizes["n_cells"] * 1.0), control="vehicle", size="area"
+        )
     else:
         after = clone_response(sizes, control="drug")
         after["effect"] *= -1
@@ -398,10 +401,10 @@ def test_effects_that_subjects_cannot_part_are_named():
 def test_moderation_finds_the_prior_that_variances_come_from():
     rng = np.random.default_rng(0)
     true = 2.0 * 10 / rng.chisquare(10, 3000)
-    prior, middle = moderate(true * rng.chisquare(6, 3000) / 6, 6.0)
+    prior, middle = prior_of(true * rng.chisquare(6, 3000) / 6, np.full(3000, 6.0))
     assert prior == pytest.approx(10, rel=0.2)
     assert middle == pytest.approx(2.0, rel=0.05)
-    assert moderate(rng.chisquare(6, 3000) / 6, 6.0)[0] > 100
+    assert prior_of(rng.chisquare(6, 3000) / 6, np.full(3000, 6.0))[0] > 100
 
 
 def test_the_majority_is_where_most_clones_are():

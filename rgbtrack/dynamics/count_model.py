@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from scipy.special import gammaln
 from scipy.stats import t as student
 
-from rgbtrack.dynamics.log_ratios import moderate
+from rgbtrack.dynamics.moderate import prior_of
 from rgbtrack.dynamics.reference import majority
 
 Floats = NDArray[np.float64]
@@ -60,7 +60,7 @@ def model_counts(counts: Floats, totals: Floats, design: Floats, column: int) ->
     variance = mean + alpha * mean**2
     pearson = ((counts - mean) ** 2 / np.maximum(variance, 1e-9)).sum(axis=0) / (n - p)
     freedom = n - p
-    prior, middle = moderate(np.maximum(pearson, 0.05), float(freedom))
+    prior, middle = prior_of(np.maximum(pearson, 0.05), np.full_like(pearson, freedom))
     # few cells scatter less than their model: they take the curve as it is
     scale = (
         np.full_like(pearson, max(middle, 1.0))

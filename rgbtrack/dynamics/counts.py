@@ -99,10 +99,7 @@ def _long(
     own = n[clone, sample]
     table = pd.DataFrame({"clone": clone + 1})
     for name in SAMPLE:
-        column = names[name].to_numpy()
-        codes, kinds = pd.factorize(column, sort=True)
-        number = pd.api.types.is_numeric_dtype(names[name])
-        table[name] = column[sample] if number else pd.Categorical.from_codes(codes[sample], pd.Index(kinds))
+        table[name] = names[name].array.take(sample)
     table["n_cells"] = own.astype("int64") if whole else own
     table["fraction"] = share[clone, sample]
     low, high = np.full((2, len(own)), np.nan)

@@ -121,11 +121,33 @@ def growth_by_treatment(
             RgbtrackWarning,
             stacklevel=2,
         )
+    both = table.groupby("subject")["treatment"].unique().map(len) > 1
+    if both.any():
+        warnings.warn(
+            f"{int(both.sum())} subjects are in several treatments, the first is {both.idxmax()}: they "
+            f"count in each as if they were different ones",
+            RgbtrackWarning,
+            stacklevel=2,
+        )
     parts = [_site(of, params, control) for _, of in table.groupby("site", sort=True)]
     found = [part for part in parts if part is not None]
     if not found:
         raise DataError("no site was seen at two timepoints: there is no growth to speak of")
+    if len(found) < len(parts):
+        sites = ", ".join(
+            sorted(set(map(str, table["site"])) - {str(part["site"].iloc[0]) for part in found})
+        )
+        warnings.warn(
+            f"site {sites} was seen at one timepoint: its growth cannot be told",
+            RgbtrackWarning,
+            stacklevel=2,
+        )
     growth = pd.concat(found, ignore_index=True)
+    if growth["rate_low_per_d"].isna().all():
+        raise DataError(
+            "no clone was seen often enough in two subjects of a treatment (across subjects: three): nothing "
+            "tells how far subjects differ. Where each subject has clones of its own, see clone_growth"
+        )
     return growth[[column.name for column in GROWTH_BY_TREATMENT.columns]]
 
 
@@ -280,9 +302,18 @@ def _table(
     long: pd.DataFrame, index: list[str], name: str
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Rows that name the subjects, and values and variances, (subjects, clones)."""
-    value, variance = [
-        long.pivot_table(index=index, columns="clone", values=of, dropna=False, sort=True)
-        for of in (name, "variance")
-    ]
-    some = value.notna().to_numpy().any(axis=1)
-    return value.index.to_frame(index=False)[some], value[some], variance[some]
+    rows = pd.MultiIndex.from_frame(long[index])
+    value: pd.DataFrame = _by_clone(rows, long["clone"], long[name])
+    variance: pd.DataFrame = _by_clone(rows, long["clone"], long["variance"])
+    some = np.flatnonzero(value.notna().to_numpy().any(axis=1))
+    return value.index.to_frame(index=False).iloc[some], value.iloc[some], variance.iloc[some]
+
+
+def _by_clone(rows: pd.MultiIndex, clone: pd.Series, values: pd.Series) -> pd.DataFrame:
+    """Values with a row per subject and a column per clone, both in order."""
+    row, subjects = pd.factorize(rows, sort=True)
+    column, clones = pd.factorize(clone, sort=True)
+    wide = np.full((len(subjects), len(clones)), np.nan)
+    wide[row, column] = values
+    index = pd.MultiIndex.from_tuples(list(subjects), names=rows.names)
+    return pd.DataFrame(wide, index=index, columns=pd.Index(clones, name="clone"))

@@ -31,6 +31,9 @@ def read_sizes(sizes: pd.DataFrame, need: Sequence[str] = ()) -> pd.DataFrame:
     if "clone" not in sizes.columns:
         raise DataError(f"clone sizes table lacks column clone; found {', '.join(map(str, sizes.columns))}")
     key = ["clone", *SAMPLE]
+    blank = [name for name in [*key, "n_cells"] if sizes[name].isna().any()]
+    if blank:
+        raise DataError(f"clone sizes table: {', '.join(blank)} is blank in some rows: fill it in")
     repeated = sizes.duplicated(key)
     if repeated.any():
         first = ", ".join(f"{name}={sizes.loc[repeated, name].iloc[0]}" for name in key)
@@ -38,9 +41,6 @@ def read_sizes(sizes: pd.DataFrame, need: Sequence[str] = ()) -> pd.DataFrame:
             f"clone sizes table: {int(repeated.sum())} rows repeat a clone of a sample, the first is "
             f"{first}; add up what belongs together"
         )
-    blank = [name for name in [*key, "n_cells"] if sizes[name].isna().any()]
-    if blank:
-        raise DataError(f"clone sizes table: {', '.join(blank)} is blank in some rows: fill it in")
     if (sizes["n_cells"] < 0).any():
         raise DataError(f"n_cells holds {sizes['n_cells'].min():g}: a number of cells cannot be negative")
     if not (sizes["n_cells"] > 0).any():

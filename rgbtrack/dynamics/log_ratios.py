@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq, nnls
-from scipy.special import digamma, polygamma
+from scipy.optimize import nnls
+
+from rgbtrack.dynamics.moderate import prior_of
 
 Floats = NDArray[np.float64]
 
@@ -96,7 +97,7 @@ def fit_log_ratios(counts: Floats, totals: Floats, design: Floats) -> LogRatioFi
         expected = np.maximum(_curve(scatter, share, counting.mean(axis=0)) + counting, 1e-6)
     coefficients, unscaled = _solve(logs, 1 / expected, design)
     over = ((logs - design @ coefficients.T) ** 2 / expected).sum(axis=0) / freedom * lost
-    prior, prior_variance = moderate(over, float(freedom))
+    prior, prior_variance = prior_of(over, np.full(k, float(freedom)))
     if np.isinf(prior):
         variance, total = np.full(k, prior_variance), float(freedom * max(k - 1, 1))
     else:
@@ -130,25 +131,3 @@ def _curve(scatter: Floats, share: Floats, counting: Floats) -> Floats:
         fitted, _ = nnls(terms * weight[:, None], np.maximum(scatter - counting, 0) * weight)
         curve = terms @ fitted
     return curve
-
-
-def moderate(variance: Floats, freedom: float) -> tuple[float, float]:
-    """Degrees of freedom and mean of the distribution that variances of many clones come from.
-
-    Parameters
-    ----------
-    variance
-        Shape (k,), each with as many degrees of ``freedom``.
-
-    Returns
-    -------
-    prior, prior_variance
-        Smyth (2004), section 6.2; the former is infinite where the variances differ by chance alone.
-    """
-    positive = np.maximum(variance, 1e-5 * np.median(variance) + 1e-12)
-    logs = np.log(positive) - digamma(freedom / 2) + np.log(freedom / 2)
-    spread = (logs.var(ddof=1) if len(logs) > 1 else 0.0) - polygamma(1, freedom / 2)
-    if spread < 1e-3:
-        return np.inf, float(variance.mean())
-    prior = 2 * float(np.exp(brentq(lambda y: polygamma(1, np.exp(y)) - spread, -14, 14)))
-    return prior, float(np.exp(logs.mean() + digamma(prior / 2) - np.log(prior / 2)))

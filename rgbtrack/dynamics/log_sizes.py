@@ -4,6 +4,8 @@ import warnings
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import poisson
 
 from rgbtrack.dynamics.inputs import read_sizes
 from rgbtrack.dynamics.params import GrowthParams
@@ -42,27 +44,38 @@ def log_sizes(sizes: pd.DataFrame, params: GrowthParams) -> pd.DataFrame:
     ``log_size`` is ``ln(n + 1/2)``, less its mean over the reference clones of the sample (relative), or plus
     the logarithm of the sample's scale (absolute). Its variance is ``1 / (m + 1/2)``, m the number of cells
     expected from the clone's mean share at that treatment, timepoint and site: a weight that rests on n
-    itself would bias rates upwards.
+    itself would bias rates upwards. Where m is below about 2, ``ln(n + 1/2)`` is too large on average, by
+    what is known of Poisson numbers of mean m; that is taken off, alike for all treatments (at most as for a
+    quarter of a cell).
     """
     table = _with_zeros(read_sizes(sizes, _NEEDED[params.size]))
     table = table[table.groupby(SAMPLE)["n_cells"].transform("sum") > 0]
     n = table["n_cells"].to_numpy(float)
     mean = table.groupby(["clone", "treatment", "timepoint", "site"])["fraction"].transform("mean")
-    expected = mean * table.groupby(SAMPLE)["n_cells"].transform("sum")
-    variance = 1 / (expected.to_numpy(float) + 0.5)
+    total = table.groupby(SAMPLE)["n_cells"].transform("sum")
+    variance = 1 / (mean * total + 0.5).to_numpy(float)
+    usual = table.groupby(["clone", "timepoint", "site"])["fraction"].transform("mean") * total
     if params.size == "expected_cells":
         n = table["expected_cells"].to_numpy(float)
         width = (table["expected_high"] - table["expected_low"]).to_numpy(float)
         variance = variance + np.square(width / 3.92 / (n + 0.5))
-    value = np.log(n + 0.5)
+    value = np.log(n + 0.5) - _bias(usual.to_numpy(float))
     if params.size == "amount":
         each = (table["amount"] / table["n_cells"].where(table["n_cells"] > 0)).to_numpy(float)
-        usual = pd.Series(each, index=table.index).groupby(table["clone"]).transform("mean").to_numpy()
-        value = value + np.log(np.where(np.isfinite(each), each, usual))
+        of_clone = pd.Series(each, index=table.index).groupby(table["clone"]).transform("mean").to_numpy()
+        value = value + np.log(np.where(np.isfinite(each), each, of_clone))
     table = table.assign(log_size=value, variance=variance)
     table = table[np.isfinite(table["log_size"])]
     table["in_reference"] = _reference(table, params.reference_cells)
     return _relative(table) if params.kind == "relative" else _absolute(table)
+
+
+def _bias(expected: NDArray[np.float64]) -> NDArray[np.float64]:
+    """By how much ``ln(n + 1/2)`` is above ``ln m`` on average, n Poisson numbers of mean m."""
+    grid = np.geomspace(0.25, 20, 60)
+    n = np.arange(80)
+    mean = poisson.pmf(n, grid[:, None]) @ np.log(n + 0.5)
+    return np.interp(np.log(np.maximum(expected, 1e-9)), np.log(grid), mean - np.log(grid), right=0.0)
 
 
 def _with_zeros(sizes: pd.DataFrame) -> pd.DataFrame:

@@ -31,6 +31,7 @@ _SHARES = np.array([0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65, 0.8, 
 _SUREST = 0.995  # no probability is believed beyond
 _TELLING_CALLS = 20
 _TELLING_CELLS, _TELLING_LESIONS, _MOST_USUAL = 5, 8, 0.2
+_LARGER = 10
 _CANDIDATES = 3  # of the largest clones of a lesion each may be the true one
 
 
@@ -197,17 +198,26 @@ def p_values(calls: Calls, pairs: Pairs, errors: Errors) -> Floats:
 
 
 def pair_p_values(calls: Calls, pairs: Pairs, errors: Errors) -> Floats:
-    """P value of each clone of a lesion beside the largest: its cells are misassigned or strays; else NaN."""
-    major = pairs.ranked(0)[pairs.lesion]
-    if errors.rate is not None:
-        p = tail(pairs.count, pairs.total[pairs.lesion] * errors.rate[major, pairs.clone], errors.scatter)
-    else:
-        cell = np.flatnonzero(pairs.rank[pairs.of_cell] > 0)
-        pair = pairs.of_cell[cell]
-        ratio = _ratios(major[pair], calls.clone[cell], calls.probability[cell], errors)
-        own = np.zeros(len(pairs.total), dtype=np.int64)
-        own[pairs.lesion[pairs.rank == 0]] = pairs.count[pairs.rank == 0]
-        p = _inverse_evidence(pair, ratio, len(pairs.rank), own[pairs.lesion])
+    """P value of each clone of a lesion beside the largest: its cells are misassigned or strays; else NaN.
+
+    They may be misassigned cells of any larger clone of the lesion, of which the ten largest are asked.
+    """
+    mean = np.zeros(len(pairs.rank))
+    p = np.zeros(len(pairs.rank))
+    cell = np.flatnonzero(pairs.rank[pairs.of_cell] > 0)
+    pair = pairs.of_cell[cell]
+    for rank in range(min(int(pairs.rank.max(initial=0)), _LARGER)):
+        larger = pairs.ranked(rank)[pairs.lesion]
+        count = np.zeros(len(pairs.total), dtype=np.int64)
+        count[pairs.lesion[pairs.rank == rank]] = pairs.count[pairs.rank == rank]
+        asked = (pairs.rank > rank) & (larger >= 0)
+        if errors.rate is not None:
+            mean += np.where(asked, count[pairs.lesion] * errors.rate[larger, pairs.clone], 0)
+            continue
+        ratio = _ratios(larger[pair], calls.clone[cell], calls.probability[cell], errors)
+        found = _inverse_evidence(pair, ratio, len(pairs.rank), count[pairs.lesion])
+        p = np.where(asked, np.maximum(p, found), p)
+    p = p if errors.rate is None else tail(pairs.count, mean, errors.scatter)
     return np.where(pairs.rank == 0, np.nan, np.minimum(p, 1))
 
 
@@ -247,7 +257,7 @@ def _inverse_evidence(group: Ints, ratio: Floats, n_groups: int, own: Ints | Non
 
     ``own`` counts further cells of the true clone in each group.
     """
-    log_e = np.array([np.bincount(group, np.log1p(s * (ratio - 1)), n_groups) for s in _SHARES])
+    log_e = np.array([np.bincount(group, np.log1p(s * (ratio - 1)), n_groups) for s in _SHARES], float)
     if own is not None:
         log_e += np.log1p(-_SHARES)[:, None] * own
     return np.asarray(np.exp(-np.clip(logsumexp(log_e, axis=0) - np.log(len(_SHARES)), 0, 700)))

@@ -9,6 +9,7 @@ from scipy.special import digamma, polygamma, stdtrit
 
 Floats = NDArray[np.float64]
 
+_NO_EXCESS = 1e-3  # variance of log variances beyond chance that is none
 _MOST = 1e4  # variance between subjects, in units of the largest of counting, that is looked for
 
 
@@ -90,31 +91,35 @@ def squeeze(variance: Floats, freedom: Floats) -> tuple[Floats, Floats]:
     known = (freedom > 0) & (variance > 0)
     if known.sum() < 3:
         return variance, freedom
-    half = freedom[known] / 2
-    log = np.log(variance[known]) - digamma(half) + np.log(half)
-    excess = float(log.var(ddof=1) - polygamma(1, half).mean())
+    prior, centre = prior_of(variance[known], freedom[known])
     pooled = float(freedom[known].sum())
-    if excess > 0:
-        prior = 2 * _inverse_trigamma(excess)
-        centre = float(np.exp(log.mean() + digamma(prior / 2) - np.log(prior / 2)))
-    else:
-        prior, centre = np.inf, float(np.average(variance[known], weights=freedom[known]))
     if np.isinf(prior):
         return np.full(len(variance), centre), np.full(len(variance), pooled)
     own = np.where(freedom > 0, freedom * variance, 0)
     return (own + prior * centre) / (freedom + prior), np.minimum(freedom + prior, pooled)
 
 
-def _inverse_trigamma(value: float) -> float:
-    """The argument of which it is the trigamma function, by Newton's method on its inverse."""
-    x = 0.5 + 1 / value
-    for _ in range(50):
-        trigamma = float(polygamma(1, x))
-        step = trigamma * (1 - trigamma / value) / float(polygamma(2, x))
-        x += step
-        if abs(step) < 1e-8 * x:
-            break
-    return x
+def prior_of(variance: Floats, freedom: Floats) -> tuple[float, float]:
+    """Degrees of freedom and centre of the distribution that variances of many clones come from.
+
+    Parameters
+    ----------
+    variance, freedom
+        Of each clone, shape (k,).
+
+    Returns
+    -------
+    prior, centre
+        Smyth (2004), section 6.2; the former is infinite where the variances differ by chance alone.
+    """
+    half = freedom / 2
+    # a variance of nothing has no logarithm
+    logs = np.log(np.maximum(variance, 1e-5 * np.median(variance) + 1e-12)) - digamma(half) + np.log(half)
+    excess = (float(logs.var(ddof=1)) if len(logs) > 1 else 0.0) - float(polygamma(1, half).mean())
+    if excess < _NO_EXCESS:
+        return np.inf, float(np.average(variance, weights=freedom))
+    prior = 2 * float(np.exp(brentq(lambda y: polygamma(1, np.exp(y)) - excess, -14, 14)))
+    return prior, float(np.exp(logs.mean() + digamma(prior / 2) - np.log(prior / 2)))
 
 
 def _weighted(value: Floats, variance: Floats, design: Floats) -> tuple[Floats, Floats, Floats, Floats]:

@@ -25,9 +25,9 @@ class ResponseParams(Params):
         description="day of an event within each subject, or the column that holds it: what changed from "
         "before (that day included) to after is compared",
     )
-    size: str | None = Field(
-        None,
-        description="column that holds the sizes; default expected_cells where there is one, else n_cells",
+    size: str = Field(
+        "n_cells",
+        description="column that holds the sizes; expected_cells are those with misassignment unfolded",
     )
     min_cells: float = Field(5.0, ge=0, description="clones with fewer cells in all are not tested")
     level: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals")

@@ -81,7 +81,7 @@ def units_by_site(sizes: pd.DataFrame, params: ResponseParams, factors: list[str
         If a column is missing, a size is negative or missing, or there is nothing to compare.
     """
     CLONE_SIZES.check(sizes, need=["clone", "subject", "treatment"])
-    column = params.size or ("expected_cells" if "expected_cells" in sizes.columns else "n_cells")
+    column = params.size
     if column not in sizes.columns:
         raise DataError(f"sizes are not in column {column}, found {', '.join(map(str, sizes.columns))}")
     size = pd.to_numeric(sizes[column], errors="coerce")

@@ -46,7 +46,47 @@ def evaluate_results(results: str | Path, truth: str | Path) -> pd.DataFrame:
     DataError
         If a folder lacks a file, or no image is in both.
     """
-    results, truth = Path(results), Path(truth)
+    cells, true, table, counts = _match(Path(results), Path(truth))
+    names = match_clones(*_called_and_true(table))
+    parts = [table[table["image_id"] == count["image_id"]] for count in counts]
+    rows = [_score(count, part, names, true) for count, part in zip(counts, parts, strict=True)]
+    total = {"image_id": ALL} | {
+        key: sum(count[key] for count in counts) for key in ("n_found", "n_true", "n_matched")
+    }
+    everything = _score(total, table, names, true)
+    everything["size_error"] = float(np.nanmedian([row["size_error"] for row in rows]))
+    if _have_tracks(cells, true):
+        for row, part in zip(rows, parts, strict=True):
+            row |= _score_tracks(cells, true, part)
+        everything |= _score_tracks(cells, true, table)
+    return pd.DataFrame([*rows, everything])
+
+
+def name_clones(results: str | Path, truth: str | Path) -> dict[int, int]:
+    """Pair called clones with planted ones, by the cells that they share.
+
+    Parameters
+    ----------
+    results, truth
+        As for `evaluate_results`.
+
+    Returns
+    -------
+    names
+        Called clone to the true one it stands for, see `match_clones`; spurious clones are not in it.
+
+    Raises
+    ------
+    DataError
+        If a folder lacks a file, or no image is in both.
+    """
+    return match_clones(*_called_and_true(_match(Path(results), Path(truth))[2]))
+
+
+def _match(
+    results: Path, truth: Path
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, list[dict[str, Any]]]:
+    """Cells found, true cells, the pairs of them, and cells of each image that are in both folders."""
     cells = read_table(results / "cells.parquet")
     true = TRUTH.check(read_table(truth / "cells.csv"), need=["image_id", "frame", "cell"])
     if "clone" not in true.columns:
@@ -75,19 +115,7 @@ def evaluate_results(results: str | Path, truth: str | Path) -> pd.DataFrame:
         on=["image_id", "frame", "true_cell"],
         how="left",
     )
-    names = match_clones(*_called_and_true(table))
-    parts = [table[table["image_id"] == count["image_id"]] for count in counts]
-    rows = [_score(count, part, names, true) for count, part in zip(counts, parts, strict=True)]
-    total = {"image_id": ALL} | {
-        key: sum(count[key] for count in counts) for key in ("n_found", "n_true", "n_matched")
-    }
-    everything = _score(total, table, names, true)
-    everything["size_error"] = float(np.nanmedian([row["size_error"] for row in rows]))
-    if _have_tracks(cells, true):
-        for row, part in zip(rows, parts, strict=True):
-            row |= _score_tracks(cells, true, part)
-        everything |= _score_tracks(cells, true, table)
-    return pd.DataFrame([*rows, everything])
+    return cells, true, table, counts
 
 
 def _have_tracks(*tables: pd.DataFrame) -> bool:

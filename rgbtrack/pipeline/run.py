@@ -248,6 +248,7 @@ def _write_run_json(
         "resolution": told[0].get("resolution", {}),
         "review": told[0].get("review", {}),
         "not_told": told[1].get("not_told", {}) | told[2].get("not_told", {}),
+        "remarks": told[1].get("remarks", {}) | told[2].get("remarks", {}),
         "warnings": [text for step in told for text in step.get("warnings", [])],
     }
     write_json(results / "run.json", description)

@@ -10,15 +10,18 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from rgbtrack.plot.background import plot_background
+    from rgbtrack.plot.bands import clone_bands
     from rgbtrack.plot.bleed_through import bleed_through_lines
     from rgbtrack.plot.colours import clone_colours
     from rgbtrack.plot.confusion import plot_confusion
     from rgbtrack.plot.corrected import plot_shift, plot_unmixing
     from rgbtrack.plot.diversity import plot_diversity
+    from rgbtrack.plot.dots import subject_dots
     from rgbtrack.plot.drift import plot_drift
     from rgbtrack.plot.fading import plot_fading
     from rgbtrack.plot.fractions import cell_numbers, fraction_dots, stacked_fractions
     from rgbtrack.plot.gains import plot_gains
+    from rgbtrack.plot.growth import growth_curves, growth_rates
     from rgbtrack.plot.hue import hue_saturation
     from rgbtrack.plot.illumination import plot_illumination
     from rgbtrack.plot.lesions import lesion_bars, lesion_map
@@ -49,15 +52,18 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "background": ["plot_background"],
+        "bands": ["clone_bands"],
         "bleed_through": ["bleed_through_lines"],
         "colours": ["clone_colours"],
         "confusion": ["plot_confusion"],
         "corrected": ["plot_shift", "plot_unmixing"],
         "diversity": ["plot_diversity"],
+        "dots": ["subject_dots"],
         "drift": ["plot_drift"],
         "fading": ["plot_fading"],
         "fractions": ["cell_numbers", "fraction_dots", "stacked_fractions"],
         "gains": ["plot_gains"],
+        "growth": ["growth_curves", "growth_rates"],
         "hue": ["hue_saturation"],
         "illumination": ["plot_illumination"],
         "lesions": ["lesion_bars", "lesion_map"],
@@ -90,9 +96,12 @@ __all__ = [
     "brightness_histogram",
     "cell_numbers",
     "cell_sizes",
+    "clone_bands",
     "clone_colours",
     "clone_map",
     "fraction_dots",
+    "growth_curves",
+    "growth_rates",
     "hue_saturation",
     "lesion_bars",
     "lesion_map",
@@ -127,5 +136,6 @@ __all__ = [
     "snr_histogram",
     "snr_per_image",
     "stacked_fractions",
+    "subject_dots",
     "ternary",
 ]

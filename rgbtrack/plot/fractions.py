@@ -57,8 +57,8 @@ def stacked_fractions(
     with style():
         if sizes.empty:
             return say_nothing_to_draw("no cell was assigned to a clone")
-        panels = _in_order(sizes[by], first)
-        sites = _in_order(sizes["site"], "primary")
+        panels = in_order(sizes[by], first)
+        sites = in_order(sizes["site"], "primary")
         times = sorted(sizes["timepoint"].unique())
         mean = sizes.groupby(["site", by, "timepoint", "clone"])["fraction"].mean()
         ranked = mean.groupby("clone").mean().sort_values(ascending=False, kind="stable")
@@ -133,7 +133,7 @@ def fraction_dots(
         figure, grid = _panels(len(clones), sizes)
         for axes, clone in zip(grid, clones, strict=True):
             _dots(
-                axes, sizes[sizes["clone"] == clone], first, "fraction", _in_order(sizes["treatment"], first)
+                axes, sizes[sizes["clone"] == clone], first, "fraction", in_order(sizes["treatment"], first)
             )
             axes.set_title(f"clone {clone}").set_x(0.075)
             axes.plot(
@@ -175,10 +175,10 @@ def cell_numbers(sizes: pd.DataFrame, *, first: str | None = None) -> Figure:
         if sizes.empty:
             return say_nothing_to_draw("no cell was assigned to a clone")
         total = sizes.groupby(SAMPLE)["n_cells"].sum().reset_index()
-        sites = _in_order(total["site"], "primary")
+        sites = in_order(total["site"], "primary")
         figure, grid = _panels(len(sites), total)
         for axes, site in zip(grid, sites, strict=True):
-            treatments = _in_order(total["treatment"], first)
+            treatments = in_order(total["treatment"], first)
             _dots(axes, total[total["site"] == site], first, "n_cells", treatments)
             if len(sites) > 1:
                 axes.set_title(wrap(site))
@@ -272,12 +272,12 @@ def _finish(figure: Figure, grid: list[Any], sizes: pd.DataFrame, first: str | N
         axes.set_ylabel(what)
     handles = [
         Line2D([], [], color=OKABE_ITO[k % 7], marker=SHAPES[k % 7], linewidth=1.8, label=wrap(name, 40))
-        for k, name in enumerate(_in_order(sizes["treatment"], first))
+        for k, name in enumerate(in_order(sizes["treatment"], first))
     ]
     figure.legend(handles=handles, loc="outside upper left", ncols=min(4, len(handles)))
 
 
-def _in_order(names: pd.Series, first: str | None) -> list[Any]:
+def in_order(names: pd.Series, first: str | None) -> list[Any]:
     """Return the names in order, the given one first."""
     found = sorted(names.unique())
     return sorted(found, key=lambda name: name != first)

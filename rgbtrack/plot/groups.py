@@ -44,12 +44,15 @@ def shown_sites(table: pd.DataFrame) -> tuple[list[Any], str]:
 
 
 def name_treatments(figure: Figure, treatments: Sequence[Any], more: Sequence[Any] = ()) -> None:
-    """Legend above the panels."""
+    """Legend above the panels: of treatments, where there are several."""
     handles = [
         Line2D([], [], color=colour, marker=shape, linewidth=1.8, label=wrap(name, 40))
         for name, (colour, shape) in looks(treatments).items()
+        if len(treatments) > 1
     ]
     handles += list(more)
+    if not handles:
+        return
     longest = max((len(str(handle.get_label())) for handle in handles), default=1)
     columns = max(1, int(figure.get_figwidth() / (0.6 + 0.075 * longest)))
     figure.legend(handles=handles, loc="outside upper left", ncols=min(columns, len(handles)))

@@ -25,6 +25,7 @@ BARS = 60
 """Lesions that get a bar."""
 _CELL_UM = 14.0
 _WRITTEN = 60
+_LARGE = 0.06  # inches of a cell
 
 
 def lesion_map(cells: pd.DataFrame, lesions: pd.DataFrame, colours: Colours, *, title: str = "") -> Figure:
@@ -70,15 +71,19 @@ def lesion_map(cells: pd.DataFrame, lesions: pd.DataFrame, colours: Colours, *, 
         x, y = (cells[name].to_numpy(dtype=float) for name in ("x_um", "y_um"))
         diameter = _diameters(cells)
         pad = float(diameter.max()) + 0.03 * max(np.ptp(x), np.ptp(y), 50.0)
-        width, height = np.ptp(x) + 2 * pad, np.ptp(y) + 2 * pad
+        width = np.ptp(x) + 2 * pad
+        height = np.ptp(y) + 2 * pad + 0.08 * width  # room for the scale bar
         side = 6.4 / max(width, height)
-        figure = new_figure(max(side * width, 2.0) + 2.3, max(side * height, 2.2) + 0.5)
+        figure = new_figure(max(side * width, 2.0) + 1.9, max(side * height, 2.2) + 0.4)
         axes = figure.add_subplot()
-        axes.set(xlim=(x.min() - pad, x.max() + pad), ylim=(y.max() + pad, y.min() - pad), aspect="equal")
+        axes.set(
+            xlim=(x.min() - pad, x.max() + pad), ylim=(y.min() + height - pad, y.min() - pad), aspect="equal"
+        )
         axes.set_facecolor(DARK)
         axes.set_xticks([])
         axes.set_yticks([])
         paint = row_colours(clone, colours)
+        seen = np.median(diameter) * side > _LARGE  # else a dark rim would hide the cells
         axes.add_collection(
             EllipseCollection(
                 diameter,
@@ -88,8 +93,8 @@ def lesion_map(cells: pd.DataFrame, lesions: pd.DataFrame, colours: Colours, *, 
                 offsets=np.column_stack([x, y]),
                 offset_transform=axes.transData,
                 facecolors=paint,
-                edgecolors=DARK,
-                linewidths=0.3,
+                edgecolors=DARK if seen else "none",
+                linewidths=0.3 if seen else 0.0,
                 rasterized=len(cells) > 20_000,
             )
         )
@@ -98,7 +103,7 @@ def lesion_map(cells: pd.DataFrame, lesions: pd.DataFrame, colours: Colours, *, 
         _scale(axes, width)
         axes.set_title(title)
         entries = _clone_entries(clone, colours) + _call_entries(own)
-        axes.legend(handles=entries, loc="upper left", bbox_to_anchor=(1.01, 1), title="clone (cells)")
+        figure.legend(handles=entries, loc="outside right upper", title="clone (cells)")
     return figure
 
 
@@ -180,11 +185,13 @@ def _outline(
 ) -> None:
     """Outline each lesion half a cell out, in the colour of its call, with its number and call above."""
     number = cells["lesion"].to_numpy(dtype=float, na_value=np.nan)
+    width = 1.4 if len(lesions) <= _WRITTEN else 0.7
+    rows = pd.Series(np.arange(len(number))).groupby(number).indices
     turn = np.linspace(0, 2 * np.pi, 17)[:-1]
     ring = 0.75 * diameter * np.column_stack([np.cos(turn), np.sin(turn)])
     for place, row in enumerate(lesions.sort_values("lesion").to_dict("records")):
-        inside = number == row["lesion"]
-        if not inside.any():
+        inside = rows.get(row["lesion"])
+        if inside is None:
             continue
         points = (np.column_stack([x[inside], y[inside]])[:, None] + ring).reshape(-1, 2)
         try:
@@ -193,7 +200,7 @@ def _outline(
             hull = points
         call = row.get("clonality")
         paint = CALLS.get(str(call), "white")
-        axes.add_patch(Polygon(hull, fill=False, edgecolor=paint, linewidth=1.4))
+        axes.add_patch(Polygon(hull, fill=False, edgecolor=paint, linewidth=width))
         if place < _WRITTEN:
             text = f"{row['lesion']} {SIGNS.get(str(call), '')}".strip()
             top = hull[hull[:, 1].argmin()]

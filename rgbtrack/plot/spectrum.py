@@ -18,6 +18,10 @@ WIDE = 12.0
 """Scaled size beyond which its axis is logarithmic."""
 
 
+FEWEST = 3
+"""Subjects from which an interval over them is drawn: that of two is as wide as the figure."""
+
+
 def plot_spectrum(spectrum: pd.DataFrame, *, first: str | None = None) -> Figure:
     """Draw the share of clones larger than a scaled size, with the neutral reference.
 
@@ -66,7 +70,7 @@ def plot_spectrum(spectrum: pd.DataFrame, *, first: str | None = None) -> Figure
         for axes in grid[-1]:
             axes.set_xlabel("clone size / mean")
         more: list[Any] = [Line2D([], [], color=INK, linestyle="--", linewidth=1, label="neutral growth")]
-        if (spectrum["n_subjects"] > 1).any():
+        if (spectrum["n_subjects"] >= FEWEST).any():
             more.append(Patch(color="#6b7280", alpha=0.25, label="95 % over subjects"))
         name_treatments(figure, treatments, more)
         say(figure, f"{left_out}{CAUTION}")
@@ -84,7 +88,7 @@ def _panel(axes: Any, rows: pd.DataFrame, treatments: list[Any]) -> None:
         x = own["scaled_size"].to_numpy()
         floor, faint = 1e-9, 0.2 if len(treatments) <= 2 else 0.1
         low, high = own["share_low"].to_numpy(), own["share_high"].to_numpy()
-        some = np.isfinite(low)
+        some = np.isfinite(low) & (own["n_subjects"].to_numpy() >= FEWEST)
         axes.fill_between(
             x[some],
             np.maximum(low[some], floor),

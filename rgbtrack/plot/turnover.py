@@ -147,10 +147,11 @@ def _panel(axes: Axes, rows: pd.DataFrame, means: pd.DataFrame, treatments: list
         for step, value in chance.items():
             middle = steps.index(step) + centre
             axes.hlines(value, middle - 0.45 * width, middle + 0.45 * width, color=INK, linewidth=1.4, ls=":")
-    axes.set_xticks(range(len(steps)), [f"{start:g} to {stop:g}" for start, stop in steps])
-    longest = max(len(label.get_text()) for label in axes.get_xticklabels())
-    if longest * len(steps) > ROOM:
-        axes.set_xticks(axes.get_xticks(), axes.get_xticklabels(), rotation=30, ha="right")
+    names = [f"{start:g} to {stop:g}" for start, stop in steps]
+    axes.set_xticks(range(len(steps)), names)
+    if len("".join(names)) > ROOM:
+        for label in axes.get_xticklabels():
+            label.set(rotation=30, ha="right")
     axes.set_xlim(-0.55, len(steps) - 0.45)
     axes.grid(axis="y")
 

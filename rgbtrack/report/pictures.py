@@ -334,7 +334,8 @@ def written(folder: Path) -> list[tuple[str, str]]:
         "clone_sizes.csv": "clone by sample: cells and share, zeros included (for Prism and Excel)",
         "tracks.csv": "one row per track of the time series: how long, how far, how fast, how it ended",
         "tracks.geff": "tracks as a graph (GEFF): opens in napari, and in Fiji with Mastodon",
-        "dynamics": "how clones change, respond, move and divide: one table a question (for Prism and Excel)",
+        "dynamics": "how clones change, respond, move and divide: one table a question; prism_*.csv: arms "
+        "side by side, a column per subject",
         "bleed_through.csv": "the bleed-through matrix used",
         "labels": "one label image per image: opens in Fiji, QuPath and napari",
         "thumbnails": "small pictures of the images",

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from rgbtrack.plot.response import FOUND, response_forest, response_volcano
 from rgbtrack.report.chapters import Chapter
 from rgbtrack.report.pictures import embed
 from rgbtrack.report.results import Results
+from rgbtrack.report.sentences import evidence, factor
 from rgbtrack.report.words import count
 
 SURE = 0.05
@@ -54,13 +54,14 @@ def response_chapter(results: Results, colours: dict[int, Any]) -> Chapter | Non
             ("Effects against evidence", volcano),
         ]
     tables = [f"dynamics/{name}.csv" for name in ("response", "heterogeneity") if name in results.dynamics]
-    return Chapter(title, question, findings, CAUTIONS, pictures, tables)
+    cautions = [*results.remarks_on("response"), *CAUTIONS]
+    return Chapter(title, question, findings, cautions, pictures, tables)
 
 
 def _any(row: pd.Series, clones: pd.DataFrame, where: str) -> str:
     """Say whether clones respond differently at all."""
     behind = (
-        f"p {_p(row['p_value'])}, {row['when']}, {count(int(row['n_clones']), 'clone')}, "
+        f"{evidence(row['p_value'])}, {row['when']}, {count(int(row['n_clones']), 'clone')}, "
         f"{count(int(row['n_subjects']), 'subject')}"
     )
     if row["p_value"] < SURE:
@@ -69,7 +70,7 @@ def _any(row: pd.Series, clones: pd.DataFrame, where: str) -> str:
     return (
         f"No sign that clones respond differently to {row['treatment']}{where} ({behind}). That is no "
         "evidence of sameness: for half of the clones, a change by less than "
-        f"{_times(width)} would not be seen."
+        f"{factor(width)} would not be seen."
     )
 
 
@@ -83,13 +84,13 @@ def _each(clones: pd.DataFrame, where: str) -> list[str]:
         doubt = (
             ""
             if row["models_agree"]
-            else f"; the second model does not agree ({_times(row['second_effect'], sign=True)}, "
-            f"p {_p(row['second_p_value'])}): look at the single subjects"
+            else f"; the second model does not agree ({factor(row['second_effect'])}, "
+            f"{evidence(row['second_p_value'])}): look at the single subjects"
         )
-        change, low, high = (_times(row[name], sign=True) for name in ("effect", "low", "high"))
+        change, low, high = (factor(row[name]) for name in ("effect", "low", "high"))
         told.append(
             f"Clone {row['clone']} {way} {change} under {row['treatment']}{where}, relative to most clones "
-            f"(95 % interval {low} to {high}, q {_p(row['q_value'])}, "
+            f"(95 % interval {low} to {high}, {evidence(row['q_value'], 'q')}, "
             f"{count(int(row['n_subjects']), 'subject')}){doubt}."
         )
     if len(found) > LISTED:
@@ -101,12 +102,3 @@ def _each(clones: pd.DataFrame, where: str) -> list[str]:
             f"cells, or in one subject only."
         )
     return told
-
-
-def _times(effect: float, *, sign: bool = False) -> str:
-    """Return a log2 fold change as a factor: ×2.0, or ÷2.0 for a loss."""
-    return f"{'÷' if sign and effect < 0 else '×'}{2 ** np.abs(effect):.1f}"
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"= {value:.3f}" if value < 0.1 else f"= {value:.2f}"

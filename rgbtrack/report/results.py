@@ -56,6 +56,11 @@ class Results:
         """Why a table of clone dynamics is not there, by its name."""
         return dict(self.run.get("not_told") or {})
 
+    def remarks_on(self, *names: str) -> list[str]:
+        """What is to be known of tables of clone dynamics, by their names."""
+        remarks = self.run.get("remarks") or {}
+        return [f"{text}." for name in names for text in dict.fromkeys(remarks.get(name, ()))]
+
     @property
     def control(self) -> str | None:
         """The reference treatment."""

@@ -1,5 +1,6 @@
 """How did the cells move, and how often did they divide? The chapter on time series."""
 
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -250,7 +251,7 @@ def _first_frame(results: Results, image_id: str) -> tuple[Any, float]:
 def _measures(results: Results, colours: dict[int, Any]) -> list[tuple[str, Picture]]:
     """Speed by subject, mean squared displacement and rates of division, for each timepoint and site."""
     pictures, found, control = [], results.dynamics, results.control
-    plots = {
+    plots: dict[str, tuple[str, Callable[[pd.DataFrame], Any]]] = {
         "speed": (
             "motility_by_subject",
             lambda part: plot_by_subject(part, "speed_corrected_um_h", first=control),

@@ -12,6 +12,9 @@ from rgbtrack.plot.quality import LOW_SNR
 from rgbtrack.report.advice import advice_of
 from rgbtrack.report.chapters import Chapter
 from rgbtrack.report.corrections import correction_rows, correction_warnings
+from rgbtrack.report.diversity import diversity_chapter
+from rgbtrack.report.growth import growth_chapter
+from rgbtrack.report.methods import methods_text
 from rgbtrack.report.params import ReportParams
 from rgbtrack.report.pictures import (
     closeups,
@@ -24,10 +27,15 @@ from rgbtrack.report.pictures import (
 from rgbtrack.report.responses import response_chapter
 from rgbtrack.report.results import Results, read_results
 from rgbtrack.report.review import review_rows
+from rgbtrack.report.sites import sites_chapter
 from rgbtrack.report.time_lapse import time_lapse_chapter
 from rgbtrack.report.words import count, doubts_of, headline, percent, share, trust_of, warnings_of
 
 SITUATION = {"problem": "Problem", "caution": "Caution", "note": "Note"}
+
+
+CHAPTERS = (growth_chapter, response_chapter, diversity_chapter, sites_chapter, time_lapse_chapter)
+"""On clone dynamics, in the order in which they are read."""
 
 
 def write_report(
@@ -63,6 +71,7 @@ def write_report(
         situation=SITUATION,
         samples=_samples(found),
         channels=_channels(found),
+        methods=methods_text(found),
         settings=_settings(found.run.get("configuration") or {}),
         gains=found.run.get("gains") or {},
         corrections=correction_rows(found),
@@ -98,7 +107,7 @@ def write_report(
 
 def _chapters(results: Results, colours: dict[int, Any]) -> list[Chapter]:
     """Chapters on clone dynamics, in the order in which they are read."""
-    chapters = [response_chapter(results, colours), time_lapse_chapter(results, colours)]
+    chapters = [make(results, colours) for make in CHAPTERS]
     return [chapter for chapter in chapters if chapter is not None]
 
 

@@ -6,6 +6,7 @@ from rgbtrack.simulate.lesions import LesionScene, simulate_lesions
 from rgbtrack.simulate.movies import MovieParams, simulate_tracks
 from rgbtrack.simulate.params import CASES, PRESETS, SimulateParams
 from rgbtrack.simulate.scene import Scene, simulate_scene
+from rgbtrack.simulate.sizes import simulate_sizes
 
 __all__ = [
     "CASES",
@@ -18,5 +19,6 @@ __all__ = [
     "simulate_founders",
     "simulate_lesions",
     "simulate_scene",
+    "simulate_sizes",
     "simulate_tracks",
 ]

@@ -131,7 +131,7 @@ CLONE_TIMES = Table(
             "lost_d",
             "float",
             "d",
-            "timepoint from which on it was not seen again: it fell below detection since last_seen_d; missing "
+            "timepoint from which on it was not seen: it fell below detection since last_seen_d; missing "
             "where it was seen at the end",
         ),
         Column(

@@ -40,7 +40,7 @@ SAMPLES = Table(
             "total_cells",
             "float",
             "cells",
-            "cells of the whole sample, counted or measured otherwise (flow, bioluminescence); once, or at each "
+            "cells of the whole sample, counted or measured otherwise (bioluminescence); once, or at each "
             "image",
             False,
         ),
