@@ -1,6 +1,7 @@
 """Time series in a run: linked before clones are found, described, exported, and read back from elsewhere."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -133,9 +134,9 @@ def test_what_is_up_to_date_is_not_done_again(made, results):
 
 @pytest.mark.filterwarnings(COUNTED)
 def test_workers_change_nothing(made, done, tmp_path):
-    run(made, tmp_path / "two", workers=2, steps=("segment", "measure", "clones", "link"))
-    for name in ("cells.parquet", "tracks.csv", "dynamics/msd.csv"):
-        pd.testing.assert_frame_equal(read_table(done / name), read_table(tmp_path / "two" / name))
+    run(made, tmp_path / "two", workers=2, steps=("segment", "measure", "clones"))
+    two = read_table(tmp_path / "two" / "cells.parquet")
+    pd.testing.assert_frame_equal(read_table(done / "cells.parquet"), two)
 
 
 @pytest.mark.filterwarnings(COUNTED)
@@ -273,18 +274,38 @@ def test_a_family_is_one_row(done):
     assert one_row_a_family(cells[still].drop(columns="track")).equals(cells[still].drop(columns="track"))
 
 
-def test_debris_is_a_track_like_no_clone():
-    cells = pd.DataFrame({"image_id": "a", "track": [1, 1, 2, 3, 3, None]}).astype({"track": "Int64"})
-    why = [
-        "unlike any clone",
-        None,
-        "unlike any clone",
-        "unlike any clone",
-        "unlike any clone",
-        "unlike any clone",
-    ]
-    assert strays_of(cells.assign(unassigned_reason=why)).tolist() == [False, False, True, True, True, False]
+def test_debris_is_like_no_clone_and_alone_in_its_track():
+    cells = pd.DataFrame({"image_id": "a", "track": [1, 1, 2, 3, 3, None, 4]}).astype({"track": "Int64"})
+    unlike, called = "unlike any clone", None
+    cells["unassigned_reason"] = [unlike, called, unlike, unlike, unlike, unlike, called]
+    assert strays_of(cells).tolist() == [False, False, True, False, False, False, False]
     assert not strays_of(pd.DataFrame({"image_id": ["a"]})).any()
+
+
+def test_a_control_that_has_no_movie_stops_nothing(experiment, results):
+    (experiment / "images" / f"{MOVIES[0]}.ome.tif").write_bytes(b"broken")
+    with pytest.warns(RgbtrackWarning, match="1 images are time series"):
+        told = run(experiment, results, workers=1)
+    assert set(told.failed) == {MOVIES[0]}
+    why = read_json(results / "run.json")["not_told"]["motility_by_treatment"]
+    assert why.startswith("no tracked cell had the control 'vehicle'")
+    assert not (results / "dynamics" / "motility_by_treatment.csv").exists()
+    assert "no tracked cell had the control" in (results / "report.html").read_text(encoding="utf-8")
+    settings = (experiment / "experiment.toml").read_text(encoding="utf-8")
+    (experiment / "experiment.toml").write_text(settings + "[motility]\ncontrol = 'vehicel'\n", "utf-8")
+    with pytest.raises(ParamError, match=r"\[motility\] control 'vehicel' .*did you mean 'vehicle'"):
+        read_experiment(experiment)
+
+
+def test_movies_without_a_cell_are_no_mistake(experiment, tmp_path):
+    for name in MOVIES:
+        path = experiment / "images" / f"{name}.ome.tif"
+        stack = read_stack(path)
+        write_image(path, replace(stack, pixels=np.full(stack.pixels.shape, 100, np.uint16)))
+    sheet = read_table(experiment / "samples.csv")
+    write_table(experiment / "samples.csv", sheet.iloc[:2])
+    run(experiment, tmp_path / "empty", workers=1, steps=("segment", "measure", "clones", "link"))
+    assert not (tmp_path / "empty" / "tracks.csv").exists()
 
 
 def test_the_treatment_makes_cells_faster(tmp_path):

@@ -201,6 +201,12 @@ def read_experiment(path: str | Path) -> Experiment:
                 f"{path.name}: [experiment] control {control!r} is not a treatment of the sheet "
                 f"({', '.join(map(repr, treatments))}): {nearest(control, treatments)}"
             )
+        other = sections["motility"].control if "motility" in sections else None
+        if treatments and other is not None and other not in treatments:
+            problems.append(
+                f"{path.name}: [motility] control {other!r} is not a treatment of the sheet "
+                f"({', '.join(map(repr, treatments))}): {nearest(other, treatments)}"
+            )
     if "clones" in sections and len(sheet.samples):
         try:
             founder_rows(sheet.samples, sections["clones"].founders)

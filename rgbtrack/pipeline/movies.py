@@ -81,13 +81,11 @@ def link_movies(
 
 
 def strays_of(cells: pd.DataFrame) -> pd.Series:
-    """Whether each called cell is debris that was linked: it, and all of its track, is like no clone."""
+    """Whether each called cell is debris: like no clone, and alone in its track."""
     if "track" not in cells:
         return pd.Series(False, index=cells.index)
     unlike = cells["unassigned_reason"].eq(UNLIKE).fillna(value=False).astype(bool)
-    return (
-        unlike.groupby([cells["image_id"], cells["track"]]).transform("all").fillna(value=False).astype(bool)
-    )
+    return unlike & ~cells.duplicated(["image_id", "track"], keep=False) & cells["track"].notna()
 
 
 def one_row_a_family(cells: pd.DataFrame) -> pd.DataFrame:
@@ -142,14 +140,18 @@ def links_in_words(cells: pd.DataFrame) -> str:
     born = tracks[tracks["parent"].notna()]
     mothers = born.drop_duplicates(["image_id", "parent"])
     told = (
-        f"{tracked['image_id'].nunique():,} time series: {len(tracked):,} cells in {len(tracks):,} tracks, "
-        f"{len(mothers):,} divisions"
+        f"{tracked['image_id'].nunique():,} time series: {_count(tracked, 'cell')} in "
+        f"{_count(tracks, 'track')}, {_count(mothers, 'division')}"
     )
     sure = tracked["link_probability"].dropna()
     if len(sure):
         wrong = float((1 - sure).mean())
         told += f"; of its links {100 * wrong:.1f} % are expected to be wrong"
     return told
+
+
+def _count(rows: pd.DataFrame, what: str) -> str:
+    return f"{len(rows):,} {what}{'s' * (len(rows) != 1)}"
 
 
 def _tracks_given(experiment: Experiment) -> dict[str, Path]:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 import rgbtrack
-from rgbtrack.errors import DataError, RgbtrackWarning
+from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
 from rgbtrack.files import (
     read_labels,
     read_table,
@@ -77,6 +77,8 @@ def describe_movies(
         if not movies:
             return
         cells = counted(read_table(source))
+        if "track" not in cells:  # not one cell was found
+            return
         cells = cells[cells["image_id"].isin(movies)].reset_index(drop=True)
         _write_geff(results / GEFF, cells)
         told["not_told"] = {}
@@ -86,7 +88,7 @@ def describe_movies(
                 continue
             try:
                 write_table(tables[name], make(timed, params))
-            except DataError as error:
+            except (DataError, ParamError) as error:
                 told["not_told"][name] = str(error)
 
 

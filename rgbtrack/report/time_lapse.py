@@ -72,8 +72,8 @@ def time_lapse_chapter(results: Results, colours: dict[int, Any]) -> Chapter | N
     findings = [f"{results.run['links']}."] if results.run.get("links") else []
     findings += _compared(found.get("motility_by_treatment", pd.DataFrame()))
     findings += _divisions(found.get("motility_by_clone", pd.DataFrame()))
-    why = [results.not_told[name] for name in ("time", "tracks") if name in results.not_told]
-    findings += [f"Not told: {text}." for text in why]
+    why = [results.not_told[name] for name in ("time", "tracks", *TABLES) if name in results.not_told]
+    findings += [f"Not told: {text}." for text in dict.fromkeys(why)]
     tables = [f"dynamics/{name}.csv" for name in TABLES if name in found]
     if (results.folder / "tracks.csv").is_file():
         tables.insert(0, "tracks.csv")
