@@ -16,7 +16,7 @@ from rgbtrack.correct import CorrectParams
 from rgbtrack.dynamics import DynamicsParams
 from rgbtrack.errors import DataError, ParamError
 from rgbtrack.files import read_bleed_through
-from rgbtrack.params import Params
+from rgbtrack.params import Params, key_of
 from rgbtrack.pipeline.sheet import KNOWN, OURS, marker_columns, nearest, read_sheet
 from rgbtrack.report import ReportParams
 from rgbtrack.segment import SegmentParams
@@ -256,8 +256,11 @@ def _validate(file: str, section: str, model: type[Params], content: Any) -> Par
 
 
 def _explain(file: str, section: str, model: type[Params], problem: Any) -> list[str]:
-    # a union tells of each of its members: the key is what counts
-    where = [str(part) for part in problem["loc"] if part not in ("str", "int", "float", "bool", "none")]
+    where = key_of(problem["loc"])
+    for part in where[:-1]:  # a section within the section
+        inner = model.model_fields[part].annotation if part in model.model_fields else None
+        if isinstance(inner, type) and issubclass(inner, Params):
+            section, model, where = f"{section}.{part}", inner, where[1:]
     at = f"{file}: [{section}] {'.'.join(where)}"
     kind, found, context = problem["type"], problem.get("input"), problem.get("ctx", {})
     fields = list(model.model_fields)
