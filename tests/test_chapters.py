@@ -174,3 +174,12 @@ def test_a_wide_table_has_arms_side_by_side():
 def test_a_wide_table_needs_one_number_a_place(made, message):
     with pytest.raises(DataError, match=message):
         wide_table(made(planted(subjects=2)), "n_cells", ["clone", "timepoint"])
+
+
+@pytest.mark.filterwarnings("ignore::rgbtrack.RgbtrackWarning")
+def test_a_control_that_some_table_lacks_stops_no_other(tmp_path):
+    sizes = planted()
+    early = sizes[(sizes["treatment"] == "drug") | (sizes["timepoint"] == 0)]
+    results = results_of(tmp_path, early)
+    assert "control is 'vehicle': give one of drug" in results.not_told["turnover_by_treatment"]
+    assert "diversity_by_treatment" in results.dynamics

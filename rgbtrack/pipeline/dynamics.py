@@ -37,7 +37,7 @@ from rgbtrack.dynamics import (
     turnover_by_treatment,
     wide_table,
 )
-from rgbtrack.errors import DataError
+from rgbtrack.errors import DataError, ParamError
 from rgbtrack.files import read_table, sha256, write_table
 from rgbtrack.pipeline.experiment import Experiment
 from rgbtrack.pipeline.image import content_key
@@ -214,7 +214,7 @@ def _make(given: Given) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
             continue
         try:
             made[name] = recipe.make(given, made)
-        except DataError as error:
+        except (DataError, ParamError) as error:
             not_told[name] = str(error)
     return made, not_told
 
@@ -234,8 +234,9 @@ def _rehearse(results: Path, cells: pd.DataFrame) -> pd.DataFrame | None:
 
 def _with_control(experiment: Experiment) -> DynamicsParams:
     """Settings in which responses are held against the experiment's control, unless they name another."""
-    params = experiment.dynamics
-    if params.response.control is not None:
+    params, control = experiment.dynamics, experiment.dynamics.response.control
+    if isinstance(control, str):
         return params
-    response = params.response.with_settings({"control": experiment.control})
+    named = experiment.control if control is None else {"treatment": experiment.control, **control}
+    response = params.response.with_settings({"control": named})
     return params.model_copy(update={"response": response})

@@ -17,6 +17,7 @@ from rgbtrack.dynamics import DynamicsParams
 from rgbtrack.errors import DataError, ParamError
 from rgbtrack.files import read_bleed_through
 from rgbtrack.params import Params, key_of
+from rgbtrack.pipeline.questions import question_problems
 from rgbtrack.pipeline.sheet import KNOWN, OURS, marker_columns, nearest, read_sheet
 from rgbtrack.report import ReportParams
 from rgbtrack.segment import SegmentParams
@@ -195,6 +196,8 @@ def read_experiment(path: str | Path) -> Experiment:
                 f"{path.name}: [experiment] control {control!r} is not a treatment of the sheet "
                 f"({', '.join(map(repr, treatments))}): {nearest(control, treatments)}"
             )
+    if "dynamics" in sections and len(sheet.samples):
+        problems += question_problems(path.name, sections["dynamics"], sheet.samples)
     if "clones" in sections and len(sheet.samples):
         try:
             founder_rows(sheet.samples, sections["clones"].founders)
@@ -255,6 +258,13 @@ def _validate(file: str, section: str, model: type[Params], content: Any) -> Par
         raise ParamError(*dict.fromkeys(line for several in lines for line in several)) from error
 
 
+_TABLES = {
+    "founders": "a table { timepoint = 0 }",
+    "control": 'a table { treatment = "vehicle", inhibitor = "none" }',
+}
+"""How settings that are tables are written."""
+
+
 def _explain(file: str, section: str, model: type[Params], problem: Any) -> list[str]:
     where = key_of(problem["loc"])
     for part in where[:-1]:  # a section within the section
@@ -281,9 +291,8 @@ def _explain(file: str, section: str, model: type[Params], problem: Any) -> list
         "int_from_float": "a whole number",
         "string_type": "text in quotes",
         "bool_type": "true or false",
-        "dict_type": "a table { timepoint = 0 }"
-        if where == ["founders"]
-        else "a table { red = ..., green = ... }",
+        "dict_type": _TABLES.get(where[0] if where else "", "a table { red = ..., green = ... }"),
+        "model_type": f"a section of its own, [{section}.{'.'.join(where)}]",
         "finite_number": "a finite number",
         "greater_than": f"more than {context.get('gt')}",
         "greater_than_equal": f"{context.get('ge')} or more",
