@@ -1,6 +1,6 @@
 """The one base of every stage's settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -33,7 +33,17 @@ class Params(BaseModel):
             raise ParamError(*map(_mistake, error.errors())) from error
 
 
+def key_of(place: Sequence[int | str]) -> list[str]:
+    """Where pydantic found something, as a person writes it: without the members of a union.
+
+    >>> key_of(("response", "control", "dict[str,str]"))
+    ['response', 'control']
+    """
+    members = {"str", "int", "float", "bool", "none"}
+    return [str(part) for part in place if part not in members and "[" not in str(part)]
+
+
 def _mistake(problem: Any) -> str:
     """What pydantic found, in one line."""
-    name = ".".join(map(str, problem["loc"])) or "settings"
+    name = ".".join(key_of(problem["loc"])) or "settings"
     return f"{name} is {problem['input']!r}: {problem['msg'].removeprefix('Input ')}"

@@ -183,3 +183,11 @@ def test_what_is_to_be_known_of_a_table_stands_in_its_chapter(tmp_path):
     lost = sizes[~((sizes["treatment"] == "drug") & (sizes["timepoint"] == 14))]
     chapter = response_chapter(results_of(tmp_path, lost), {})
     assert chapter.cautions[0].startswith("day 0 is compared, not day 14")
+
+
+def test_a_control_that_some_table_lacks_stops_no_other(tmp_path):
+    sizes = planted()
+    early = sizes[(sizes["treatment"] == "drug") | (sizes["timepoint"] == 0)]
+    results = results_of(tmp_path, early)
+    assert "control is 'vehicle': give one of drug" in results.not_told["turnover_by_treatment"]
+    assert "diversity_by_treatment" in results.dynamics

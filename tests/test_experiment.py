@@ -90,6 +90,31 @@ def test_totals_are_numbers_and_a_total_of_none_is_one(folder):
             TOML + "[clones]\nfounders = 'day 0'\n", "'day 0': give a table { timepoint = 0 }", id="founders"
         ),
         pytest.param("segment = 3\n" + TOML, "should be a section", id="section is a number"),
+        pytest.param(
+            TOML + "[dynamics]\nresponse = 3\n",
+            r"response is 3: give a section of its own, \[dynamics.response\]",
+            id="inner section is a number",
+        ),
+        pytest.param(
+            TOML + "[dynamics.response]\ncontrl = 'x'\n",
+            r"\[dynamics.response\] unknown key 'contrl': did you mean 'control'",
+            id="unknown key of an inner section",
+        ),
+        *(
+            pytest.param(TOML + f"[dynamics.response]\n{text}\n", match, id=text)
+            for text, match in {
+                "control = 'vehicel'": "not in column treatment .*did you mean 'vehicle'",
+                "control = ['vehicle']": "give a table { treatment = ",
+                "control = { inhibitor = 'none' }": "control names 'inhibitor', no column of the sheet",
+                "event_time = 'evnt'": "event_time names 'evnt', no column of the sheet",
+                "event_time = 99": "event_time is 99: give a day with samples before and after it, of 7, 14.5",
+                "timepoint = 8": "timepoint is 8, no day of the sheet: give one of 7, 14.5",
+                "size = 'cells'": "size is 'cells', no column of sizes: did you mean 'n_cells'",
+            }.items()
+        ),
+        pytest.param(
+            TOML + "[dynamics.growth]\nkind = 'absolute'\n", "the sheet has no total", id="no totals"
+        ),
         pytest.param(TOML.split("[channels]")[0], r"\[channels\] is missing", id="no channels"),
         pytest.param(TOML.replace('control = "vehicle"', ""), "control is missing", id="no control"),
         pytest.param(TOML.replace('"vehicle"', '"vehicel"'), "did you mean 'vehicle'", id="unknown control"),

@@ -219,3 +219,12 @@ def test_real_images():
     assert marcm.pixels.shape == (1, 4, 1, 810, 810)
     five = read_stack(REAL / "readers" / "8b_5c_rat_hippocampal_neuron.tif")
     assert five.pixels.shape == (1, 5, 1, 512, 512)
+
+
+def test_arms_may_have_names_that_programs_take_for_something_else(tmp_path):
+    names = ["-Dox", "+Dox", "=1+1", "@x", "NA", "None", "null", "001", "'quoted'"]
+    table = pd.DataFrame({"treatment": names, "=clone": names, "n": [np.nan, *range(8)]})
+    write_table(tmp_path / "t.csv", table)
+    assert "\n'-Dox," in (tmp_path / "t.csv").read_text()
+    read = read_table(tmp_path / "t.csv")
+    pd.testing.assert_frame_equal(read, table.astype({"treatment": "str", "=clone": "str"}))

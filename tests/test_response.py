@@ -452,3 +452,34 @@ def test_models_agree_with_statsmodels_where_scatter_is_known():
         ]
     )
     np.testing.assert_allclose(second.effect - second.effect.mean(), glm - glm.mean(), atol=0.02)
+
+
+DAYS = (0.0, 7.0, 14.0)
+
+
+def test_an_event_after_the_last_sample_is_no_comparison():
+    sizes = planted(NONE, timepoints=DAYS)
+    with pytest.raises(DataError, match=r"no sample was taken after the event \(event_time = 99"):
+        clone_response(sizes, control="vehicle", event_time=99)
+
+
+def test_days_of_events_are_one_for_each_subject_and_numbers():
+    sizes = planted(NONE, timepoints=DAYS)
+    written = clone_response(sizes.assign(event="7"), control="vehicle", event_time="event")
+    assert written.equals(clone_response(sizes, control="vehicle", event_time=7))
+    with pytest.raises(DataError, match="several days in subject drug0"):
+        clone_response(sizes, control="vehicle", event_time="timepoint")
+    with pytest.raises(DataError, match="column event should hold days, found 'day 7'"):
+        clone_response(sizes.assign(event="day 7"), control="vehicle", event_time="event")
+
+
+@pytest.mark.parametrize("column", ["site", "subject", "timepoint", "clone", "after"])
+def test_what_names_a_sample_is_no_factor(column):
+    sizes = planted(NONE).assign(after="n")
+    with pytest.raises(DataError, match=f"control names {column}, which is no condition"):
+        clone_response(sizes, control={"treatment": "vehicle", column: "n"})
+
+
+def test_a_setting_is_named_once_as_it_is_written():
+    with pytest.raises(ParamError, match=r"(?m)^control is \('a',\): should be"):
+        clone_response(planted(NONE), control=("a",))

@@ -8,6 +8,7 @@ from scipy import stats
 
 from rgbtrack.dynamics.lesion_params import LesionParams
 from rgbtrack.dynamics.linkage import Floats, Ints
+from rgbtrack.dynamics.names import name_of
 from rgbtrack.dynamics.overlap import last_counts
 from rgbtrack.dynamics.seeding_effects import welch
 from rgbtrack.errors import DataError, ParamError
@@ -72,6 +73,7 @@ def site_enrichment(
     has are left out there.
     """
     table = last_counts(sizes)
+    control = None if control is None else name_of(control)
     if control is not None and control not in set(table["treatment"]):
         found = ", ".join(map(str, sorted(table["treatment"].unique())))
         raise ParamError(f"no subject had the control treatment {control!r}; found {found or 'no subjects'}")

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, t
 
+from rgbtrack.dynamics.names import name_of
+from rgbtrack.dynamics.plain import plain
 from rgbtrack.errors import ParamError, RgbtrackWarning
 
 
@@ -52,7 +54,8 @@ def by_treatment(
         ``treatment``, the keys, ``mean, low, high, n_subjects, effect, effect_low, effect_high, p_value,
         q_value, test``.
     """
-    values = values[values["value"].notna()]
+    control = None if control is None else name_of(control)
+    values = plain(values[values["value"].notna()])
     found = sorted(values["treatment"].unique(), key=str)
     if control is not None and len(values) and control not in found:
         raise ParamError(f"control is {control!r}: give one of {', '.join(map(str, found))}")

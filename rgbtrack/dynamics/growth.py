@@ -12,6 +12,7 @@ from scipy.stats import false_discovery_control
 
 from rgbtrack.dynamics.log_sizes import log_sizes
 from rgbtrack.dynamics.moderate import fit_moderated
+from rgbtrack.dynamics.names import name_of
 from rgbtrack.dynamics.params import GrowthParams
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.tables import GROWTH, GROWTH_BY_TREATMENT
@@ -102,6 +103,7 @@ def growth_by_treatment(
     of a treatment and site (Benjamini and Hochberg).
     """
     table = log_sizes(sizes, params)
+    control = None if control is None else name_of(control)
     _need_two_timepoints(table)
     if control is not None and control not in set(table["treatment"]):
         raise DataError(

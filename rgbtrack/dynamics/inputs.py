@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from rgbtrack.dynamics.sizes import SAMPLE, with_site
+from rgbtrack.dynamics.plain import plain
+from rgbtrack.dynamics.sizes import SAMPLE
 from rgbtrack.errors import DataError
 from rgbtrack.tables import CLONE_SIZES
 
@@ -26,7 +27,7 @@ def read_sizes(sizes: pd.DataFrame, need: Sequence[str] = ()) -> pd.DataFrame:
         If a column is missing, a row is there twice, a number of cells is negative or missing, or there is
         no cell at all.
     """
-    sizes = with_site(sizes)
+    sizes = plain(sizes)
     CLONE_SIZES.check(sizes, need=[*SAMPLE, "n_cells", *need])
     if "clone" not in sizes.columns:
         raise DataError(f"clone sizes table lacks column clone; found {', '.join(map(str, sizes.columns))}")

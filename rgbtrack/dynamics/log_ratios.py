@@ -11,6 +11,8 @@ from rgbtrack.dynamics.moderate import prior_of
 Floats = NDArray[np.float64]
 
 _ROUNDS = 3
+_LEAST = 1e-6
+"""Scatter that subjects are taken to have, over that which is predicted, where they are copies of another."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +100,7 @@ def fit_log_ratios(counts: Floats, totals: Floats, design: Floats) -> LogRatioFi
     coefficients, unscaled = _solve(logs, 1 / expected, design)
     over = ((logs - design @ coefficients.T) ** 2 / expected).sum(axis=0) / freedom * lost
     prior, prior_variance = prior_of(over, np.full(k, float(freedom)))
+    prior_variance = max(prior_variance, _LEAST)
     if np.isinf(prior):
         variance, total = np.full(k, prior_variance), float(freedom * max(k - 1, 1))
     else:

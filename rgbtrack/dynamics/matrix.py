@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from rgbtrack.dynamics.plain import plain
 from rgbtrack.dynamics.sizes import SAMPLE
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.tables import CLONE_SIZES
@@ -51,7 +52,7 @@ def count_matrix(sizes: pd.DataFrame, column: str = "n_cells") -> CountMatrix:
         If a column is missing, a count is missing or negative, a sample is not named in full, or rows repeat
         a clone of a sample.
     """
-    sizes = sizes if "site" in sizes.columns else sizes.assign(site="primary")
+    sizes = plain(sizes)
     CLONE_SIZES.check(sizes, need=[*SAMPLE, column])
     if "clone" not in sizes.columns:
         raise DataError(f"clone sizes table lacks column clone; found {', '.join(map(str, sizes.columns))}")
@@ -70,7 +71,7 @@ def count_matrix(sizes: pd.DataFrame, column: str = "n_cells") -> CountMatrix:
     groups = sizes.groupby(TIME_ORDER, sort=True, observed=True)
     row = groups.ngroup().to_numpy()
     first = np.unique(row, return_index=True)[1]
-    column_of, clones = pd.factorize(sizes["clone"], sort=False)
+    column_of, clones = pd.factorize(sizes["clone"], sort=True)
     some = n > 0
     shape = (len(first), len(clones))
     matrix = sparse.coo_array((n[some], (row[some], column_of[some])), shape=shape).tocsr()

@@ -5,6 +5,7 @@ import pandas as pd
 
 from rgbtrack.dynamics.lesion_params import LesionParams
 from rgbtrack.dynamics.linkage import Floats, Ints
+from rgbtrack.dynamics.plain import plain
 from rgbtrack.errors import DataError
 from rgbtrack.tables import CLONE_SIZES, CLONES, SITE_OVERLAP
 
@@ -75,8 +76,8 @@ def site_overlap(
 
 def last_counts(sizes: pd.DataFrame) -> pd.DataFrame:
     """Clone sizes of the last timepoint with cells of each subject and site."""
+    sizes = plain(sizes)
     CLONE_SIZES.check(sizes, need=["clone", "subject", "treatment", "timepoint", "n_cells"])
-    sizes = sizes if "site" in sizes.columns else sizes.assign(site="primary")
     place = ["subject", "treatment", "site"]
     total = sizes.groupby([*place, "timepoint"])["n_cells"].transform("sum")
     there = sizes[total > 0]

@@ -5,13 +5,14 @@ from typing import Literal
 from pydantic import Field
 
 from rgbtrack.dynamics.lesion_params import LesionParams
+from rgbtrack.dynamics.names import Name
 from rgbtrack.params import Params
 
 
 class ResponseParams(Params):
     """How the response of clones to a treatment is tested."""
 
-    control: str | dict[str, str] | None = Field(
+    control: Name | dict[str, Name] | None = Field(
         None,
         description="the reference treatment; for factorial designs the reference of every factor, "
         'as {treatment = "vehicle", inhibitor = "none"}; default: the only other treatment decides',

@@ -159,9 +159,8 @@ def _comparisons(sizes: pd.DataFrame, params: ResponseParams) -> Iterator[_Compa
         except DataError as error:
             refused[site] = str(error)
     if len(refused) == len(sites):
-        raise DataError(
-            "\n".join(f"{site}: {why}".removeprefix("primary: ") for site, why in refused.items())
-        )
+        reasons = {why: f"{site}: {why}" for site, why in refused.items()}
+        raise DataError("\n".join(reasons if len(reasons) == 1 else reasons.values()))
     for site, why in refused.items():
         warnings.warn(f"site {site} is not compared: {why}", RgbtrackWarning, stacklevel=3)
 

@@ -9,6 +9,7 @@ from scipy.stats import chi2
 
 from rgbtrack.dynamics.lesion_params import LesionParams
 from rgbtrack.dynamics.linkage import Floats, Ints
+from rgbtrack.dynamics.plain import plain
 from rgbtrack.dynamics.sizes import SAMPLE, binomial_interval
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.tables import CLONE_SIZES, LESIONS, SEEDING
@@ -74,14 +75,14 @@ def count_founders(
     [[4.0, 0.25, 0.5, 1.6]]
     """
     LESIONS.check(lesions, need=["n_cells", "n_colours", "power", "clonality"])
-    lesions = lesions if "site" in lesions.columns else lesions.assign(site="metastasis")
+    lesions = plain(lesions if "site" in lesions.columns else lesions.assign(site="metastasis"))
     shares = source_shares(sizes, source)
-    known = [table[SAMPLE].drop_duplicates() for table in (lesions, _with_site(samples), _with_site(sizes))]
+    known = [table[SAMPLE].drop_duplicates() for table in (lesions, _plain(samples), _plain(sizes))]
     every = pd.concat(known).drop_duplicates().sort_values(SAMPLE, ignore_index=True)
     sites = set(lesions["site"]) or set(every["site"])
     every = every[every["site"].isin(sites - {source})].reset_index(drop=True)
     if samples is None:
-        every = _with_none_found(every, _with_site(sizes))
+        every = _with_none_found(every, _plain(sizes))
     missing = sorted({str(name) for name in every["subject"]} - set(shares))
     if missing:
         warnings.warn(
@@ -92,7 +93,7 @@ def count_founders(
         )
     average = _average(shares)
     images = (
-        _with_site(samples).groupby(SAMPLE).size()
+        _plain(samples).groupby(SAMPLE).size()
         if samples is not None and "site" in samples.columns
         else pd.Series(dtype=int)
     )
@@ -119,7 +120,7 @@ def count_founders(
 def source_shares(sizes: pd.DataFrame, source: str) -> dict[str, pd.Series]:
     """Share of each clone at the source, by subject: its first timepoint that has cells there."""
     CLONE_SIZES.check(sizes, need=["clone", "subject", "timepoint", "n_cells"])
-    sizes = _with_site(sizes)
+    sizes = _plain(sizes)
     there = sizes[sizes["site"] == source]
     there = there[there.groupby(["subject", "timepoint"])["n_cells"].transform("sum") > 0]
     if there.empty:
@@ -207,7 +208,7 @@ def _with_none_found(every: pd.DataFrame, sizes: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([every, zero[SAMPLE]]).sort_values(SAMPLE, ignore_index=True)
 
 
-def _with_site(table: pd.DataFrame | None) -> pd.DataFrame:
+def _plain(table: pd.DataFrame | None) -> pd.DataFrame:
     if table is None:
         return pd.DataFrame(columns=SAMPLE)
-    return table if "site" in table.columns else table.assign(site="primary")
+    return plain(table)

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from rgbtrack.dynamics.lesion_params import LesionParams
+from rgbtrack.dynamics.names import name_of
+from rgbtrack.dynamics.plain import plain
 from rgbtrack.errors import DataError, ParamError
 from rgbtrack.tables import SEEDING, SEEDING_EFFECTS
 
@@ -57,6 +59,7 @@ def compare_seeding(
     exchanges subjects between the two arms; of 3 against 3 it can give no p value below .1.
     """
     SEEDING.check(seeding)
+    seeding, control = plain(seeding), name_of(control)
     if control not in set(seeding["treatment"]):
         found = ", ".join(map(str, sorted(seeding["treatment"].unique())))
         raise ParamError(f"no subject had the control treatment {control!r}; found {found or 'no subjects'}")

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from rgbtrack.dynamics.plain import plain
 from rgbtrack.dynamics.sizes import SAMPLE
 from rgbtrack.tables import CLONE_SIZES, LESION_CLONES, LESIONS
 
@@ -29,9 +30,9 @@ def count_seeds(
         ``clone``, the sample, and ``n_cells``: cells at the source, **lesions** elsewhere, zeros included.
     """
     LESION_CLONES.check(lesion_clones, need=["image_id", "lesion", "clone", "present"])
+    lesions, sizes = plain(lesions), plain(sizes)
     LESIONS.check(lesions, need=["image_id", "lesion", *SAMPLE])
     CLONE_SIZES.check(sizes, need=["clone", "subject", "n_cells"])
-    sizes = sizes if "site" in sizes.columns else sizes.assign(site="primary")
     there = sizes.loc[sizes["site"] == source, ["clone", *SAMPLE, "n_cells"]]
     held = lesion_clones.loc[lesion_clones["present"], ["image_id", "lesion", "clone"]]
     held = held.merge(lesions[["image_id", "lesion", *SAMPLE]], on=["image_id", "lesion"])

@@ -8,7 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
+from rgbtrack.dynamics.names import name_of
 from rgbtrack.dynamics.params import DynamicsParams
+from rgbtrack.dynamics.plain import plain
 from rgbtrack.dynamics.totals import TOTALS, absolute_interval, differing, scale_up
 from rgbtrack.dynamics.unfold import read_confusion, unfold
 from rgbtrack.errors import DataError, RgbtrackWarning
@@ -73,8 +75,8 @@ def clone_sizes(
     3      2          7        1       1.0
     """
     CELLS.check(cells, need=["clone", *SAMPLE[:3]])
-    cells = with_site(_one_frame(counted(cells), params.frame))
-    sheet = None if samples is None else with_site(samples)
+    cells = plain(_one_frame(counted(cells), params.frame))
+    sheet = None if samples is None else plain(samples)
     known = _samples(cells if sheet is None else pd.concat([sheet[SAMPLE], cells[SAMPLE]]))
     called = cells[cells["clone"].notna()].astype({"clone": "int64"})
     clones = np.sort(called["clone"].unique())
@@ -138,11 +140,6 @@ def _one_frame(cells: pd.DataFrame, which: Literal["first", "last"]) -> pd.DataF
     return cells[cells["frame"] == chosen]
 
 
-def with_site(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with its site, primary where it names none."""
-    return table if "site" in table.columns else table.assign(site="primary")
-
-
 def _samples(rows: pd.DataFrame) -> pd.DataFrame:
     """Name every sample once, in order."""
     known = rows[SAMPLE]
@@ -182,6 +179,7 @@ def _unfold(
     if "subject" in rehearsed.columns:
         parts = []
         for name, of in rehearsed.groupby("subject"):
+            name = name_of(name)
             own = cells.loc[(cells["subject"] == name) & cells["clone"].notna(), "clone"].astype("int64")
             parts.append((np.flatnonzero(subject == name), np.flatnonzero(np.isin(clones, own)), of))
     for rows, columns, of in parts:

@@ -7,11 +7,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rgbtrack.dynamics.names import name_of
 from rgbtrack.dynamics.params import ResponseParams
+from rgbtrack.dynamics.plain import plain
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.tables import CLONE_SIZES
 
 Floats = NDArray[np.float64]
+
+_TAKEN = {"clone", "subject", "timepoint", "site", "after"}
+"""Columns that cannot be factors of a design."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +52,9 @@ def references(sizes: pd.DataFrame, params: ResponseParams) -> dict[str, str]:
     """
     control = params.control
     if control is None:
-        found = sorted(map(str, sizes["treatment"].unique())) if "treatment" in sizes else []
+        found = (
+            sorted(set(map(name_of, sizes["treatment"].dropna().unique()))) if "treatment" in sizes else []
+        )
         if len(found) == 1:
             return {"treatment": found[0]}
         raise DataError(f"control is not given: name the reference treatment, one of {', '.join(found)}")
@@ -55,9 +62,14 @@ def references(sizes: pd.DataFrame, params: ResponseParams) -> dict[str, str]:
     if "treatment" not in named:
         raise DataError(f"control names {', '.join(named)}: name the reference treatment too")
     for factor, level in named.items():
+        if factor in _TAKEN:
+            raise DataError(
+                f"control names {factor}, which is no condition that is compared: name the treatment and "
+                f"columns of your own (rename a column that is called {factor})"
+            )
         if factor not in sizes.columns:
             raise DataError(f"control names {factor}, found columns {', '.join(map(str, sizes.columns))}")
-        found = sorted(sizes[factor].dropna().astype(str).unique())
+        found = sorted({name_of(value) for value in sizes[factor].dropna().unique()})
         if level not in found:
             raise DataError(f"control {factor} {level!r} is not in the table, found {', '.join(found)}")
     return {"treatment": named.pop("treatment"), **named}
@@ -80,6 +92,7 @@ def units_by_site(sizes: pd.DataFrame, params: ResponseParams, factors: list[str
     DataError
         If a column is missing, a size is negative or missing, or there is nothing to compare.
     """
+    sizes = plain(sizes)
     CLONE_SIZES.check(sizes, need=["clone", "subject", "treatment"])
     column = params.size
     if column not in sizes.columns:
@@ -93,9 +106,8 @@ def units_by_site(sizes: pd.DataFrame, params: ResponseParams, factors: list[str
         )
     long = sizes.assign(
         _size=size.astype(float),
-        site=sizes["site"] if "site" in sizes.columns else "primary",
         timepoint=sizes["timepoint"] if "timepoint" in sizes.columns else 0.0,
-        **{factor: sizes[factor].astype(str) for factor in factors},
+        **{factor: sizes[factor].map(name_of, na_action="ignore") for factor in factors},
     )
     event = [params.event_time] if isinstance(params.event_time, str) else []
     if event and event[0] not in sizes.columns:
@@ -134,8 +146,12 @@ def _units(long: pd.DataFrame, params: ResponseParams, factors: list[str], keys:
         samples, counts = samples[~empty].reset_index(drop=True), counts[~empty]
     after = np.zeros(len(samples), dtype=bool)
     if params.event_time is not None:
-        times = samples[params.event_time] if isinstance(params.event_time, str) else params.event_time
-        after = (samples["timepoint"] > times).to_numpy()
+        after = (samples["timepoint"] > _event_times(samples, params.event_time)).to_numpy()
+        if not after.any():
+            raise DataError(
+                f"no sample was taken after the event (event_time = {params.event_time}), found days "
+                f"{', '.join(f'{day:g}' for day in np.unique(samples['timepoint']))}: look at event_time"
+            )
         when = "after the event, against before it"
         chosen = np.ones(len(samples), dtype=bool)
     else:
@@ -151,6 +167,23 @@ def _units(long: pd.DataFrame, params: ResponseParams, factors: list[str], keys:
     shares = weight @ (counts / totals) / weight.sum(axis=1, keepdims=True)
     table = samples[group].drop_duplicates().sort_values(group, ignore_index=True)
     return Units(table, shares * (weight @ totals), wide.columns, when)
+
+
+def _event_times(samples: pd.DataFrame, event: float | str) -> pd.Series:
+    """Day of the event in each sample's subject."""
+    if not isinstance(event, str):
+        return pd.Series(event, index=samples.index)
+    times = pd.to_numeric(samples[event], errors="coerce")
+    if times.isna().any():
+        found = samples.loc[times.isna(), event].iloc[0]
+        raise DataError(f"event_time: column {event} should hold days, found {found!r}: give numbers")
+    several = times.groupby(samples["subject"]).nunique()
+    if (several > 1).any():
+        raise DataError(
+            f"event_time: column {event} holds several days in subject {several.idxmax()}: give each subject "
+            f"the one day of its event, in all its rows"
+        )
+    return times
 
 
 def _chosen(

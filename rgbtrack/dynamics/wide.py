@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from rgbtrack.dynamics.names import name_of
 from rgbtrack.errors import DataError
 
 
@@ -47,7 +48,8 @@ def wide_table(
         first = table.loc[table.duplicated(key), key].iloc[0]
         said = ", ".join(f"{name} {value}" for name, value in first.items())
         raise DataError(f"two rows have {said}: name what sets them apart among the rows")
-    arms = sorted(table["treatment"].unique(), key=lambda name: (name != control, str(name)))
+    control = None if control is None else name_of(control)
+    arms = sorted(table["treatment"].unique(), key=lambda name: (name_of(name) != control, str(name)))
     wide = table.set_index(key)[value].unstack(["treatment", "subject"])  # noqa: PD010 # keeps blank ones
     named = [(str(arm), str(subject)) for arm, subject in wide.columns.to_frame().itertuples(index=False)]
     order = sorted(range(len(named)), key=lambda k: (arms.index(wide.columns[k][0]), named[k]))

@@ -9,6 +9,9 @@ from rgbtrack.errors import DataError
 from rgbtrack.files.atomic import write_atomically
 from rgbtrack.files.messages import short
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How text begins that a spreadsheet computes."""
+
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """Write a table as CSV or Parquet, by its ending.
@@ -30,11 +33,15 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
 
 
 def _harmless(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    return f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA else value
+
+
+def _as_written(value: Any) -> Any:
+    return value[1:] if isinstance(value, str) and value[:1] == "'" and value[1:2] in _FORMULA else value
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a CSV or Parquet table that rgbtrack wrote."""
+    """Read a CSV or Parquet table that rgbtrack wrote: what is blank is missing, an arm may be called NA."""
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file")
@@ -42,7 +49,9 @@ def read_table(path: str | Path) -> pd.DataFrame:
         if path.suffix == ".parquet":
             return pd.read_parquet(path, engine="pyarrow")
         text = dict.fromkeys(("image_id", "subject", "treatment", "site", "batch"), "str")
-        table = pd.read_csv(path, dtype=text, keep_default_na=True)
+        table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
     except Exception as error:
         raise DataError(f"{path}: not readable as a table ({short(error)}): is the file whole?") from error
-    return table
+    for name in table.select_dtypes(["object", "str"]).columns:
+        table[name] = table[name].map(_as_written, na_action="ignore")
+    return table.rename(columns=_as_written)

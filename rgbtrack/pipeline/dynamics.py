@@ -38,7 +38,7 @@ from rgbtrack.dynamics import (
     turnover_by_treatment,
     wide_table,
 )
-from rgbtrack.errors import DataError, RgbtrackWarning
+from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
 from rgbtrack.files import read_table, sha256, write_table
 from rgbtrack.pipeline.experiment import Experiment
 from rgbtrack.pipeline.image import content_key
@@ -220,7 +220,7 @@ def make_tables(
             warnings.simplefilter("always", RgbtrackWarning)
             try:
                 made[name] = recipe.make(given, made)
-            except DataError as error:
+            except (DataError, ParamError) as error:
                 not_told[name] = str(error)
         said = [str(item.message) for item in caught if issubclass(item.category, RgbtrackWarning)]
         if said:
@@ -243,8 +243,9 @@ def _rehearse(results: Path, cells: pd.DataFrame) -> pd.DataFrame | None:
 
 def _with_control(experiment: Experiment) -> DynamicsParams:
     """Settings in which responses are held against the experiment's control, unless they name another."""
-    params = experiment.dynamics
-    if params.response.control is not None:
+    params, control = experiment.dynamics, experiment.dynamics.response.control
+    if isinstance(control, str):
         return params
-    response = params.response.with_settings({"control": experiment.control})
+    named = experiment.control if control is None else {"treatment": experiment.control, **control}
+    response = params.response.with_settings({"control": named})
     return params.model_copy(update={"response": response})

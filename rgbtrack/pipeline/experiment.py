@@ -17,7 +17,8 @@ from rgbtrack.dynamics import DynamicsParams
 from rgbtrack.errors import DataError, ParamError
 from rgbtrack.files import read_bleed_through
 from rgbtrack.link import LinkParams, MotilityParams
-from rgbtrack.params import Params
+from rgbtrack.params import Params, key_of
+from rgbtrack.pipeline.questions import question_problems
 from rgbtrack.pipeline.sheet import KNOWN, OURS, marker_columns, nearest, read_sheet
 from rgbtrack.report import ReportParams
 from rgbtrack.segment import SegmentParams
@@ -207,6 +208,8 @@ def read_experiment(path: str | Path) -> Experiment:
                 f"{path.name}: [motility] control {other!r} is not a treatment of the sheet "
                 f"({', '.join(map(repr, treatments))}): {nearest(other, treatments)}"
             )
+    if "dynamics" in sections and len(sheet.samples):
+        problems += question_problems(path.name, sections["dynamics"], sheet.samples)
     if "clones" in sections and len(sheet.samples):
         try:
             founder_rows(sheet.samples, sections["clones"].founders)
@@ -268,9 +271,19 @@ def _validate(file: str, section: str, model: type[Params], content: Any) -> Par
         raise ParamError(*dict.fromkeys(line for several in lines for line in several)) from error
 
 
+_TABLES = {
+    "founders": "a table { timepoint = 0 }",
+    "control": 'a table { treatment = "vehicle", inhibitor = "none" }',
+}
+"""How settings that are tables are written."""
+
+
 def _explain(file: str, section: str, model: type[Params], problem: Any) -> list[str]:
-    # a union tells of each of its members: the key is what counts
-    where = [str(part) for part in problem["loc"] if part not in ("str", "int", "float", "bool", "none")]
+    where = key_of(problem["loc"])
+    for part in where[:-1]:  # a section within the section
+        inner = model.model_fields[part].annotation if part in model.model_fields else None
+        if isinstance(inner, type) and issubclass(inner, Params):
+            section, model, where = f"{section}.{part}", inner, where[1:]
     at = f"{file}: [{section}] {'.'.join(where)}"
     kind, found, context = problem["type"], problem.get("input"), problem.get("ctx", {})
     fields = list(model.model_fields)
@@ -291,9 +304,8 @@ def _explain(file: str, section: str, model: type[Params], problem: Any) -> list
         "int_from_float": "a whole number",
         "string_type": "text in quotes",
         "bool_type": "true or false",
-        "dict_type": "a table { timepoint = 0 }"
-        if where == ["founders"]
-        else "a table { red = ..., green = ... }",
+        "dict_type": _TABLES.get(where[0] if where else "", "a table { red = ..., green = ... }"),
+        "model_type": f"a section of its own, [{section}.{'.'.join(where)}]",
         "finite_number": "a finite number",
         "greater_than": f"more than {context.get('gt')}",
         "greater_than_equal": f"{context.get('ge')} or more",

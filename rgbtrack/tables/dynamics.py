@@ -508,7 +508,7 @@ SEEDING_EFFECTS = Table(
 
 SITE_OVERLAP = Table(
     "site overlap",
-    ("subject", "site", "other_site"),
+    ("subject", "treatment", "site", "other_site"),
     (
         *_SUBJECT,
         Column("site", "str", "", "where"),
@@ -553,12 +553,12 @@ SITE_OVERLAP = Table(
 
 SITE_CLONES = Table(
     "site clones",
-    ("subject", "timepoint", "site", "clone"),
+    ("subject", "treatment", "timepoint", "site", "clone"),
     (
         *_SUBJECT,
         Column("timepoint", "float", "d", "of the site: the last with cells"),
         Column("site", "str", "", "where"),
-        Column("clone", "int", "", "clone"),
+        Column("clone", "label", "", "clone"),
         Column("n_cells", "int", "cells", "its cells at the site"),
         Column("source_cells", "int", "cells", "its cells at the source"),
         Column(
@@ -583,7 +583,7 @@ SITE_ENRICHMENT = Table(
     ("site", "clone", "treatment", "against"),
     (
         Column("site", "str", "", "where"),
-        Column("clone", "int", "", "clone"),
+        Column("clone", "label", "", "clone"),
         Column("treatment", "str", "", "arm"),
         Column(
             "against", "str", "", "what the arm is compared with: the source, or the control arm's enrichment"
