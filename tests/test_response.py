@@ -174,6 +174,7 @@ def test_a_factorial_design_tells_inhibitor_from_agonist():
     ).set_index(["treatment", "clone"])
     names = ["drug", "inhibitor propranolol", "drug : inhibitor propranolol"]
     assert list(found.index.get_level_values(0).unique()) == names
+    assert [found.loc[name, "n_subjects"].iloc[0] for name in names] == [8, 8, 16]
     assert found.loc[("drug", 1), "low"] > 1
     assert found.loc[("drug : inhibitor propranolol", 1), "high"] < -0.5
     assert found.loc["inhibitor propranolol", "q_value"].min() > 0.01

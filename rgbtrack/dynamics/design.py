@@ -168,11 +168,19 @@ def _solved(
         )
     if not kept:
         raise DataError("no effect can be told from differences between subjects: an arm is missing")
-    reference = (units[list(control)] == pd.Series(control)).all(axis=1)
-    n = {name: int(units.loc[reference | (effects[name] != 0), "subject"].nunique()) for name in kept}
+    levels = _factorial(units, control)
+    n = {name: _n_subjects(units["subject"], effects[name], levels) for name in kept}
     if len(matrix) == matrix.shape[1]:
         raise DataError(
             "one subject an arm: how much subjects differ by chance cannot be seen, so no effect can be "
             "tested; look at the sizes, and add subjects"
         )
     return Design(rows, matrix, kept, n)
+
+
+def _n_subjects(subject: pd.Series, effect: Floats, levels: dict[str, Floats]) -> int:
+    """Subjects behind an effect: of its own levels and their references, not of other levels."""
+    asked = effect != 0
+    others = [level for level in levels.values() if not (level[asked] != 0).all()]
+    apart = np.any([level != 0 for level in others], axis=0) if others else np.zeros(len(subject), dtype=bool)
+    return int(subject[~apart].nunique())
