@@ -19,6 +19,10 @@ from rgbtrack.dynamics import (
 )
 from rgbtrack.dynamics.names import name_of
 from rgbtrack.dynamics.plain import plain
+from rgbtrack.plot.bands import clone_bands
+from rgbtrack.plot.dots import subject_dots
+from rgbtrack.plot.growth import growth_curves, growth_rates
+from rgbtrack.plot.sites import site_heatmap
 
 ASKED = {
     "response": lambda sizes, control: clone_response(sizes, control=control),
@@ -153,3 +157,18 @@ def test_similarity_and_departure_take_any_form(sizes):
     arrow = sizes.convert_dtypes(dtype_backend="pyarrow")
     for tell in (subject_similarity, size_departure):
         pd.testing.assert_frame_equal(tell(arrow), tell(sizes), check_dtype=False)
+
+
+@pytest.mark.parametrize("form", ["Arrow", "subjects in the index", "arms that are numbers", "mixed names"])
+def test_figures_take_tables_in_whatever_form_they_come(sizes, form):
+    total = sizes.groupby(["subject", "timepoint", "site"])["n_cells"].transform("sum")
+    sizes = sizes.assign(fraction=sizes["n_cells"] / total)
+    mixed = sizes.assign(clone=[f"b{k}" if k % 2 else k for k in sizes["clone"]])
+    given = mixed if form == "mixed names" else FORMS[form](sizes)
+    one = given[given["site"] == "lung"]
+    assert len(clone_bands(one, first="1").axes) == len(clone_bands(one, first=1).axes) > 1
+    for draw in (growth_curves, subject_dots):
+        names = [text.get_text() for text in draw(one, first=1).legends[0].get_texts()]
+        assert names.index("1") < names.index("2")
+    assert site_heatmap(given, {}, control="1").axes
+    assert growth_rates(growth_by_treatment(given, control=1), first=1).axes

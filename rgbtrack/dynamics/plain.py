@@ -39,9 +39,9 @@ def plain(table: pd.DataFrame) -> pd.DataFrame:
     """
     table = table.reset_index(drop=True)
     changed: dict[str, Any] = {
-        str(name): _without_arrow(table[name])
+        str(name): _of_numpy(table[name])
         for name, dtype in table.dtypes.items()
-        if isinstance(dtype, pd.CategoricalDtype | pd.ArrowDtype)
+        if isinstance(dtype, pd.api.extensions.ExtensionDtype)
     }
     table = table.assign(**changed)
     changed = {name: _text(table[name]) for name in _NAMES if name in table.columns}
@@ -50,10 +50,14 @@ def plain(table: pd.DataFrame) -> pd.DataFrame:
     return table if "site" in table.columns else table.assign(site="primary")
 
 
-def _without_arrow(values: pd.Series) -> pd.Series:
-    """Values themselves, not as categories or as Arrow holds them."""
+def _of_numpy(values: pd.Series) -> pd.Series:
+    """Values themselves, not as categories, nor as Arrow holds them."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         return values.astype(values.cat.categories.dtype if values.notna().all() else object)
+    if pd.api.types.is_float_dtype(values.dtype):
+        return pd.Series(values.to_numpy(float, na_value=np.nan), index=values.index)
+    if pd.api.types.is_integer_dtype(values.dtype) and values.notna().all():
+        return values.astype("int64")
     return values.convert_dtypes(dtype_backend="numpy_nullable")
 
 

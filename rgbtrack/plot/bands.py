@@ -11,8 +11,10 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from rgbtrack.dynamics import SAMPLE
+from rgbtrack.dynamics.plain import plain
 from rgbtrack.plot.colours import OTHER, RGB, UNASSIGNED, hex_of, ink_on
-from rgbtrack.plot.fractions import SHOWN, in_order
+from rgbtrack.plot.fractions import SHOWN
+from rgbtrack.plot.groups import in_order
 from rgbtrack.plot.style import INK, new_figure, percent, say_nothing_to_draw, style, wrap
 from rgbtrack.tables import CLONE_SIZES
 
@@ -60,7 +62,8 @@ def clone_bands(
     figure
         Panels, at most four beside each other. Of more than 12 subjects the first of each treatment.
     """
-    CLONE_SIZES.check(sizes, need=[*SAMPLE, value])
+    sizes = plain(sizes)
+    CLONE_SIZES.check(sizes, need=[*SAMPLE, "n_cells", value])
     sizes = sizes[sizes["n_cells"].groupby([sizes[name] for name in SAMPLE]).transform("sum") > 0]
     sizes = sizes[sizes[value].notna()]
     with style():
@@ -68,7 +71,7 @@ def clone_bands(
             return say_nothing_to_draw("no cell was assigned to a clone, or no total is known")
         share = sizes["n_cells"] / sizes.groupby(SAMPLE)["n_cells"].transform("sum")
         ranked = share.groupby(sizes["clone"]).mean().sort_values(ascending=False, kind="stable")
-        order = sorted(ranked.index[:shown])
+        order = in_order(ranked.index[:shown])
         paint = _paint(order, colours)
         n_subjects = sizes["subject"].nunique()
         if by == "subject":

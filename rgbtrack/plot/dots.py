@@ -7,8 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rgbtrack.dynamics import SAMPLE
+from rgbtrack.dynamics.plain import plain
 from rgbtrack.plot.colours import OKABE_ITO, RGB
-from rgbtrack.plot.fractions import PANELS, in_order
+from rgbtrack.plot.fractions import PANELS
+from rgbtrack.plot.groups import in_order
 from rgbtrack.plot.growth import at_least_limit, largest, legend, limit_mark, title
 from rgbtrack.plot.style import INK, new_figure, say_nothing_to_draw, style
 from rgbtrack.tables import CLONE_SIZES
@@ -46,6 +48,7 @@ def subject_dots(
         One panel per clone: a dot is a subject, the bar their median, an open mark a subject in which the
         clone was not seen, at its detection limit (about three cells).
     """
+    sizes = plain(sizes)
     CLONE_SIZES.check(sizes, need=[*SAMPLE, "n_cells", "fraction"])
     rows = at_least_limit(sizes, "fraction")
     if timepoint is None and len(rows):

@@ -25,7 +25,7 @@ def in_order(names: Iterable[Any], first: str | None = None) -> list[Any]:
     """
     found = list(dict.fromkeys(names))
     plain = sorted(found) if len({type(name) for name in found}) == 1 else sorted(found, key=str)
-    return sorted(plain, key=lambda name: name != first)
+    return sorted(plain, key=lambda name: str(name) != str(first))
 
 
 def looks(treatments: Sequence[Any]) -> dict[Any, tuple[str, str]]:

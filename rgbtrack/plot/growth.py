@@ -9,9 +9,11 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from rgbtrack.dynamics import SAMPLE
+from rgbtrack.dynamics.plain import plain
 from rgbtrack.plot.bands import WORDS
 from rgbtrack.plot.colours import OKABE_ITO, RGB, UNASSIGNED, hex_of
-from rgbtrack.plot.fractions import PANELS, SHAPES, in_order
+from rgbtrack.plot.fractions import PANELS, SHAPES
+from rgbtrack.plot.groups import in_order
 from rgbtrack.plot.style import INK, new_figure, say_nothing_to_draw, style, wrap
 from rgbtrack.tables import CLONE_SIZES, GROWTH_BY_TREATMENT
 
@@ -48,6 +50,7 @@ def growth_curves(
         One panel per clone: a thin line is a subject, the thick one the mean of logarithms. Where a clone was
         not seen, an open mark stands at the detection limit: about three cells.
     """
+    sizes = plain(sizes)
     CLONE_SIZES.check(sizes, need=[*SAMPLE, "n_cells", value])
     rows = at_least_limit(sizes, value)
     with style():
@@ -100,7 +103,7 @@ def growth_rates(
     with style():
         if growth.empty:
             return say_nothing_to_draw("no clone has a growth rate")
-        clones = sorted(growth["clone"].unique())
+        clones = in_order(growth["clone"])
         treatments = in_order(growth["treatment"], first)
         figure = new_figure(5.6, 1.1 + len(clones) * (0.12 + 0.11 * len(treatments)))
         axes = figure.add_subplot()
@@ -154,7 +157,7 @@ def largest(rows: pd.DataFrame, n: int) -> list[Any]:
     """The n largest clones, by their mean share, in order of their names."""
     share = rows["n_cells"] / rows.groupby(SAMPLE)["n_cells"].transform("sum")
     mean = share.groupby(rows["clone"]).mean().sort_values(ascending=False, kind="stable")
-    return sorted(mean.index[mean > 0][:n])
+    return in_order(mean.index[mean > 0][:n])
 
 
 def title(axes: Any, clone: Any, colours: dict[Any, RGB] | None) -> None:

@@ -14,6 +14,7 @@ from matplotlib.path import Path
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
+from rgbtrack.dynamics.plain import plain
 from rgbtrack.plot.colours import OTHER, UNASSIGNED, hex_of, ink_on
 from rgbtrack.plot.style import INK, new_figure, say_nothing_to_draw, style, wrap
 from rgbtrack.tables import CLONE_SIZES
@@ -186,8 +187,8 @@ def seeding_alluvial(
 
 def _last(sizes: pd.DataFrame) -> pd.DataFrame:
     """Shares at the last timepoint with cells of each subject and site."""
-    CLONE_SIZES.check(sizes, need=["clone", "subject", "treatment", "timepoint", "n_cells"])
-    table = sizes if "site" in sizes.columns else sizes.assign(site="primary")
+    table = plain(sizes)
+    CLONE_SIZES.check(table, need=["clone", "subject", "treatment", "timepoint", "n_cells"])
     place = ["subject", "treatment", "site"]
     total = table.groupby([*place, "timepoint"])["n_cells"].transform("sum")
     table = table.assign(fraction=table["n_cells"] / total.where(total > 0))[total > 0]
