@@ -73,7 +73,7 @@ def cut_edges(  # type: ignore[no-untyped-def]
             j = target[o]
             bound = base[j - first] + leave[zone[i]] - most[j - first] - UNLIKELY
             place = place_evidence(i, j, moves, past, future, ahead, motion, tails[0])
-            born = rates[1] + birth_place(i, j, past, future, room, tails[0])
+            born = rates[1] + birth_place(i, j, moves, past, future, room, tails[0])
             if place < bound and born < bound:
                 continue
             weight = -np.inf
@@ -106,16 +106,13 @@ def gap_odds(  # type: ignore[no-untyped-def]
     motion,
     drift,
     tails,
-    room,
-    shift,
-    spread,
     appear,
     leave,
     rates,
 ):
     """Log odds that tracks that end and tracks that begin some frames later are one, for pairs."""
     out = np.empty(len(source))
-    none = np.zeros(len(shift))
+    none = np.zeros(len(drift))
     for e in range(len(source)):
         i, j = source[e], sink[e]
         dt = time[frame[j]] - time[frame[i]]

@@ -230,29 +230,15 @@ def colour_most(j, future, tail):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def birth_place(i, j, past, future, room, tail):  # type: ignore[no-untyped-def]
-    """Log density of the place of ``j`` as one of two daughters of ``i``."""
-    mean, bmean = past[0], future[0]
+def birth_place(i, j, moves, past, future, room, tail):  # type: ignore[no-untyped-def]
+    """Log density of the place of ``j`` as one of two daughters of ``i``; ``room`` as in `Scales`."""
+    mean, speed, bmean = past[0], past[1], future[0]
     dims = mean.shape[1]
     s = room[0] + room[1] / 4
     q = 0.0
     for a in range(dims):
-        q += (bmean[j, a] - mean[i, a]) ** 2 / s
+        q += (bmean[j, a] - mean[i, a] - room[2] * moves[0] * speed[i, a]) ** 2 / s
     return log_t(q, dims * log(s), dims, tail, False)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def pair_evidence(i, j, k, past, future, room, tails):  # type: ignore[no-untyped-def]
-    """Log density of the places of two sisters, ``j`` and ``k``, around their mother ``i``."""
-    mean, bmean = past[0], future[0]
-    dims = mean.shape[1]
-    q0, q1 = 0.0, 0.0
-    for a in range(dims):
-        q0 += (0.5 * (bmean[j, a] + bmean[k, a]) - mean[i, a]) ** 2 / room[0]
-        q1 += (bmean[j, a] - bmean[k, a]) ** 2 / room[1]
-    return log_t(q0, dims * log(room[0]), dims, tails[0], False) + log_t(
-        q1, dims * log(room[1]), dims, tails[0], False
-    )
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
