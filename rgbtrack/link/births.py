@@ -39,24 +39,25 @@ class Beginnings:
         self.heads, self.lone, self.zone, self.alike = heads, lone, zone, alike
         self.exposed = np.bincount(zone[movie.frame > 0], minlength=4)
         self.tail = tail_of(10.0, 1.0, movie.place.shape[1])
-        self.ends = np.where(found.pair, scales.leave[zone[found.mother]], found.on)
         seen_once = lone[found.one] * scales.leave[zone[found.one]]
         seen_once += found.pair * lone[found.two] * scales.leave[zone[found.two]]
-        self.fixed = seen_once + found.missed * scales.rates[0] - self.ends
+        self.fixed = seen_once + found.missed * scales.rates[0]
 
-    def places(self, room: Floats) -> tuple[Floats, Floats, Floats]:
-        """Log density of the places of each candidate's daughters, and how much each of both counts."""
+    def places(self, room: Floats) -> tuple[Floats, Floats]:
+        """Log density of the places of each candidate's daughters, and what they say of ``room``, (n, 2)."""
         dims = self.movie.place.shape[1]
-        extra = self.found.late * self.scales.step**2
-        total, weights = np.zeros(len(extra)), []
-        for variance, square in (
-            (room[0] + extra / 4, self.found.middle[:, int(room[2])]),
-            (room[1] + extra, self.found.apart),
+        walked = self.found.late * self.scales.step**2
+        total, squares = np.zeros(len(walked)), []
+        for variance, extra, square in (
+            (room[0], walked / 4, self.found.middle[:, int(room[2])]),
+            (room[1], walked, self.found.apart),
         ):
-            q = square / variance
-            total += self.tail[2] - 0.5 * dims * np.log(variance) - 0.5 * (10 + dims) * np.log1p(q / 10)
-            weights.append((10 + dims) / (10 + q) * (variance - extra) / variance)
-        return total, weights[0], weights[1]
+            both = variance + extra
+            q = square / both
+            total += self.tail[2] - 0.5 * dims * np.log(both) - 0.5 * (10 + dims) * np.log1p(q / 10)
+            share = variance / both
+            squares.append(share**2 * (10 + dims) / (10 + q) * square / dims + share * extra)
+        return total, np.column_stack(squares)
 
     def colours(self, shift: Floats, spread: Floats) -> Floats:
         """Log density of the features of each candidate's daughters."""
@@ -74,8 +75,10 @@ class Beginnings:
     def odds(self, scales: Scales, places: Floats, colours: Floats) -> Floats:
         """Log odds of each candidate against beginnings that are no births."""
         alone = self.alone(scales)
-        odds = scales.rates[1] + self.fixed + places + colours
-        return np.asarray(odds - alone[self.found.one] - self.found.pair * alone[self.found.two])
+        # without a birth, the mother goes on as the other or ends, and all the rest appear
+        ends = self.scales.leave[self.zone[self.found.mother]] + alone[self.found.two]
+        rest = np.where(self.found.pair, ends, np.logaddexp(ends, self.found.on))
+        return np.asarray(scales.rates[1] + self.fixed + places + colours - alone[self.found.one] - rest)
 
     def shares(self, odds: Floats) -> tuple[Floats, Floats, float]:
         """Probability of each candidate, of each beginning to be no birth, and the log likelihood's part."""
@@ -100,16 +103,11 @@ class Beginnings:
         )
         return replace(scales, rates=rates, appear=appear, ghost=ghost)
 
-    def room(self, p: Floats, weights: tuple[Floats, Floats], room: Floats, start: Floats) -> Floats:
+    def room(self, p: Floats, squares: Floats, start: Floats) -> Floats:
         """Variances of places that follow."""
-        dims = self.movie.place.shape[1]
-        squares = (self.found.middle[:, int(room[2])], self.found.apart)
         least = (0.02 * self.movie.spacing) ** 2
-        new = [
-            (PRIOR * before + (p * w * square).sum() / dims) / (PRIOR + p.sum())
-            for w, square, before in zip(weights, squares, start[:2], strict=True)
-        ]
-        return np.array([max(new[0], least), max(new[1], least), room[2]])
+        new = (PRIOR * start[:2] + p @ squares) / (PRIOR + p.sum())
+        return np.append(np.maximum(new, least), start[2])
 
     def looks(self, p: Floats, scales: Scales, shift: Floats, spread: Floats) -> tuple[Floats, Floats]:
         """Change of features at a division, and its covariance, that follow."""
@@ -156,25 +154,25 @@ def learn_births(begin: Beginnings, spread: Floats) -> Scales:
     best, best_at = -np.inf, (scales, scales.room, scales.shift)
     for shift in size_shifts(movie):
         colours = begin.colours(shift, spread)
-        for share in APART:
+        for apart in (*(share * movie.spacing for share in APART), np.sqrt(2) * scales.step):
             for momentum in (0.0, 1.0):
-                start = np.array([0.5 * scales.step**2, (share * movie.spacing) ** 2, momentum])
+                start = np.array([0.5 * scales.step**2, apart**2, momentum])
                 now, room = scales, start
                 for turn in range(TRIES):
-                    places, *weights = begin.places(room)
+                    places, squares = begin.places(room)
                     p, foreign, extra = begin.shares(begin.odds(now, places, colours))
                     if turn < TRIES - 1:
                         now = begin.rates(p, foreign, now)
-                        room = begin.room(p, (weights[0], weights[1]), room, start)
+                        room = begin.room(p, squares, start)
                 total = extra + float(begin.alone(now)[begin.heads].sum())
                 if total > best + 1e-6:
                     best, best_at = total, (replace(now, room=room), start, shift)
     scales, start, shift = best_at
     scales = replace(scales, shift=shift, spread=spread)
     for _ in range(ROUNDS):
-        places, *weights = begin.places(scales.room)
+        places, squares = begin.places(scales.room)
         p, foreign, _ = begin.shares(begin.odds(scales, places, begin.colours(scales.shift, scales.spread)))
-        room = begin.room(p, (weights[0], weights[1]), scales.room, start)
+        room = begin.room(p, squares, start)
         new_shift, new_spread = begin.looks(p, scales, shift, spread)
         scales = replace(begin.rates(p, foreign, scales), room=room, shift=new_shift, spread=new_spread)
     return scales
@@ -184,6 +182,6 @@ def birth_odds(begin: Beginnings, scales: Scales) -> tuple[Floats, Floats]:
     """Log odds of each candidate, and of each detection the probability that it is no daughter."""
     if not len(begin.found.one):
         return np.zeros(0), np.ones(len(begin.zone))
-    places, _, _ = begin.places(scales.room)
+    places, _ = begin.places(scales.room)
     odds = begin.odds(scales, places, begin.colours(scales.shift, scales.spread))
     return odds, begin.shares(odds)[1]

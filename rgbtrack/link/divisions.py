@@ -6,10 +6,10 @@ import numpy as np
 from numba import njit
 
 from rgbtrack.link.movie import Bools, Floats, Ints
-from rgbtrack.link.states import colour_evidence, colour_most, place_evidence, transition
+from rgbtrack.link.states import colour_distance, colour_evidence, place_evidence, transition
 
-LEAST = 8.0
-"""A daughter whose colour is less likely than the likeliest by more than this (log density) is none."""
+FAR = 36.0
+"""A daughter whose colour is further than this from her mother's (squared Mahalanobis distance) is none."""
 
 
 class Candidates(NamedTuple):
@@ -78,8 +78,7 @@ def find_candidates(  # type: ignore[no-untyped-def]
     for o in range(len(head)):
         i, j = mother[o], head[o]
         for s in range(len(shifts)):
-            likely = colour_evidence(i, j, past, future, gain, spread, shifts[s], tails[1])
-            good[o] |= likely > colour_most(j, future, tails[1]) - LEAST
+            good[o] |= colour_distance(i, j, past, future, gain, spread, shifts[s]) < FAR
     ids = [(0, 0, 0, False)]
     numbers = [(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)]
     for g in range(len(begin) - 1):

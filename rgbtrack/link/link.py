@@ -261,7 +261,7 @@ def _beginnings(
     """All tracks that begin, with the divisions that may explain them, among ``pairs`` of mother and head."""
     i, j = pairs
     begin = np.append(np.flatnonzero(np.diff(i, prepend=-1)), len(i)) if len(i) else np.zeros(1, np.int64)
-    widest = 2 * max(movie.spacing, scales.step)
+    widest = 3 * max(movie.spacing, np.sqrt(2) * scales.step)
     found = find_candidates(
         begin, i, j, movie.frame, movie.time, after, movie.place, past, future, ahead, movie.gain,
         scales.motion, scales.drift, scales.tails, size_shifts(movie),

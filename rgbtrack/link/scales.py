@@ -15,6 +15,8 @@ PRIOR_SD = 0.1
 PRIOR_WEIGHT = 20.0  # links that the prior counts for
 MOST = 20_000  # pairs that scales are learnt from
 SAMPLE = 128
+ODD = 0.05
+"""Share of cells taken to be unlike those that the density of features is made of."""
 REACH = 4.0
 """Candidates lie within so many typical steps."""
 RATES = (0.01, 0.1, 10.0)
@@ -201,7 +203,12 @@ def other_cells(movie: Movie, flicker: Floats, noise: Floats, which: Ints | None
     white = np.linalg.solve(root, movie.feature[which].T).T
     logdet = np.log(np.diag(root)).sum()
     others = np.linalg.solve(root, movie.feature[rows].T).T
-    return likeness(np.ascontiguousarray(white), np.ascontiguousarray(others)) - logdet
+    near = likeness(np.ascontiguousarray(white), np.ascontiguousarray(others))
+    # a cell unlike all others is rare, as far as the spread of all tells
+    wide = np.linalg.cholesky(2 * np.atleast_2d(np.cov(others.T)) + np.eye(m)) if len(rows) > 1 else np.eye(m)
+    q = (np.linalg.solve(wide, (white - others.mean(axis=0)).T) ** 2).sum(axis=0)
+    any_ = -0.5 * (q + m * np.log(2 * np.pi)) - np.log(np.diag(wide)).sum()
+    return np.asarray(np.logaddexp(np.log1p(-ODD) + near, np.log(ODD) + any_) - logdet)
 
 
 def learn_scales(

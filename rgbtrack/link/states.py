@@ -202,19 +202,32 @@ def place_evidence(i, j, moves, past, future, ahead, motion, tail):  # type: ign
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def colour_evidence(i, j, past, future, gain, change, shift, tail):  # type: ignore[no-untyped-def]
-    """Log density of the features of ``i`` and ``j`` meeting, after a ``shift`` and a ``change``."""
+def _apart(i, j, past, future, gain, change, shift):  # type: ignore[no-untyped-def]
+    """Squared distance of the features of ``i`` and ``j`` after a ``shift`` and a ``change``; log-determinant."""
     mu, M = past[3], past[4]
     bmu, bM = future[3], future[4]
     m = mu.shape[1]
-    if m == 0:
-        return 0.0
     C, d = np.empty((m, m)), np.empty(m)
     for a in range(m):
         d[a] = bmu[j, a] - mu[i, a] - shift[a] * gain[j, a]
         for c in range(a + 1):
             C[a, c] = M[i, a, c] + bM[j, a, c] + change[a, c] * gain[j, a] * gain[j, c]
-    q, logdet = distance(C, d, m)
+    return distance(C, d, m)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def colour_distance(i, j, past, future, gain, change, shift):  # type: ignore[no-untyped-def]
+    """Squared Mahalanobis distance of the features of ``i`` and ``j``, after a ``shift`` and a ``change``."""
+    return _apart(i, j, past, future, gain, change, shift)[0] if len(shift) else 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def colour_evidence(i, j, past, future, gain, change, shift, tail):  # type: ignore[no-untyped-def]
+    """Log density of the features of ``i`` and ``j`` meeting, after a ``shift`` and a ``change``."""
+    m = len(shift)
+    if m == 0:
+        return 0.0
+    q, logdet = _apart(i, j, past, future, gain, change, shift)
     return log_t(q, logdet, m, tail, False)
 
 
