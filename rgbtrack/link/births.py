@@ -21,7 +21,8 @@ class Beginnings:
     """Cells that follow none, each a daughter in one of the candidates or none, with rates of both.
 
     A cell that appears, and one that is seen once only, have a rate by zone. The likelihood is that of a
-    Poisson process of beginnings, taken as independent of each other.
+    Poisson process of beginnings, taken as independent of each other. ``every`` is one where all beginnings
+    are here, k where each k-th is.
     """
 
     def __init__(
@@ -34,14 +35,31 @@ class Beginnings:
         alike: Floats,
         found: Candidates,
         states: tuple[Any, Any],
+        every: int = 1,
     ) -> None:
         self.movie, self.scales, self.found, self.states = movie, scales, found, states
-        self.heads, self.lone, self.zone, self.alike = heads, lone, zone, alike
-        self.exposed = np.bincount(zone[movie.frame > 0], minlength=4)
+        self.all = (zone, lone, alike)
+        self.heads, self.every = heads, every
+        self.exposed = np.bincount(zone[movie.frame > 0], minlength=4) / every
         self.tail = tail_of(10.0, 1.0, movie.place.shape[1])
         seen_once = lone[found.one] * scales.leave[zone[found.one]]
         seen_once += found.pair * lone[found.two] * scales.leave[zone[found.two]]
         self.fixed = seen_once + found.missed * scales.rates[0]
+        # cells are counted among those that matter here
+        self.who, at = np.unique(np.concatenate([heads, found.one, found.two]), return_inverse=True)
+        self.head, self.one, self.two = np.split(at.ravel(), np.cumsum([len(heads), len(found.one)]))
+        self.mother = np.unique(found.mother, return_inverse=True)[1].ravel()
+        self.zone, self.lone, self.alike = zone[self.who], lone[self.who], alike[self.who]
+
+    def part(self) -> "Beginnings":
+        """Enough of them to learn from."""
+        every = -(-len(self.found.one) // MOST)
+        if every < 2:
+            return self
+        chosen = self.heads[::every]
+        zone, lone, alike = self.all
+        found = self.found.of(np.isin(self.found.one, chosen))
+        return Beginnings(self.movie, self.scales, chosen, lone, zone, alike, found, self.states, every)
 
     def places(self, room: Floats) -> tuple[Floats, Floats]:
         """Log density of the places of each candidate's daughters, and what they say of ``room``, (n, 2)."""
@@ -68,7 +86,7 @@ class Beginnings:
         )  # fmt: skip
 
     def alone(self, scales: Scales) -> Floats:
-        """Log density of each detection as a beginning that is no birth."""
+        """Log density of each cell that matters as a beginning that is no birth."""
         rate = np.where(self.lone, scales.ghost[self.zone], scales.appear[self.zone])
         return np.asarray(rate + self.alike)
 
@@ -76,30 +94,29 @@ class Beginnings:
         """Log odds of each candidate against beginnings that are no births."""
         alone = self.alone(scales)
         # without a birth, the mother goes on as the other or ends, and all the rest appear
-        ends = self.scales.leave[self.zone[self.found.mother]] + alone[self.found.two]
+        ends = self.scales.leave[self.all[0][self.found.mother]] + alone[self.two]
         rest = np.where(self.found.pair, ends, np.logaddexp(ends, self.found.on))
-        return np.asarray(scales.rates[1] + self.fixed + places + colours - alone[self.found.one] - rest)
+        return np.asarray(scales.rates[1] + self.fixed + places + colours - alone[self.one] - rest)
 
     def shares(self, odds: Floats) -> tuple[Floats, Floats, float]:
         """Probability of each candidate, of each beginning to be no birth, and the log likelihood's part."""
-        n, found = len(self.zone), self.found
+        n = len(self.who)
         w = np.exp(np.minimum(odds, 200.0))
-        of_mother = np.bincount(found.mother, w, n)
-        of_head = np.bincount(found.one, w, n) + np.bincount(found.two, w, n)
-        most = np.maximum(np.maximum(of_head[found.one], of_head[found.two]), of_mother[found.mother])
+        of_mother = np.bincount(self.mother, w)
+        of_head = np.bincount(self.one, w, n) + np.bincount(self.two, w, n)
+        most = np.maximum(np.maximum(of_head[self.one], of_head[self.two]), of_mother[self.mother])
         p = w / (1 + most)
-        born = np.bincount(found.one, p, n) + np.bincount(found.two, p * found.pair, n)
-        return p, 1 - np.minimum(born, 1.0), float(np.log1p(of_head[self.heads]).sum())
+        born = np.bincount(self.one, p, n) + np.bincount(self.two, p * self.found.pair, n)
+        return p, 1 - np.minimum(born, 1.0), float(np.log1p(of_head[self.head]).sum())
 
     def rates(self, p: Floats, foreign: Floats, scales: Scales) -> Scales:
         """Scales with the rates of dividing, appearing and of being seen once that follow."""
         rates = scales.rates.copy()
-        rates[1] = np.log((p.sum() + 0.5) / (len(self.zone) + 50.0))
+        rates[1] = np.log((p.sum() + 0.5) / (len(self.all[0]) / self.every + 50.0))
         density = self.movie.density
-        lone = self.heads[self.lone[self.heads]]
         appear, ghost = (
             np.log((np.bincount(self.zone[who], foreign[who], 4) + 0.5) / (self.exposed + 50.0) * density)
-            for who in (self.heads, lone)
+            for who in (self.head, self.head[self.lone[self.head]])
         )
         return replace(scales, rates=rates, appear=appear, ghost=ghost)
 
@@ -147,6 +164,7 @@ def learn_births(begin: Beginnings, spread: Floats) -> Scales:
     spread
         Covariance of the change of features at a division, before anything is seen.
     """
+    begin = begin.part()
     movie, scales = begin.movie, begin.scales
     if not len(begin.found.one):
         _, foreign, _ = begin.shares(np.zeros(0))
@@ -164,7 +182,7 @@ def learn_births(begin: Beginnings, spread: Floats) -> Scales:
                     if turn < TRIES - 1:
                         now = begin.rates(p, foreign, now)
                         room = begin.room(p, squares, start)
-                total = extra + float(begin.alone(now)[begin.heads].sum())
+                total = extra + float(begin.alone(now)[begin.head].sum())
                 if total > best + 1e-6:
                     best, best_at = total, (replace(now, room=room), start, shift)
     scales, start, shift = best_at
@@ -180,8 +198,10 @@ def learn_births(begin: Beginnings, spread: Floats) -> Scales:
 
 def birth_odds(begin: Beginnings, scales: Scales) -> tuple[Floats, Floats]:
     """Log odds of each candidate, and of each detection the probability that it is no daughter."""
+    foreign = np.ones(len(begin.movie.frame))
     if not len(begin.found.one):
-        return np.zeros(0), np.ones(len(begin.zone))
+        return np.zeros(0), foreign
     places, _ = begin.places(scales.room)
     odds = begin.odds(scales, places, begin.colours(scales.shift, scales.spread))
-    return odds, begin.shares(odds)[1]
+    foreign[begin.who] = begin.shares(odds)[1]
+    return odds, foreign

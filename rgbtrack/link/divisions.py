@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from rgbtrack.link.movie import Bools, Floats, Ints
-from rgbtrack.link.states import colour_distance, colour_evidence, place_evidence, transition
+from rgbtrack.link.states import colour_distance, colour_evidence, place_evidence, speed_alone, transition
 
 FAR = 36.0
 """A daughter whose colour is further than this from her mother's (squared Mahalanobis distance) is none."""
@@ -73,7 +73,8 @@ def find_candidates(  # type: ignore[no-untyped-def]
     of which each has those from ``begin`` on. Colours may change by any of ``shifts`` (k, m) and by
     ``spread``.
     """
-    none = np.zeros(shifts.shape[1])
+    m = shifts.shape[1]
+    none, C, d = np.zeros(m), np.empty((m, m)), np.empty(m)
     good = np.zeros(len(head), np.bool_)
     for o in range(len(head)):
         i, j = mother[o], head[o]
@@ -97,9 +98,9 @@ def find_candidates(  # type: ignore[no-untyped-def]
                 if apart > apart_reach**2 or min(still, moving) > middle_reach**2:
                     continue
                 if not sister:
-                    on = place_evidence(
-                        i, k, transition(motion, tk), past, future, ahead, motion, tails[0]
-                    ) + colour_evidence(i, k, past, future, gain, tk * drift, none, tails[1])
+                    alone = speed_alone(k, future, ahead, motion, tails[0])
+                    on = place_evidence(i, k, transition(motion, tk), past, future, ahead, tails[0], alone)
+                    on += colour_evidence(i, k, past, future, gain, tk * drift, none, tails[1], C, d)
                     sister = True
                 ids.append((i, j, k, False))
                 numbers.append((1.0 * missed, tj + tk - 2, still, moving, apart, on))
@@ -132,10 +133,11 @@ def candidates_of(ids: list, numbers: list) -> Candidates:
 @njit(cache=True, nogil=True, error_model="numpy")
 def candidate_colours(mother, one, two, past, future, gain, spread, shift, tail):  # type: ignore[no-untyped-def]
     """Log density of the features of both daughters of each candidate."""
-    out = np.empty(len(mother))
+    m = len(shift)
+    out, C, d = np.empty(len(mother)), np.empty((m, m)), np.empty(m)
     for c in range(len(mother)):
-        out[c] = colour_evidence(mother[c], one[c], past, future, gain, spread, shift, tail)
-        out[c] += colour_evidence(mother[c], two[c], past, future, gain, spread, shift, tail)
+        out[c] = colour_evidence(mother[c], one[c], past, future, gain, spread, shift, tail, C, d)
+        out[c] += colour_evidence(mother[c], two[c], past, future, gain, spread, shift, tail, C, d)
     return out
 
 
