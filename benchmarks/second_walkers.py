@@ -1,8 +1,8 @@
 """A second kind of movie to link, written apart from `rgbtrack.simulate`: cells that steer.
 
 A cell keeps its speed and turns its heading a little each frame; it divides when its clock runs out, in the
-place that it has got to, into two that lie close together; clocks, speeds and colours are handed down. Colours are made
-in logarithms and measured as counts. Nothing here is shared with the simulator that linking was made with.
+place that it has got to, into two that lie close together; speeds and colours are handed down. Nothing here is
+shared with the simulator that linking was made with.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ def second_walkers(
     sisters: float = 5.0,
     brightness: float = 0.35,
     own: float = 0.06,
-    handed_down: float = 0.5,
+    handed_down: float = 0.9,
     flicker: float = 0.08,
     counts: float = 800.0,
     dark: float = 12.0,

@@ -45,7 +45,7 @@ class Candidates(NamedTuple):
 
     def of(self, chosen: Bools | Ints) -> "Candidates":
         """Some of them."""
-        return Candidates(*(each[chosen] for each in self))
+        return Candidates._make(each[chosen] for each in self)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -13,11 +13,21 @@ from rgbtrack.link.cuts import advance, best_links, cut_edges, gap_odds, margina
 from rgbtrack.link.divisions import candidates_of, choose_divisions, find_candidates
 from rgbtrack.link.movie import Bools, Floats, Ints, Movie, check_cells, read_movie
 from rgbtrack.link.params import LinkParams
-from rgbtrack.link.scales import Scales, first_scales, first_spread, learn_scales, other_cells, size_shifts, zones
+from rgbtrack.link.scales import (
+    Scales,
+    first_scales,
+    first_spread,
+    learn_scales,
+    other_cells,
+    size_shifts,
+    zones,
+)
 from rgbtrack.link.states import look_back
 from rgbtrack.link.steadying import common_shift, find_jumps
 
 MOST_CANDIDATES = 32
+MOST = 12_000
+"""Of movies of twice as many detections, a part of so many tells the first scales."""
 MEMORY = 1.5
 """Frames over which colours are remembered: few, so that a short exchange of two cells is found out."""
 ROUNDS = 30  # of belief propagation
@@ -115,21 +125,30 @@ def link_cells(cells: pd.DataFrame, params: LinkParams = LinkParams()) -> pd.Dat
 
 def link_movie(movie: Movie, params: LinkParams) -> Links:
     """Link the detections of one movie."""
-    n = len(movie.rows)
     scales = first_scales(movie, params.divisions)
     movie = movie.moved(find_jumps(movie, scales))
+    turns = params.sweeps + 1
+    frames = max(MOST // max(len(movie.rows) // movie.n_frames, 1), 8)
+    if params.sweeps > 1 and 2 * frames < movie.n_frames and movie.place.shape[1] == 2:
+        # of a long movie, a part tells the scales to begin with
+        first = (movie.n_frames - frames) // 2
+        scales = _sweeps(movie.between(first, first + frames), scales, params, 2, False)[1]
+        turns -= 1
+    return _sweeps(movie, scales, params, turns, True)[0]
+
+
+def _sweeps(
+    movie: Movie, scales: Scales, params: LinkParams, turns: int, final: bool
+) -> tuple[Links, Scales]:
+    """Reconsider all links so many times; without a ``final`` one, scales are learnt after the last too."""
+    n, none = len(movie.rows), np.zeros(0, np.int64)
     links = Links(
-        np.full(n, -1),
-        np.full(n, np.nan),
-        np.zeros(n, bool),
-        *[np.zeros(0, np.int64)] * 3,
-        np.ones(n),
-        np.zeros((n, 2)),
+        np.full(n, -1), np.full(n, np.nan), np.zeros(n, bool), none, none, none, np.ones(n), np.zeros((n, 2)),
         scales,
-    )
+    )  # fmt: skip
     near, alike = None, None
-    for turn in range(params.sweeps + 1):
-        last = turn == params.sweeps
+    for turn in range(turns):
+        last = final and turn == turns - 1
         if movie.n_frames > 1:
             near = _candidates(movie, scales) if near is None or turn < 2 else near
             alike = other_cells(movie, scales.flicker, scales.noise) if alike is None or turn < 2 else alike
@@ -141,7 +160,7 @@ def link_movie(movie: Movie, params: LinkParams) -> Links:
             scales = learn_scales(
                 movie, links.before, links.born, links.fit, links.mother, links.foreign, links.scales
             )
-    return links
+    return links, scales
 
 
 def _even(movie: Movie, links: Links) -> Movie:
@@ -222,7 +241,17 @@ def _sweep(
         open_ = (after[i] < 0) & (movie.frame[j] - movie.frame[i] > 1)
         i, j = i[open_], j[open_]
         odds = gap_odds(
-            i, j, movie.frame, movie.time, past, future, ahead, *weights, scales.appear, scales.leave, scales.rates
+            i,
+            j,
+            movie.frame,
+            movie.time,
+            past,
+            future,
+            ahead,
+            *weights,
+            scales.appear,
+            scales.leave,
+            scales.rates,
         )
         one, two = best_links(n, n, i, j, odds)
         if last:

@@ -214,7 +214,7 @@ def place_evidence(i, j, moves, past, future, ahead, tail, alone):  # type: igno
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _apart(i, j, past, future, gain, change, shift, C, d):  # type: ignore[no-untyped-def]
-    """Squared distance of the features of ``i`` and ``j`` after a ``shift`` and a ``change``; log-determinant.
+    """Squared distance of features of ``i`` and ``j`` after a ``shift`` and ``change``; log-determinant.
 
     ``C`` (m, m) and ``d`` (m,) are overwritten.
     """
