@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
 from scipy.optimize import linear_sum_assignment
 from second_walkers import second_walkers
 
@@ -156,7 +155,7 @@ def by_btrack(cells: pd.DataFrame, step: float, python: str, config: str) -> lis
 
 
 def by_one_gaussian(cells: pd.DataFrame, step: float) -> list[pd.DataFrame]:
-    """Link frame to frame by place and colour in one Gaussian cost; a cell that appears near its like is born.
+    """Link frame to frame by place and colour in one Gaussian cost; what appears near its like is born.
 
     Sd of arcsinh colour .12, of place tuned on the truth.
     """
@@ -226,10 +225,10 @@ def second(seeds: int) -> None:
                 methods[f"rgbtrack{change}"] = lambda c, table=table: [link_cells(table(c))]
             for method, link in methods.items():
                 found = [np.max([scores(f, c) for f in link(c)], axis=0) for c in movies]
-                links, births = np.mean(found, 0)
+                (links, births), least = np.mean(found, 0), np.min(found, 0)
                 print(
-                    f"step {step:g}  {name:16} {method:20} links {links:.3f} (worst {np.min(found, 0)[0]:.3f})"
-                    f"  divisions {births:.3f} (worst {np.min(found, 0)[1]:.3f})",
+                    f"step {step:g}  {name:16} {method:20} links {links:.3f} (worst {least[0]:.3f})  "
+                    f"divisions {births:.3f} (worst {least[1]:.3f})",
                     flush=True,
                 )
 

@@ -1,8 +1,8 @@
 """A second kind of movie to link, written apart from `rgbtrack.simulate`: cells that steer.
 
 A cell keeps its speed and turns its heading a little each frame; it divides when its clock runs out, in the
-place that it has got to, into two that lie close together; speeds and colours are handed down. Nothing here is
-shared with the simulator that linking was made with.
+place that it has got to, into two that lie close together; speeds and colours are handed down. Nothing here
+is shared with the simulator that linking was made with.
 """
 
 from typing import Any
