@@ -4,6 +4,7 @@ The others link by place, with settings tuned on the truth; rgbtrack learns all 
 
 accuracy: 30 frames, 120 dividing cells, 12 clones, by step (share of the spacing) and kind of movie
 changed:  the same with what linking assumes broken (tails, errors of markers, no colour ...)
+second:   movies of another kind (second_walkers.py), beside place and colour in one Gaussian, frame to frame
 time:     seconds by frames and cells
 btrack needs an environment of its own: --btrack /path/to/python --config its cell_config.json
 """
@@ -17,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import linear_sum_assignment
+from second_walkers import second_walkers
 
 from rgbtrack import LinkParams, link_cells
 from rgbtrack.simulate import MovieParams, simulate_tracks
@@ -151,6 +154,85 @@ def by_btrack(cells: pd.DataFrame, step: float, python: str, config: str) -> lis
     return tried
 
 
+def by_one_gaussian(cells: pd.DataFrame, step: float) -> list[pd.DataFrame]:
+    """Link frame to frame by place and colour in one Gaussian cost; what appears near its like is born.
+
+    Sd of arcsinh colour .12, of place tuned on the truth.
+    """
+    tried = []
+    place, colour = cells[["y_um", "x_um"]].to_numpy(), np.arcsinh(cells[MARKERS].to_numpy() / 50)
+    frames = list(cells.groupby("frame").indices.values())
+    for share in (0.6, 0.8, 1.0):
+        track, parent, number = np.zeros(len(cells)), np.full(len(cells), np.nan), 0
+        for t, now in enumerate(frames):
+            if t:
+                was = frames[t - 1]
+                cost = _squares(place, was, now) / (share * step) ** 2 + _squares(colour, was, now) / 0.12**2
+                n, m = cost.shape
+                full = np.zeros((n + m, n + m))
+                full[:n, :m] = np.minimum(cost / 2, 1e4)
+                full[:n, m:] = full[n:, :m] = 15.0
+                for i, j in zip(*linear_sum_assignment(full), strict=True):
+                    if i < n and j < m:
+                        track[now[j]] = track[was[i]]
+            near = _squares(place, now, now) / 5.0**2 / 2 + _squares(colour, now, now) / 0.15**2 / 2
+            for j, row in zip(now, near, strict=True):
+                if track[j]:
+                    continue
+                row = np.where(track[now] > 0, row, np.inf)
+                sister = now[row.argmin()]
+                number += 1
+                track[j] = number
+                if t and row.min() < 6:
+                    parent[j] = parent[sister] = track[sister]
+                    number += 1
+                    track[sister] = number
+        first = pd.Series(parent).groupby(track).transform("first").to_numpy()
+        tried.append(cells.assign(track=track, parent=first))
+    return tried
+
+
+def _squares(x: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return ((x[one][:, None] - x[other]) ** 2).sum(-1)
+
+
+SECOND: dict[str, dict] = {
+    "as it is": {},
+    "one size": {"grows": False},
+    "sisters apart": {"sisters": 10.0},
+    "colours alike": {"n_clones": 4, "brightness": 0.2},
+    "open": {"open_field": True},
+    "missed and false": {"missed": 0.05, "false_cells": 0.05},
+}
+TABLES = {
+    "": lambda c: c,
+    ", no size": lambda c: c.drop(columns="area_um2"),
+    ", no errors": lambda c: c.drop(columns=[f"{m}_se" for m in MARKERS]),
+    ", neither": lambda c: c.drop(columns=["area_um2", *[f"{m}_se" for m in MARKERS]]),
+    ", pixels": lambda c: c.assign(y_um=2 * c["y_um"], x_um=2 * c["x_um"], area_um2=4 * c["area_um2"]),
+}
+
+
+def second(seeds: int) -> None:
+    """Movies of another kind; of the other method the settings best on each."""
+    for step in (0.25, 0.5, 0.9):
+        for name, settings in SECOND.items():
+            movies = [second_walkers(step, 300 + s, **settings) for s in range(seeds)]
+            methods = {"one Gaussian": lambda c, step=step: by_one_gaussian(c, 20.0 * step)}
+            for change, table in TABLES.items():
+                if change and name != "as it is":
+                    continue
+                methods[f"rgbtrack{change}"] = lambda c, table=table: [link_cells(table(c))]
+            for method, link in methods.items():
+                found = [np.max([scores(f, c) for f in link(c)], axis=0) for c in movies]
+                (links, births), least = np.mean(found, 0), np.min(found, 0)
+                print(
+                    f"step {step:g}  {name:16} {method:20} links {links:.3f} (worst {least[0]:.3f})  "
+                    f"divisions {births:.3f} (worst {least[1]:.3f})",
+                    flush=True,
+                )
+
+
 def accuracy(seeds: int, kinds: list[str], python: str | None, config: str) -> None:
     """Each method by step and kind of movie; of the others the settings best on each movie."""
     methods = {
@@ -246,7 +328,9 @@ def clock() -> None:
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", nargs="?", default="accuracy", choices=["accuracy", "changed", "time"])
+    parser.add_argument(
+        "what", nargs="?", default="accuracy", choices=["accuracy", "changed", "second", "time"]
+    )
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS))
     parser.add_argument("--btrack", help="python of an environment that holds btrack")
@@ -257,6 +341,8 @@ def main() -> None:
         accuracy(chosen.seeds, chosen.kinds, chosen.btrack, chosen.config)
     elif chosen.what == "changed":
         changed(chosen.seeds)
+    elif chosen.what == "second":
+        second(chosen.seeds)
     else:
         clock()
 

@@ -64,6 +64,50 @@ def walkers(n_frames=10, n=12, seed=0, step=1.0):
     return table
 
 
+def steering(step, seed, n_frames=15, n=80, spacing=20.0, places=1.5, inner=0.0, ghosts=0.0, missed=0.0):
+    """Cells that turn by and by and divide where they have got to, sisters side by side; of one size.
+
+    What lies within ``inner`` of the walls is not seen; ``ghosts`` and ``missed`` are shares of the cells.
+    """
+    rng = np.random.default_rng(seed)
+    side = spacing * n**0.5
+    place, heading = rng.uniform(0, side, (n, 2)), rng.uniform(0, 2 * np.pi, n)
+    colour = np.log(rng.dirichlet([0.7] * 3, 8) + 0.02)[rng.integers(0, 8, n)] + rng.normal(0, 0.3, (n, 1))
+    name, parent, rows, known = np.arange(n), np.full(n, -1), [], n
+    for frame in range(n_frames):
+        if frame:
+            heading = heading + rng.normal(0, 0.6, len(heading))
+            walk = step * spacing * rng.gamma(8, 1 / 8, len(heading))
+            place = place + walk[:, None] * np.column_stack([np.sin(heading), np.cos(heading)])
+            heading = np.where(((place < 0) | (place > side)).any(axis=1), heading + np.pi, heading)
+            place = side - np.abs(side - np.abs(place))
+            chosen = np.flatnonzero(rng.random(len(name)) < 0.015)
+            rest, both = np.setdiff1d(np.arange(len(name)), chosen), np.tile(chosen, 2)
+            apart = rng.normal(0, places, (len(chosen), 2))
+            place = np.concatenate([place[rest], place[both] + np.concatenate([apart, -apart])])
+            heading = np.concatenate([heading[rest], rng.uniform(0, 2 * np.pi, len(both))])
+            colour = np.concatenate([colour[rest], colour[both] + rng.normal(0, 0.08, (len(both), 3))])
+            parent = np.concatenate([parent[rest], name[both]])
+            name = np.concatenate([name[rest], known + np.arange(len(both))])
+            known += len(both)
+        seen = (np.minimum(place, side - place).min(axis=1) >= inner) & (rng.random(len(name)) >= missed)
+        at = np.flatnonzero(seen)
+        k = rng.poisson(ghosts * len(at))
+        x = np.concatenate([colour[at], colour[rng.integers(0, len(name), k)] + rng.normal(0, 0.5, (k, 3))])
+        x = 900 * np.exp(x + rng.normal(0, 0.08, x.shape))
+        where = np.concatenate([place[at], rng.uniform(inner, side - inner, (k, 2))])
+        part = pd.DataFrame({"image_id": "a", "frame": frame, "cell": 1 + np.arange(len(x))})
+        part[["y_um", "x_um"]] = where + rng.normal(0, 0.2, where.shape)
+        part[MARKERS] = x + rng.normal(0, 15, x.shape)
+        part["area_um2"] = 150 * np.exp(rng.normal(0, 0.07, len(x)))
+        part["true_track"] = np.append(name[at], np.full(k, np.nan))
+        part["true_parent"] = np.append(parent[at], np.full(k, np.nan))
+        rows.append(part.assign(**{f"{m}_se": 15.0 for m in MARKERS}))
+    table = pd.concat(rows, ignore_index=True)
+    mothers = set(table["true_track"].dropna())
+    return table.assign(true_parent=table["true_parent"].where(table["true_parent"].isin(mothers)))
+
+
 def one_track_each(linked):
     return (
         linked.groupby("cell")["track"].nunique().eq(1).all()
@@ -89,6 +133,34 @@ def test_persistent_walkers_that_divide(step, least):
     found = scores(link_cells(movie(step=step, seed=11, **CLOSED)))
     assert found[0] >= least[0]
     assert found[1] >= least[1]
+
+
+@pytest.mark.parametrize(("step", "least"), [(0.25, (0.985, 0.9)), (0.5, (0.96, 0.85)), (0.9, (0.94, 0.8))])
+@pytest.mark.parametrize("size", [True, False])
+def test_steering_cells_that_divide_in_place(step, least, size):
+    cells = steering(step, seed=1)
+    found = scores(link_cells(cells if size else cells.drop(columns="area_um2")))
+    assert found[0] >= least[0]
+    assert found[1] >= least[1]
+
+
+def test_divisions_by_place_alone():
+    cells = steering(0.15, seed=2)
+    blind = link_cells(cells, LinkParams(colour=False, size=False))
+    assert scores(blind)[1] >= 0.6
+
+
+def test_divisions_beside_cells_that_enter_and_what_is_no_cell():
+    cells = steering(0.3, seed=2, n=140, inner=15.0, ghosts=0.04, missed=0.02)
+    links, divisions = scores(link_cells(cells))
+    assert links >= 0.95
+    assert divisions >= 0.65
+
+
+def test_of_a_long_movie_a_part_tells_the_first_scales(monkeypatch):
+    cells = steering(0.4, seed=4, n_frames=24, n=40)
+    monkeypatch.setattr("rgbtrack.link.link.MOST", 400)
+    assert scores(link_cells(cells))[0] >= 0.96
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from rgbtrack.link.states import (
     colour_evidence,
     colour_most,
     place_evidence,
+    speed_alone,
     take_in,
     transition,
 )
@@ -58,12 +59,14 @@ def cut_edges(  # type: ignore[no-untyped-def]
     Returns sources and sinks, counted within their frames, in order of sources, and the log odds of each link
     against a cell that ends and one that appears or is born.
     """
-    base, most = np.empty(high - first), np.empty(high - first)
-    none, change = np.zeros(len(shift)), dt * drift
+    base, most, alone = np.empty(high - first), np.empty(high - first), np.empty(high - first)
+    m = len(shift)
+    none, change, C, d = np.zeros(m), dt * drift, np.empty((m, m)), np.empty(m)
     moves = transition(motion, dt)
     for j in range(first, high):
         base[j - first] = appear[zone[j]] + alike[j]
         most[j - first] = colour_most(j, future, tails[1])
+        alone[j - first] = speed_alone(j, future, ahead, motion, tails[0])
     total = begin[first] - begin[low]
     source, sink = np.empty(total, np.int64), np.empty(total, np.int64)
     odds = np.empty(total)
@@ -72,15 +75,15 @@ def cut_edges(  # type: ignore[no-untyped-def]
         for o in range(begin[i], begin[i + 1]):
             j = target[o]
             bound = base[j - first] + leave[zone[i]] - most[j - first] - UNLIKELY
-            place = place_evidence(i, j, moves, past, future, ahead, motion, tails[0])
-            born = rates[1] + birth_place(i, j, past, future, room, tails[0])
+            place = place_evidence(i, j, moves, past, future, ahead, tails[0], alone[j - first])
+            born = rates[1] + birth_place(i, j, moves, past, future, room, tails[0])
             if place < bound and born < bound:
                 continue
             weight = -np.inf
             if place >= bound:
-                weight = place + colour_evidence(i, j, past, future, gain, change, none, tails[1])
+                weight = place + colour_evidence(i, j, past, future, gain, change, none, tails[1], C, d)
             if born >= bound:
-                born += colour_evidence(i, j, past, future, gain, spread, shift, tails[1])
+                born += colour_evidence(i, j, past, future, gain, spread, shift, tails[1], C, d)
                 base[j - first] = _add(base[j - first], born)
                 weight = _add(weight, born)
             source[n_edges], sink[n_edges], odds[n_edges] = i - low, j - first, weight - leave[zone[i]]
@@ -106,25 +109,22 @@ def gap_odds(  # type: ignore[no-untyped-def]
     motion,
     drift,
     tails,
-    room,
-    shift,
-    spread,
     appear,
     leave,
     rates,
 ):
     """Log odds that tracks that end and tracks that begin some frames later are one, for pairs."""
     out = np.empty(len(source))
-    none = np.zeros(len(shift))
+    m = len(drift)
+    none, C, d = np.zeros(m), np.empty((m, m)), np.empty(m)
     for e in range(len(source)):
         i, j = source[e], sink[e]
         dt = time[frame[j]] - time[frame[i]]
         missed = frame[j] - frame[i] - 1
-        out[e] = (
-            place_evidence(i, j, transition(motion, dt), past, future, ahead, motion, tails[0])
-            + missed * rates[0]
-        )
-        out[e] += colour_evidence(i, j, past, future, gain, dt * drift, none, tails[1])
+        alone = speed_alone(j, future, ahead, motion, tails[0])
+        out[e] = place_evidence(i, j, transition(motion, dt), past, future, ahead, tails[0], alone)
+        out[e] += colour_evidence(i, j, past, future, gain, dt * drift, none, tails[1], C, d)
+        out[e] += missed * rates[0]
         out[e] -= appear[zone[j]] + alike[j] + leave[zone[i]]
     return out
 

@@ -1,119 +1,155 @@
-"""Divisions: a cell that appears beside another of its colour, both explained by one mother."""
+"""Possible divisions: a mother, a cell that appears, and another that appears or that she would go on as."""
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from rgbtrack.link.movie import Bools, Floats, Ints
-from rgbtrack.link.states import (
-    birth_place,
-    colour_evidence,
-    colour_most,
-    pair_evidence,
-    place_evidence,
-    transition,
-)
+from rgbtrack.link.states import colour_distance, colour_evidence, place_evidence, speed_alone, transition
+
+FAR = 36.0
+"""A daughter whose colour is further than this from her mother's (squared Mahalanobis distance) is none."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _lone(j, after, frame, zone, leave):  # type: ignore[no-untyped-def]
-    """Log odds that a cell is seen once and leaves; 0 for others."""
-    return leave[zone[j]] if after[j] < 0 and frame[j] < frame[-1] else 0.0
+class Candidates(NamedTuple):
+    """Possible divisions, one entry each.
 
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _alone(j, after, frame, zone, appear, ghost):  # type: ignore[no-untyped-def]
-    """Log rate of what a head is if it is no daughter: a cell that appears, or nothing."""
-    return ghost[zone[j]] if after[j] < 0 and frame[j] < frame[-1] else appear[zone[j]]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def division_odds(  # type: ignore[no-untyped-def]
-    begin,
-    mother,
-    head,
-    frame,
-    time,
-    after,
-    past,
-    future,
-    ahead,
-    gain,
-    zone,
-    alike,
-    motion,
-    drift,
-    tails,
-    room,
-    shift,
-    spread,
-    appear,
-    leave,
-    rates,
-    ghost,
-):
-    """Candidate divisions with their log odds against one cell that goes on, or ends, and others that appear.
-
-    What is seen once and never again may be a detection of nothing: ``ghost`` is the log rate of those, by
-    zone. ``mother`` and ``head`` are pairs of a detection and a later one that follows none, in order of
-    mothers, of which each has those from ``begin`` on. Returns mothers, daughters ``one`` (who appears) and
-    ``two``, log odds.
+    Attributes
+    ----------
+    mother, one, two
+        Detections; ``one`` appears, ``two`` does or is what the mother would go on as.
+    pair
+        Whether both appear.
+    missed
+        Frames in which a daughter was missed, both together.
+    late
+        Frames that the daughters have walked since.
+    middle
+        Squared distances of their midpoint from where the mother was, and from where she headed for, (n, 2).
+    apart
+        Squared distance of the two.
+    on
+        Log density of ``two`` as the mother gone on, 0 for pairs.
     """
-    mothers, ones, twos, odds = [0], [0], [0], [0.0]
-    none = np.zeros(len(shift))
-    near = np.empty(len(head))
+
+    mother: Ints
+    one: Ints
+    two: Ints
+    pair: Bools
+    missed: Floats
+    late: Floats
+    middle: Floats
+    apart: Floats
+    on: Floats
+
+    def of(self, chosen: Bools | Ints) -> "Candidates":
+        """Some of them."""
+        return Candidates._make(each[chosen] for each in self)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _geometry(i, j, k, tj, tk, place, past, motion):  # type: ignore[no-untyped-def]
+    """Squared distances of the midpoint of ``j`` and ``k`` from ``i``, from ``i`` foretold, and theirs."""
+    mean, speed = past[0], past[1]
+    b = transition(motion, 0.5 * (tj + tk))[0]
+    still, moving, apart = 0.0, 0.0, 0.0
+    for a in range(place.shape[1]):
+        gap = 0.5 * (place[j, a] + place[k, a]) - mean[i, a]
+        still += gap * gap
+        moving += (gap - b * speed[i, a]) ** 2
+        apart += (place[j, a] - place[k, a]) ** 2
+    return still, moving, apart
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def find_candidates(  # type: ignore[no-untyped-def]
+    begin, mother, head, frame, time, after, place, past, future, ahead, gain, motion, drift, tails, shifts,
+    spread, middle_reach, apart_reach,
+):  # fmt: skip
+    """Possible divisions as the fields of `Candidates`.
+
+    ``mother`` and ``head`` are pairs of a detection and a later one that follows none, in order of mothers,
+    of which each has those from ``begin`` on. Colours may change by any of ``shifts`` (k, m) and by
+    ``spread``.
+    """
+    m = shifts.shape[1]
+    none, C, d = np.zeros(m), np.empty((m, m)), np.empty(m)
+    good = np.zeros(len(head), np.bool_)
     for o in range(len(head)):
         i, j = mother[o], head[o]
-        near[o] = birth_place(i, j, past, future, room, tails[0]) + (frame[j] - frame[i] - 1) * rates[0]
-        near[o] += _lone(j, after, frame, zone, leave)
-        least = _alone(j, after, frame, zone, appear, ghost) + alike[j] - rates[1] - 5.0
-        if near[o] + colour_most(j, future, tails[1]) < least:
-            near[o] = -np.inf
-            continue
-        near[o] = colour_evidence(i, j, past, future, gain, spread, shift, tails[1])
-        near[o] += _lone(j, after, frame, zone, leave)
+        for s in range(len(shifts)):
+            good[o] |= colour_distance(i, j, past, future, gain, spread, shifts[s]) < FAR
+    ids = [(0, 0, 0, False)]
+    numbers = [(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)]
     for g in range(len(begin) - 1):
         i = mother[begin[g]]
         k = after[i]
+        on, sister = 0.0, False
         for o in range(begin[g], begin[g + 1]):
             j = head[o]
-            if near[o] == -np.inf or j == k:
+            if not good[o] or j == k:
                 continue
-            lost = (frame[j] - frame[i] - 1) * rates[0]
-            appears = _alone(j, after, frame, zone, appear, ghost) + alike[j]
+            tj = time[frame[j]] - time[frame[i]]
+            missed = frame[j] - frame[i] - 1
             if k >= 0:
-                dt = time[frame[k]] - time[frame[i]]
-                on = place_evidence(i, k, transition(motion, dt), past, future, ahead, motion, tails[0])
-                on += colour_evidence(i, k, past, future, gain, dt * drift, none, tails[1])
-                both = near[o] + colour_evidence(i, k, past, future, gain, spread, shift, tails[1])
-                total = (
-                    rates[1] + pair_evidence(i, j, k, past, future, room, tails) + both + lost - on - appears
-                )
-                if total > 0:
-                    mothers.append(i)
-                    ones.append(j)
-                    twos.append(k)
-                    odds.append(total)
+                tk = time[frame[k]] - time[frame[i]]
+                still, moving, apart = _geometry(i, j, k, tj, tk, place, past, motion)
+                if apart > apart_reach**2 or min(still, moving) > middle_reach**2:
+                    continue
+                if not sister:
+                    alone = speed_alone(k, future, ahead, motion, tails[0])
+                    on = place_evidence(i, k, transition(motion, tk), past, future, ahead, tails[0], alone)
+                    on += colour_evidence(i, k, past, future, gain, tk * drift, none, tails[1], C, d)
+                    sister = True
+                ids.append((i, j, k, False))
+                numbers.append((1.0 * missed, tj + tk - 2, still, moving, apart, on))
                 continue
             for p in range(o + 1, begin[g + 1]):
                 k2 = head[p]
-                if near[p] == -np.inf:
+                if not good[p]:
                     continue
-                both = near[o] + near[p] + lost + (frame[k2] - frame[i] - 1) * rates[0]
-                total = rates[1] + pair_evidence(i, j, k2, past, future, room, tails) + both
-                total -= leave[zone[i]] + appears + _alone(k2, after, frame, zone, appear, ghost) + alike[k2]
-                if total > 0:
-                    mothers.append(i)
-                    ones.append(j)
-                    twos.append(k2)
-                    odds.append(total)
-    return np.array(mothers[1:]), np.array(ones[1:]), np.array(twos[1:]), np.array(odds[1:])
+                tk = time[frame[k2]] - time[frame[i]]
+                still, moving, apart = _geometry(i, j, k2, tj, tk, place, past, motion)
+                if apart > apart_reach**2 or min(still, moving) > middle_reach**2:
+                    continue
+                ids.append((i, j, k2, True))
+                numbers.append(
+                    (1.0 * (missed + frame[k2] - frame[i] - 1), tj + tk - 2, still, moving, apart, 0.0)
+                )
+    return ids[1:], numbers[1:]
 
 
-def choose_divisions(mother: Ints, one: Ints, two: Ints, odds: Floats, n: int) -> Bools:
+def candidates_of(ids: list, numbers: list) -> Candidates:
+    """Candidates as arrays."""
+    who = np.array(ids, dtype=np.int64).reshape(-1, 4)
+    x = np.array(numbers).reshape(-1, 6)
+    return Candidates(
+        who[:, 0], who[:, 1], who[:, 2], who[:, 3].astype(bool), x[:, 0], np.maximum(x[:, 1], 0.0),
+        x[:, 2:4], x[:, 4], x[:, 5],
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def candidate_colours(mother, one, two, past, future, gain, spread, shift, tail):  # type: ignore[no-untyped-def]
+    """Log density of the features of both daughters of each candidate."""
+    m = len(shift)
+    out, C, d = np.empty(len(mother)), np.empty((m, m)), np.empty(m)
+    for c in range(len(mother)):
+        out[c] = colour_evidence(mother[c], one[c], past, future, gain, spread, shift, tail, C, d)
+        out[c] += colour_evidence(mother[c], two[c], past, future, gain, spread, shift, tail, C, d)
+    return out
+
+
+def choose_divisions(found: Candidates, odds: Floats, n: int) -> Ints:
     """Choose among candidates, best first: each cell is mother once and daughter once."""
-    chosen = np.zeros(len(odds), dtype=bool)
+    chosen = []
     is_mother, is_daughter = np.zeros(n, bool), np.zeros(n, bool)
-    for c in np.lexsort((two, one, mother, -odds)):
-        if not (is_mother[mother[c]] or is_daughter[one[c]] or is_daughter[two[c]]):
-            chosen[c] = is_mother[mother[c]] = is_daughter[one[c]] = is_daughter[two[c]] = True
-    return chosen
+    possible = np.flatnonzero(odds > 0)
+    order = np.lexsort((found.two[possible], found.one[possible], found.mother[possible], -odds[possible]))
+    for c in possible[order].tolist():
+        mother, one, two = found.mother[c], found.one[c], found.two[c]
+        if not (is_mother[mother] or is_daughter[one] or is_daughter[two]):
+            chosen.append(c)
+            is_mother[mother] = is_daughter[one] = is_daughter[two] = True
+    return np.array(chosen, dtype=np.int64)

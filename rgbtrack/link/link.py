@@ -8,15 +8,26 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from rgbtrack.errors import RgbtrackWarning
+from rgbtrack.link.births import Beginnings, birth_odds, learn_births
 from rgbtrack.link.cuts import advance, best_links, cut_edges, gap_odds, marginals
-from rgbtrack.link.divisions import choose_divisions, division_odds
+from rgbtrack.link.divisions import candidates_of, choose_divisions, find_candidates
 from rgbtrack.link.movie import Bools, Floats, Ints, Movie, check_cells, read_movie
 from rgbtrack.link.params import LinkParams
-from rgbtrack.link.scales import NO_BIRTHS, Births, Scales, first_scales, learn_scales, other_cells, zones
+from rgbtrack.link.scales import (
+    Scales,
+    first_scales,
+    first_spread,
+    learn_scales,
+    other_cells,
+    size_shifts,
+    zones,
+)
 from rgbtrack.link.states import look_back
 from rgbtrack.link.steadying import common_shift, find_jumps
 
 MOST_CANDIDATES = 32
+MOST = 12_000
+"""Of movies of twice as many detections, a part of so many tells the first scales."""
 MEMORY = 1.5
 """Frames over which colours are remembered: few, so that a short exchange of two cells is found out."""
 ROUNDS = 30  # of belief propagation
@@ -26,13 +37,21 @@ DOUBT = 1.8
 
 @dataclass(eq=False)
 class Links:
-    """Links of one movie: what each follows (-1: none), how probably rightly, whether as a daughter."""
+    """Links of one movie.
+
+    What each detection follows (-1: none), how probably rightly, whether as a daughter; mothers and their two
+    daughters; how probably each is no daughter if it follows none; how well it was foretold; scales.
+    """
 
     before: Ints
     probability: Floats
     born: Bools
-    births: Births
+    mother: Ints
+    one: Ints
+    two: Ints
+    foreign: Floats
     fit: Floats
+    scales: Scales
 
 
 def link_cells(cells: pd.DataFrame, params: LinkParams = LinkParams()) -> pd.DataFrame:  # noqa: B008
@@ -106,19 +125,30 @@ def link_cells(cells: pd.DataFrame, params: LinkParams = LinkParams()) -> pd.Dat
 
 def link_movie(movie: Movie, params: LinkParams) -> Links:
     """Link the detections of one movie."""
-    n = len(movie.rows)
     scales = first_scales(movie, params.divisions)
     movie = movie.moved(find_jumps(movie, scales))
+    turns = params.sweeps + 1
+    frames = max(MOST // max(len(movie.rows) // movie.n_frames, 1), 8)
+    if params.sweeps > 1 and 2 * frames < movie.n_frames and movie.place.shape[1] == 2:
+        # of a long movie, a part tells the scales to begin with
+        first = (movie.n_frames - frames) // 2
+        scales = _sweeps(movie.between(first, first + frames), scales, params, 2, False)[1]
+        turns -= 1
+    return _sweeps(movie, scales, params, turns, True)[0]
+
+
+def _sweeps(
+    movie: Movie, scales: Scales, params: LinkParams, turns: int, final: bool
+) -> tuple[Links, Scales]:
+    """Reconsider all links so many times; without a ``final`` one, scales are learnt after the last too."""
+    n, none = len(movie.rows), np.zeros(0, np.int64)
     links = Links(
-        np.full(n, -1),
-        np.full(n, np.nan),
-        np.zeros(n, bool),
-        NO_BIRTHS,
-        np.zeros((n, 2)),
-    )
+        np.full(n, -1), np.full(n, np.nan), np.zeros(n, bool), none, none, none, np.ones(n), np.zeros((n, 2)),
+        scales,
+    )  # fmt: skip
     near, alike = None, None
-    for turn in range(params.sweeps + 1):
-        last = turn == params.sweeps
+    for turn in range(turns):
+        last = final and turn == turns - 1
         if movie.n_frames > 1:
             near = _candidates(movie, scales) if near is None or turn < 2 else near
             alike = other_cells(movie, scales.flicker, scales.noise) if alike is None or turn < 2 else alike
@@ -128,9 +158,9 @@ def link_movie(movie: Movie, params: LinkParams) -> Links:
             if movie.place.shape[1] == 3:
                 movie = _even(movie, links)
             scales = learn_scales(
-                movie, links.before, links.born, links.fit, links.births, scales, params.divisions
+                movie, links.before, links.born, links.fit, links.mother, links.foreign, links.scales
             )
-    return links
+    return links, scales
 
 
 def _even(movie: Movie, links: Links) -> Movie:
@@ -206,35 +236,71 @@ def _sweep(
         advance(b, c, before, born, movie.time, movie.frame, *seen, *law, *past, fit)
     back(after)
     close = _earlier(movie, scales, np.flatnonzero((before < 0) & (movie.frame > 0)), params.max_gap)
-    all_weights = (past, future, ahead, *weights, *births, scales.appear, scales.leave, scales.rates)
     if params.max_gap:
         i, j = close
         open_ = (after[i] < 0) & (movie.frame[j] - movie.frame[i] > 1)
         i, j = i[open_], j[open_]
-        odds = gap_odds(i, j, movie.frame, movie.time, *all_weights)
+        odds = gap_odds(
+            i,
+            j,
+            movie.frame,
+            movie.time,
+            past,
+            future,
+            ahead,
+            *weights,
+            scales.appear,
+            scales.leave,
+            scales.rates,
+        )
         one, two = best_links(n, n, i, j, odds)
         if last:
             probability[two] = _looked_up(marginals(n, n, i, j, odds / DOUBT, ROUNDS), i, j, one, two, n)
         before[two], after[one] = one, two
     born[:] = False
-    mothers = NO_BIRTHS
+    mother = one = two = np.zeros(0, np.int64)
+    foreign = np.ones(n)
     if params.divisions:
         i, j = close
         open_ = before[j] < 0
-        i, j = i[open_], j[open_]
-        begin = np.append(np.flatnonzero(np.diff(i, prepend=-1)), len(i)) if len(i) else np.zeros(1, np.int64)
-        mother, one, two, odds = division_odds(
-            begin, i, j, movie.frame, movie.time, after, *all_weights, scales.ghost
-        )
-        chosen = choose_divisions(mother, one, two, odds, n)
-        mother, one, two, odds = mother[chosen], one[chosen], two[chosen], odds[chosen]
-        chance = 1 / (1 + np.exp(-np.minimum(odds / DOUBT, 50.0)))
-        mothers = (mother, one, two, chance)
+        begin = _beginnings(movie, scales, before, after, (i[open_], j[open_]), past, future, ahead, alike)
+        scales = learn_births(begin, first_spread(movie, scales.flicker))
+        odds, foreign = birth_odds(begin, scales)
+        chosen = choose_divisions(begin.found, odds, n)
+        mother, one, two = begin.found.mother[chosen], begin.found.one[chosen], begin.found.two[chosen]
         goes_on = after[mother] == two
         born[two[goes_on]] = True
         if last:
+            chance = 1 / (1 + np.exp(-np.minimum(odds[chosen] / DOUBT, 50.0)))
             probability[one] = probability[two] = chance
-    return Links(before, probability, born, mothers, fit)
+    return Links(before, probability, born, mother, one, two, foreign, fit, scales)
+
+
+def _beginnings(
+    movie: Movie,
+    scales: Scales,
+    before: Ints,
+    after: Ints,
+    pairs: tuple[Ints, Ints],
+    past: tuple[Floats, ...],
+    future: tuple[Floats, ...],
+    ahead: Bools,
+    alike: Floats,
+) -> Beginnings:
+    """All tracks that begin, with the divisions that may explain them, among ``pairs`` of mother and head."""
+    i, j = pairs
+    begin = np.append(np.flatnonzero(np.diff(i, prepend=-1)), len(i)) if len(i) else np.zeros(1, np.int64)
+    widest = 3 * max(movie.spacing, np.sqrt(2) * scales.step)
+    found = find_candidates(
+        begin, i, j, movie.frame, movie.time, after, movie.place, past, future, ahead, movie.gain,
+        scales.motion, scales.drift, scales.tails, size_shifts(movie),
+        first_spread(movie, scales.flicker), 4 * scales.step, widest,
+    )  # fmt: skip
+    heads = np.flatnonzero((before < 0) & (movie.frame > 0))
+    lone = (after < 0) & (movie.frame < movie.n_frames - 1)
+    return Beginnings(
+        movie, scales, heads, lone, zones(movie, scales.step), alike, candidates_of(*found), (past, future)
+    )
 
 
 def _looked_up(chance: Floats, source: Ints, sink: Ints, i: Ints, j: Ints, width: int) -> Floats:
@@ -298,8 +364,7 @@ def number_tracks(movie: Movie, links: Links, cell: Floats) -> dict[str, Floats]
     number[ranked] = np.arange(1, len(ranked) + 1)
     track = number[head]
     parent = np.full(len(ranked) + 1, np.nan)
-    mother, one, two, _ = links.births
-    parent[number[one]] = parent[number[two]] = track[mother]
+    parent[number[links.one]] = parent[number[links.two]] = track[links.mother]
     tree = np.arange(len(ranked) + 1)
     for k in range(1, len(ranked) + 1):
         if np.isfinite(parent[k]):

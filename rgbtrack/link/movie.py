@@ -74,6 +74,18 @@ class Movie:
         """Return the movie with a displacement common to all cells of each frame taken off, (frames, d)."""
         return replace(self, place=self.place - shift[self.frame])
 
+    def between(self, first: int, end: int) -> "Movie":
+        """Return the movie of the frames from ``first`` to before ``end`` alone."""
+        a, b = self.start[first], self.start[end]
+        return replace(
+            self,
+            rows=self.rows[a:b],
+            frame=self.frame[a:b] - first,
+            start=self.start[first : end + 1] - a,
+            time=self.time[first:end],
+            **{name: getattr(self, name)[a:b] for name in ("place", "feature", "gain", "noise", "edge")},
+        )
+
 
 def check_cells(cells: pd.DataFrame, params: LinkParams) -> tuple[str, ...]:
     """Return the markers to link by.

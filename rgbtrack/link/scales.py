@@ -15,16 +15,12 @@ PRIOR_SD = 0.1
 PRIOR_WEIGHT = 20.0  # links that the prior counts for
 MOST = 20_000  # pairs that scales are learnt from
 SAMPLE = 128
+ODD = 0.05
+"""Share of cells taken to be unlike those that the density of features is made of."""
 REACH = 4.0
 """Candidates lie within so many typical steps."""
 RATES = (0.01, 0.1, 10.0)
 NUS = (2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0, 100.0)
-
-
-Births = tuple[Ints, Ints, Ints, Floats]
-"""Mothers, their two daughters, and how sure each division is."""
-_NONE: Ints = np.zeros(0, np.int64)
-NO_BIRTHS: Births = (_NONE, _NONE, _NONE, np.zeros(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +40,8 @@ class Scales:
     tails
         Of Student's t, of places and of features, see `tail_of`, (2, 4).
     room
-        Variances of the midpoint of sisters around their mother, and of their distance, along each axis.
+        Variances of the midpoint of sisters around their mother, and of their distance, along each axis;
+        whether (1 or 0) the mother's velocity counts.
     shift
         How features of daughters differ from their mother's, (m,).
     spread
@@ -123,7 +120,9 @@ def first_scales(movie: Movie, divisions: bool) -> Scales:
         noise=np.ones(m),
         drift=np.zeros((m, m)),
         tails=np.array([tail_of(10.0, 1.0, movie.place.shape[1]), tail_of(10.0, 1.0, m)]),
-        **_first_births(movie, step, factor * flicker),
+        room=np.array([step**2 + (0.15 * movie.spacing) ** 2, 2 * step**2 + (0.5 * movie.spacing) ** 2, 0.0]),
+        shift=0.5 * size_shifts(movie)[-1],
+        spread=first_spread(movie, factor * flicker),
         appear=np.log(np.array([0.1, 0.05, 0.03, 0.02]) * movie.density),
         leave=np.log(np.array([0.1, 0.05, 0.03, 0.02])),
         break_in=np.log(np.array([0.1, 0.05, 0.03, 0.02]) * movie.density),
@@ -133,19 +132,22 @@ def first_scales(movie: Movie, divisions: bool) -> Scales:
     )
 
 
-def _first_births(movie: Movie, step: float, flicker: Floats) -> dict[str, Floats]:
+def size_shifts(movie: Movie) -> Floats:
+    """Changes of features at a division to start from: none, and half the size, (k, m)."""
     m = movie.feature.shape[1]
-    shift = np.zeros(m)
+    shifts = np.zeros((1 + movie.has_size, m))
+    if movie.has_size:
+        shifts[1, -1] = -0.6
+    return shifts
+
+
+def first_spread(movie: Movie, flicker: Floats) -> Floats:
+    """Covariance of the change of features at a division, before any is seen."""
+    m = movie.feature.shape[1]
     spread = flicker + 0.15**2 * (np.eye(m) + 1.0)
     if movie.has_size:
-        shift[-1] = -0.5
         spread[-1, -1] += 0.3**2
-    size = 0.5 * movie.spacing
-    return {
-        "room": np.array([step**2 + (0.3 * size) ** 2, 2 * step**2 + size**2]),
-        "shift": shift,
-        "spread": spread,
-    }
+    return spread
 
 
 def _rates(missed: float, divide: float) -> Floats:
@@ -201,7 +203,12 @@ def other_cells(movie: Movie, flicker: Floats, noise: Floats, which: Ints | None
     white = np.linalg.solve(root, movie.feature[which].T).T
     logdet = np.log(np.diag(root)).sum()
     others = np.linalg.solve(root, movie.feature[rows].T).T
-    return likeness(np.ascontiguousarray(white), np.ascontiguousarray(others)) - logdet
+    near = likeness(np.ascontiguousarray(white), np.ascontiguousarray(others))
+    # a cell unlike all others is rare, as far as the spread of all tells
+    wide = np.linalg.cholesky(2 * np.atleast_2d(np.cov(others.T)) + np.eye(m)) if len(rows) > 1 else np.eye(m)
+    q = (np.linalg.solve(wide, (white - others.mean(axis=0)).T) ** 2).sum(axis=0)
+    any_ = -0.5 * (q + m * np.log(2 * np.pi)) - np.log(np.diag(wide)).sum()
+    return np.asarray(np.logaddexp(np.log1p(-ODD) + near, np.log(ODD) + any_) - logdet)
 
 
 def learn_scales(
@@ -209,9 +216,9 @@ def learn_scales(
     before: Ints,
     born: Bools,
     fit: Floats,
-    births: Births,
+    mothers: Ints,
+    foreign: Floats,
     old: Scales,
-    divisions: bool,
 ) -> Scales:
     """Learn all scales from links.
 
@@ -223,12 +230,12 @@ def learn_scales(
         Detection that each follows, -1 for none; whether it is its mother.
     fit
         Squared distances of place and features from what was foretold, (n, 2).
-    births
-        Mothers and their two daughters.
+    mothers
+        Those that divide.
+    foreign
+        Probability of each detection that follows none to be no daughter.
     old
         Scales that the links were found with.
-    divisions
-        Whether divisions are looked for.
     """
     follows = np.flatnonzero((before >= 0) & ~born)
     if len(follows) < 3:
@@ -248,25 +255,22 @@ def learn_scales(
         noise=noise,
         drift=drift,
         tails=tails,
-        **_learn_births(movie, births, motion, flicker, old),
-        **_learn_rates(movie, before, births, zones(movie, old.step), divisions),
+        room=old.room,
+        shift=old.shift,
+        spread=old.spread,
+        **_learn_rates(movie, before, mothers, foreign, zones(movie, old.step), old.rates[1]),
     )
 
 
 def _learn_rates(
-    movie: Movie, before: Ints, births: Births, zone: Ints, divisions: bool
+    movie: Movie, before: Ints, mothers: Ints, foreign: Floats, zone: Ints, divide: float
 ) -> dict[str, Floats]:
-    n = len(before)
-    after = np.zeros(n, bool)
+    after = np.zeros(len(before), bool)
     after[before[before >= 0]] = True
-    after[births[0]] = True
-    starts = (before < 0) & (movie.frame > 0)
-    lone = starts & ~after
-    starts = starts.astype(float)
-    doubt = 1 - births[3]
-    starts[births[1]] = doubt
-    heads = before[births[2]] < 0
-    starts[births[2][heads]] = doubt[heads]
+    after[mothers] = True
+    heads = (before < 0) & (movie.frame > 0)
+    starts = heads * foreign
+    lone = heads & ~after
     ends = ~after & (movie.frame < movie.n_frames - 1)
     linked = before >= 0
     skips = np.flatnonzero(linked)
@@ -286,14 +290,13 @@ def _learn_rates(
         rates.append((count + 0.5) / (total + 50.0))
     gaps = (movie.frame[linked] - movie.frame[before[linked]] - 1).sum()
     missed = (gaps + 0.5) / (linked.sum() + gaps + 100.0)
-    divide = (births[3].sum() + 1.0) / (n + 100.0) if divisions else 0.0
     return {
         "appear": np.log(rates[0] * movie.density),
         "leave": np.log(rates[1] / (1 - rates[1])),
         "ghost": np.log(rates[2] * movie.density),
         "break_in": np.log(rates[3] * movie.density),
         "break_off": np.log(rates[4] / (1 - rates[4])),
-        "rates": _rates(float(missed), divide),
+        "rates": np.array([np.log(missed), divide]),
     }
 
 
@@ -436,36 +439,3 @@ def _learn_tail(q: Floats, dims: int) -> Floats:
         if fit > best:
             best, found = fit, tail_of(nu, scale, dims)
     return found
-
-
-def _learn_births(
-    movie: Movie, births: Births, motion: Floats, flicker: Floats, old: Scales
-) -> dict[str, Floats]:
-    """How daughters lie and look, by those found and a prior."""
-    prior = _first_births(movie, float(np.sqrt(motion[1] + motion[2])), flicker)
-    mother, one, two, chance = births
-    weight = 10.0
-    if not len(mother):
-        return prior
-    k = chance.sum()
-    middle = 0.5 * (movie.place[one] + movie.place[two]) - movie.place[mother]
-    apart = movie.place[one] - movie.place[two]
-    dims = movie.place.shape[1]
-    room = [
-        (weight * before + (chance[:, None] * x**2).sum() / dims) / (weight + k)
-        for before, x in zip(prior["room"], (middle, apart), strict=True)
-    ]
-    d = np.concatenate([movie.feature[one], movie.feature[two]]) - movie.feature[np.tile(mother, 2)]
-    g = np.maximum(movie.gain[np.tile(mother, 2)], 0) * np.sqrt(np.tile(chance, 2))[:, None]
-    limit = 3 * np.sqrt(np.diag(prior["spread"])) + np.abs(prior["shift"])
-    d = np.clip(d, -limit, limit) * np.sqrt(np.tile(chance, 2))[:, None]
-    shift = (2 * weight * prior["shift"] + (g * d).sum(axis=0)) / (2 * weight + (g * g).sum(axis=0))
-    left = (d - g * shift) * np.maximum(movie.gain[np.tile(mother, 2)], 0)
-    scatter = left.T @ left
-    spread = (2 * weight * prior["spread"] + scatter) / (2 * weight + (g.T @ g))
-    values, vectors = np.linalg.eigh(spread)
-    return {
-        "room": np.array(room),
-        "shift": shift,
-        "spread": (vectors * np.maximum(values, 1e-4)) @ vectors.T,
-    }

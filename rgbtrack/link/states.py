@@ -39,7 +39,7 @@ def seen(W, k, gain, noise, out):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True, error_model="numpy")
 def distance(C, d, m):  # type: ignore[no-untyped-def]
     """Mahalanobis distance squared of ``d`` and log-determinant of ``C`` (m, m), which is overwritten."""
-    logdet, q = 0.0, 0.0
+    product, q = 1.0, 0.0
     for a in range(m):
         for b in range(a + 1):
             total = C[a, b]
@@ -54,8 +54,8 @@ def distance(C, d, m):  # type: ignore[no-untyped-def]
             total -= C[a, c] * d[c]
         d[a] = total / C[a, a]
         q += d[a] * d[a]
-        logdet += 2 * log(C[a, a])
-    return q, logdet
+        product *= C[a, a]
+    return q, 2 * log(product)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -173,48 +173,78 @@ def look_back(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def place_evidence(i, j, moves, past, future, ahead, motion, tail):  # type: ignore[no-untyped-def]
+def speed_alone(j, future, ahead, motion, tail):  # type: ignore[no-untyped-def]
+    """Log density of the velocity that ``j`` goes on with, whoever it is; 0 where none is known."""
+    if not ahead[j]:
+        return 0.0
+    bspeed, bV = future[1], future[2]
+    dims = bspeed.shape[1]
+    alone = motion[1] + bV[j, 2]
+    q = 0.0
+    for a in range(dims):
+        q += bspeed[j, a] ** 2 / alone
+    return log_t(q, dims * log(alone), dims, tail, False)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def place_evidence(i, j, moves, past, future, ahead, tail, alone):  # type: ignore[no-untyped-def]
     """Log density of the past of ``i`` and the future of ``j`` meeting, as one cell: place and velocity.
 
-    ``moves`` is what `transition` gave.
+    ``moves`` is what `transition` gave, ``alone`` what `speed_alone` gives for ``j``.
     """
     mean, speed, V = past[0], past[1], past[2]
     bmean, bspeed, bV = future[0], future[1], future[2]
     dims = mean.shape[1]
     b, e, qxx, qxv, qvv = moves
     xx = V[i, 0] + 2 * b * V[i, 1] + b * b * V[i, 2] + qxx + bV[j, 0]
+    q = 0.0
     if not ahead[j]:
-        q = 0.0
         for a in range(dims):
             q += (bmean[j, a] - mean[i, a] - b * speed[i, a]) ** 2 / xx
         return log_t(q, dims * log(xx), dims, tail, False)
     xv = e * (V[i, 1] + b * V[i, 2]) + qxv + bV[j, 1]
     vv = e * e * V[i, 2] + qvv + bV[j, 2]
     det = max(xx * vv - xv * xv, 1e-12 * xx * vv)
-    alone = motion[1] + bV[j, 2]
-    q, q0 = 0.0, 0.0
     for a in range(dims):
         dx = bmean[j, a] - mean[i, a] - b * speed[i, a]
         dv = bspeed[j, a] - e * speed[i, a]
         q += (vv * dx * dx - 2 * xv * dx * dv + xx * dv * dv) / det
-        q0 += bspeed[j, a] ** 2 / alone
-    return log_t(q, dims * log(det), 2 * dims, tail, True) - log_t(q0, dims * log(alone), dims, tail, False)
+    return log_t(q, dims * log(det), 2 * dims, tail, True) - alone
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def colour_evidence(i, j, past, future, gain, change, shift, tail):  # type: ignore[no-untyped-def]
-    """Log density of the features of ``i`` and ``j`` meeting, after a ``shift`` and a ``change``."""
+def _apart(i, j, past, future, gain, change, shift, C, d):  # type: ignore[no-untyped-def]
+    """Squared distance of features of ``i`` and ``j`` after a ``shift`` and ``change``; log-determinant.
+
+    ``C`` (m, m) and ``d`` (m,) are overwritten.
+    """
     mu, M = past[3], past[4]
     bmu, bM = future[3], future[4]
     m = mu.shape[1]
-    if m == 0:
-        return 0.0
-    C, d = np.empty((m, m)), np.empty(m)
     for a in range(m):
         d[a] = bmu[j, a] - mu[i, a] - shift[a] * gain[j, a]
         for c in range(a + 1):
             C[a, c] = M[i, a, c] + bM[j, a, c] + change[a, c] * gain[j, a] * gain[j, c]
-    q, logdet = distance(C, d, m)
+    return distance(C, d, m)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def colour_distance(i, j, past, future, gain, change, shift):  # type: ignore[no-untyped-def]
+    """Squared Mahalanobis distance of the features of ``i`` and ``j``, after a ``shift`` and a ``change``."""
+    m = len(shift)
+    return _apart(i, j, past, future, gain, change, shift, np.empty((m, m)), np.empty(m))[0] if m else 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def colour_evidence(i, j, past, future, gain, change, shift, tail, C, d):  # type: ignore[no-untyped-def]
+    """Log density of the features of ``i`` and ``j`` meeting, after a ``shift`` and a ``change``.
+
+    ``C`` (m, m) and ``d`` (m,) are overwritten.
+    """
+    m = len(shift)
+    if m == 0:
+        return 0.0
+    q, logdet = _apart(i, j, past, future, gain, change, shift, C, d)
     return log_t(q, logdet, m, tail, False)
 
 
@@ -230,29 +260,15 @@ def colour_most(j, future, tail):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def birth_place(i, j, past, future, room, tail):  # type: ignore[no-untyped-def]
-    """Log density of the place of ``j`` as one of two daughters of ``i``."""
-    mean, bmean = past[0], future[0]
+def birth_place(i, j, moves, past, future, room, tail):  # type: ignore[no-untyped-def]
+    """Log density of the place of ``j`` as one of two daughters of ``i``; ``room`` as in `Scales`."""
+    mean, speed, bmean = past[0], past[1], future[0]
     dims = mean.shape[1]
     s = room[0] + room[1] / 4
     q = 0.0
     for a in range(dims):
-        q += (bmean[j, a] - mean[i, a]) ** 2 / s
+        q += (bmean[j, a] - mean[i, a] - room[2] * moves[0] * speed[i, a]) ** 2 / s
     return log_t(q, dims * log(s), dims, tail, False)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def pair_evidence(i, j, k, past, future, room, tails):  # type: ignore[no-untyped-def]
-    """Log density of the places of two sisters, ``j`` and ``k``, around their mother ``i``."""
-    mean, bmean = past[0], future[0]
-    dims = mean.shape[1]
-    q0, q1 = 0.0, 0.0
-    for a in range(dims):
-        q0 += (0.5 * (bmean[j, a] + bmean[k, a]) - mean[i, a]) ** 2 / room[0]
-        q1 += (bmean[j, a] - bmean[k, a]) ** 2 / room[1]
-    return log_t(q0, dims * log(room[0]), dims, tails[0], False) + log_t(
-        q1, dims * log(room[1]), dims, tails[0], False
-    )
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
