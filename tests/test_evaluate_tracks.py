@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rgbtrack import DataError, evaluate_results
+from rgbtrack import DataError, RgbtrackWarning, evaluate_results
 from rgbtrack.evaluate import evaluate_tracks, link_calibration, link_scores
 from rgbtrack.files import write_labels, write_table
 
@@ -138,6 +138,15 @@ def test_results_with_tracks_are_scored_by_their_masks(tmp_path):
     assert scores.loc[["a", "all"], "TRA"].tolist() == pytest.approx([1, 1])
     assert scores.loc[["a", "all"], "division_f1"].tolist() == [1, 1]
     assert np.isnan(scores.loc["still", "TRA"])
+
+
+def test_without_its_library_links_are_scored_all_the_same(tmp_path, monkeypatch):
+    write_experiment(tmp_path)
+    monkeypatch.setattr("rgbtrack.evaluate.results.find_spec", lambda _: None)
+    with pytest.warns(RgbtrackWarning, match=r"TRA and DET are not scored: traccuracy is not installed"):
+        scores = evaluate_results(tmp_path / "results", tmp_path / "truth").set_index("image_id")
+    assert "TRA" not in scores
+    assert scores.loc["all", "link_f1"] == pytest.approx(1)
 
 
 def test_results_without_true_tracks_are_scored_without(tmp_path):

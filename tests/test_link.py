@@ -508,6 +508,12 @@ def test_families_share_a_clone_unless_evidence_is_strong():
     assert strong["track_clone"].tolist() == [1] * 4 + [2] * 2
 
 
+def test_rows_of_one_name_get_their_own_track_clone():
+    table = called([1, 1, 2, 2], [1, 1, 2, 2])
+    twice = track_clones(table.set_axis([0, 0, 1, 1]))["track_clone"]
+    assert twice.to_list() == [1, 1, 2, 2]
+
+
 def test_tracks_without_a_call_or_a_number():
     result = track_clones(called([1, 2, pd.NA, 1], [1, 2, 3, pd.NA]))
     assert result["track_clone"].tolist() == [1, 2, pd.NA, pd.NA]

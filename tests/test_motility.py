@@ -278,6 +278,9 @@ def test_the_time_between_frames_must_be_known():
         DataError, match=r"time between frames is unknown in 1 images \(a\): give frame_interval_h"
     ):
         describe_tracks(cells)
+    two = pd.concat([cells, cells.assign(image_id="b")], ignore_index=True)
+    with pytest.raises(DataError, match=r"unknown in 2 images \(a, b\)"):
+        describe_tracks(two)
     assert describe_tracks(cells, MotilityParams(frame_interval_h=0.5))["speed_um_h"][0] == 4
     with pytest.raises(DataError, match="time_h of image a does not grow from the frame before to frame 3"):
         describe_tracks(cells.assign(time_h=cells["frame"].replace({3: 2})))

@@ -1,12 +1,14 @@
 """A results folder against known truth."""
 
+import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from rgbtrack.errors import DataError
+from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.evaluate.scores import (
     calibration_error,
     clone_scores,
@@ -15,7 +17,7 @@ from rgbtrack.evaluate.scores import (
     match_cells,
     match_clones,
 )
-from rgbtrack.evaluate.tracks import evaluate_tracks
+from rgbtrack.evaluate.tracks import evaluate_tracks, link_scores
 from rgbtrack.files import read_labels, read_table
 from rgbtrack.tables import TRUTH
 
@@ -125,7 +127,16 @@ def _have_tracks(*tables: pd.DataFrame) -> bool:
 def _score_tracks(cells: pd.DataFrame, true: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, float]:
     """Scores of the tracks of the images of which pairs are; missing where these are no time series."""
     found, truth = (table[table["image_id"].astype("str").isin(pairs["image_id"])] for table in (cells, true))
-    return evaluate_tracks(found, truth, pairs=pairs) if _have_tracks(found, truth) else {}
+    if not _have_tracks(found, truth):
+        return {}
+    if find_spec("traccuracy") is None:
+        warnings.warn(
+            "TRA and DET are not scored: traccuracy is not installed (pip install 'rgbtrack[tracks]')",
+            RgbtrackWarning,
+            stacklevel=4,
+        )
+        return link_scores(found, truth, pairs=pairs)
+    return evaluate_tracks(found, truth, pairs=pairs)
 
 
 def _match_image(

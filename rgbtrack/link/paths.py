@@ -124,7 +124,7 @@ def _interval(frames: pd.DataFrame, params: MotilityParams) -> Floats:
     # a single frame holds no movement, whatever its time
     several = frames.groupby("image_id")["frame"].transform("size").to_numpy() > 1
     unknown = frames.loc[~(interval > 0) & several, "image_id"].unique()
-    if unknown:
+    if len(unknown):
         raise DataError(
             f"time between frames is unknown in {len(unknown)} images ({', '.join(map(str, unknown[:3]))}): "
             f"give frame_interval_h in the sample sheet, or a column time_h"
