@@ -186,7 +186,7 @@ def test_before_and_after_an_event_within_a_subject():
     found = clone_response(sizes, control="vehicle", event_time=7).iloc[0]
     assert found["q_value"] < 0.01
     assert found["low"] < 2 < found["high"]
-    assert found["when"] == "after the event, against before it"
+    assert found["when"] == "after day 7, against that day and before"
     assert clone_response(sizes, control="vehicle").iloc[0]["q_value"] > 0.05
     by_column = clone_response(sizes.assign(biopsy_d=7.0), control="vehicle", event_time="biopsy_d").iloc[0]
     assert by_column["effect"] == pytest.approx(found["effect"])

@@ -152,7 +152,12 @@ def _units(long: pd.DataFrame, params: ResponseParams, factors: list[str], keys:
                 f"no sample was taken after the event (event_time = {params.event_time}), found days "
                 f"{', '.join(f'{day:g}' for day in np.unique(samples['timepoint']))}: look at event_time"
             )
-        when = "after the event, against before it"
+        named = (
+            f"the event (column {params.event_time})"
+            if isinstance(params.event_time, str)
+            else f"day {params.event_time:g}"
+        )
+        when = f"after {named}, against that day and before"
         chosen = np.ones(len(samples), dtype=bool)
     else:
         chosen, when = _chosen(samples, params, factors)

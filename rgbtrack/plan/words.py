@@ -132,7 +132,7 @@ def _of_power(params: PlanParams, clones: int, power: pd.DataFrame) -> Iterator[
             f"for a stronger effect, test fewer and larger clones, or make animals more alike."
         )
     elif enough.min() != params.subjects:
-        yield f"For {_percent(params.power)} power, take {enough.min()} animals per arm."
+        yield f"For {_percent(params.power)} power of the overall test, take {enough.min()} animals per arm."
 
 
 def _of_errors(params: PlanParams, false_positives: pd.DataFrame) -> Iterator[str]:

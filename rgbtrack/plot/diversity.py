@@ -12,7 +12,7 @@ from rgbtrack.plot.groups import in_order, looks, name_treatments, say, shown_si
 from rgbtrack.plot.style import new_figure, say_nothing_to_draw, style, wrap
 from rgbtrack.tables import DIVERSITY
 
-TITLES = {0: "q = 0: all clones", 1: "q = 1: common clones", 2: "q = 2: dominant clones"}
+TITLES = {0: "order 0: all clones", 1: "order 1: common clones", 2: "order 2: dominant clones"}
 
 
 def plot_diversity(
@@ -54,7 +54,7 @@ def plot_diversity(
                 rows = (drawn["site"] == site) & (drawn["q"] == q)
                 groups = (means["site"] == site) & (means["q"] == q)
                 _panel(axes, drawn[rows], means[groups], treatments, times, measure)
-                title = TITLES.get(q, f"q = {q}")
+                title = TITLES.get(q, f"order {q}")
                 axes.set_title(title if len(sites) == 1 else f"{wrap(site, 16)}, {title.split(':')[0]}")
             row[0].set_ylabel("effective number of clones")
         for axes in grid[:-1].ravel():
@@ -118,5 +118,5 @@ def _caption(drawn: pd.DataFrame, measure: str) -> str:
     who = ", ".join(f"{wrap(name, 20)} {count}" for name, count in n.items())
     return (
         f"Hill numbers {text} Thin: subjects ({who}); thick: geometric mean, 95 % interval over subjects. "
-        f"One misassigned cell makes a clone: q = 0 is the least robust."
+        f"One misassigned cell makes a clone: order 0 is the least robust."
     )

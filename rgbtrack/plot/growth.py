@@ -203,8 +203,8 @@ def _curves(axes: Any, rows: pd.DataFrame, paint: str) -> None:
     """Curves of one clone under one treatment."""
     for _, of in rows.groupby("subject"):
         of = of.sort_values("timepoint")
-        axes.plot(of["timepoint"], of["shown"], color=paint, linewidth=0.7, alpha=0.5)
         seen = of["seen"].to_numpy()
+        axes.plot(of["timepoint"], of["shown"].where(seen), color=paint, linewidth=0.7, alpha=0.5)
         for part, shape, face in ((of[seen], "o", paint), (of[~seen], "v", "white")):
             axes.plot(
                 part["timepoint"],
@@ -217,8 +217,8 @@ def _curves(axes: Any, rows: pd.DataFrame, paint: str) -> None:
                 linestyle="",
                 alpha=0.7,
             )
-    mean = np.exp(np.log(rows["shown"]).groupby(rows["timepoint"]).mean())
-    axes.plot(mean.index, mean, color=paint, linewidth=2.2, solid_capstyle="round")
+    mean = rows["shown"].where(rows["seen"], 0.0).groupby(rows["timepoint"]).mean()
+    axes.plot(mean.index, mean.where(mean > 0), color=paint, linewidth=2.2, solid_capstyle="round")
 
 
 def _finish(figure: Figure, grid: Any, columns: int, rows: pd.DataFrame, value: str) -> None:

@@ -19,7 +19,9 @@ ROWS = 40
 _MARK = OKABE_ITO[1]
 
 
-def response_forest(response: pd.DataFrame, colours: dict[Any, Any], *, rows: int = ROWS) -> Figure:
+def response_forest(
+    response: pd.DataFrame, colours: dict[Any, Any] | None = None, *, rows: int = ROWS
+) -> Figure:
     """Draw the effect of each treatment on each clone with its interval, largest clones on top.
 
     Parameters
@@ -48,8 +50,9 @@ def response_forest(response: pd.DataFrame, colours: dict[Any, Any], *, rows: in
         figure = new_figure(max(4.6, 1.0 + 3.3 * len(treatments)), 1.5 + 0.21 * n)
         panels = figure.subplots(1, len(treatments), sharey=True, sharex=True, squeeze=False)[0]
         for axes, treatment in zip(panels, treatments, strict=True):
-            draw_forest(axes, tested[tested["treatment"] == treatment].head(rows), colours)
-            axes.set_title(f"{wrap(treatment, 30)}  (n = {int(_first(tested, treatment)['n_subjects'])})")
+            draw_forest(axes, tested[tested["treatment"] == treatment].head(rows), colours or {})
+            n_subjects = int(_first(tested, treatment)["n_subjects"])
+            axes.set_title(f"{wrap(treatment, 36)}\n({n_subjects} subjects, both sides)")
         panels[0].set_ylabel("clone")
         reach = 1.08 * float(np.nanmax(np.abs(tested[["low", "high"]].to_numpy(float))))
         panels[0].set_xlim(-reach, reach)
@@ -94,7 +97,7 @@ def draw_forest(axes: Axes, response: pd.DataFrame, colours: dict[Any, Any]) -> 
     return axes
 
 
-def response_volcano(response: pd.DataFrame, colours: dict[Any, Any]) -> Figure:
+def response_volcano(response: pd.DataFrame, colours: dict[Any, Any] | None = None) -> Figure:
     """Draw effect against evidence of every clone, one panel per treatment.
 
     Parameters
@@ -116,7 +119,7 @@ def response_volcano(response: pd.DataFrame, colours: dict[Any, Any]) -> Figure:
         figure = new_figure(max(4.4, 0.8 + 3.4 * len(treatments)), 3.6)
         panels = figure.subplots(1, len(treatments), sharey=True, sharex=True, squeeze=False)[0]
         for axes, treatment in zip(panels, treatments, strict=True):
-            draw_volcano(axes, tested[tested["treatment"] == treatment], colours)
+            draw_volcano(axes, tested[tested["treatment"] == treatment], colours or {})
             axes.set_title(wrap(treatment, 30))
         panels[0].set_ylabel("evidence, -log10 p")
         reach = 1.25 * max(float(tested["effect"].abs().max()), 0.5)

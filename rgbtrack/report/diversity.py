@@ -86,13 +86,13 @@ def _levels(means: pd.DataFrame | None, control: str | None) -> Iterable[str]:
     if means is None or means["mean"].isna().all():
         return
     for site, rows in means[means["q"] == ORDER].dropna(subset=["mean"]).groupby("site", sort=False):
-        where = "" if (means["site"] == "primary").all() else f" at site {site}"
+        where = _at(str(site), means)
         last = rows[rows["timepoint"] == rows["timepoint"].max()]
         for row in last.sort_values("treatment", key=lambda names: names != control).to_dict("records"):
             behind = _over_subjects(row["low"], row["high"], row["n_subjects"])
             text = (
                 f"On day {row['timepoint']:g}{where}, the cells under {row['treatment']} are as diverse as "
-                f"{number(row['mean'])} clones of one size ({behind})"
+                f"{number(row['mean'])} clones of one size (order 1; {behind})"
             )
             if pd.notna(row["fold"]) and pd.notna(row["p_value"]):
                 text += (
@@ -106,14 +106,15 @@ def _shapes(departure: pd.DataFrame | None) -> Iterable[str]:
     """Whether sizes are as unequal as those of neutral growth."""
     if departure is None or departure.empty:
         return
-    last = departure[departure["timepoint"] == departure["timepoint"].max()]
-    for row in last.dropna(subset=["p_value"]).to_dict("records"):
+    last = departure[departure["timepoint"] == departure["timepoint"].max()].dropna(subset=["p_value"])
+    for row in last.to_dict("records"):
         if row["p_value"] >= SURE:
             said = "are not told apart from those of neutral growth from single cells"
         else:
             said = f"are {row['shape']} than those of neutral growth from single cells"
         yield (
-            f"On day {row['timepoint']:g}, clone sizes under {row['treatment']} {said} "
+            f"On day {row['timepoint']:g}{_at(row['site'], departure)}, clone sizes under "
+            f"{row['treatment']} {said} "
             f"({evidence(row['p_value'])}, {count(int(row['n_subjects']), 'subject')}): no proof of either."
         )
 
@@ -122,31 +123,37 @@ def _changes(turnover: pd.DataFrame | None, means: pd.DataFrame | None, control:
     """Whether clones of a subject change by more than counting, and whether treatments differ in that."""
     if turnover is None or turnover.empty:
         return
-    for (start, end), rows in turnover.groupby(["timepoint", "next_timepoint"]):
-        tested = rows.dropna(subset=["p_value"])
-        if tested.empty:
-            continue
-        changed = int((tested["p_value"] < SURE).sum())
-        alike = number(float(np.mean(tested["morisita_horn"])))
-        chance = number(float(np.mean(tested["morisita_horn_by_chance"])))
+    tested = turnover.dropna(subset=["p_value"])
+    for (site, start, end), rows in tested.groupby(["site", "timepoint", "next_timepoint"]):
+        changed = int((rows["p_value"] < SURE).sum())
+        alike = number(float(np.mean(rows["morisita_horn"])))
+        chance = number(float(np.mean(rows["morisita_horn_by_chance"])))
         yield (
-            f"From day {start:g} to day {end:g} the clones of {changed} of {count(len(tested), 'subject')} "
-            "changed by "
-            f"more than counting explains (p < {SURE:g} each; mean similarity {alike}, by counting alone "
-            f"{chance})."
+            f"From day {start:g} to day {end:g}{_at(site, turnover)} the clones of {changed} of "
+            f"{count(len(rows), 'subject')} changed by more than counting explains (p < {SURE:g} each; mean "
+            f"Morisita-Horn similarity {alike}, by counting alone {chance})."
         )
     if means is None:
         return
-    told = means[(means["measure"] == "morisita_horn") & (means["p_value"] < SURE)]
-    for row in told.to_dict("records"):
+    compared = means[(means["measure"] == "morisita_horn")].dropna(subset=["p_value"])
+    for row in compared[compared["p_value"] < SURE].to_dict("records"):
         way = "less" if row["difference"] > 0 else "more"
+        ends = span(row["difference_low"], row["difference_high"])
         yield (
             f"Clones changed {way} under {row['treatment']} than under {control} from day "
-            f"{row['timepoint']:g} to "
-            f"day {row['next_timepoint']:g} (difference of similarity {number(row['difference'])}, 95 % "
-            "interval "
-            f"{span(row['difference_low'], row['difference_high'])}, {evidence(row['p_value'])})."
+            f"{row['timepoint']:g} to day {row['next_timepoint']:g}{_at(row['site'], means)} (difference of "
+            f"similarity {number(row['difference'])}, 95 % interval {ends}, {evidence(row['p_value'])})."
         )
+    if len(compared) and not (compared["p_value"] < SURE).any():
+        yield (
+            f"No difference of turnover between a treatment and {control} was found (smallest "
+            f"{evidence(compared['p_value'].min())}): no evidence of sameness."
+        )
+
+
+def _at(site: Any, table: pd.DataFrame) -> str:
+    """Where, as far as there are several sites."""
+    return f" at site {site}" if len(set(table["site"])) > 1 else ""
 
 
 def _over_subjects(low: float, high: float, n: float) -> str:

@@ -17,8 +17,8 @@ FOUND = 0.1
 LISTED = 6
 CURVES = (
     "Share of the largest clones over time, on a log scale: a straight line is growth at one rate. Thin: "
-    "subjects; thick: mean of each treatment. Open marks: no cell of the clone was seen; the mark lies at "
-    "the limit of detection."
+    "subjects; thick: mean of each treatment, zeros included. Open marks, not joined: no cell of the clone "
+    "was seen; the mark lies at the limit of detection."
 )
 RATES = "Growth rate of each clone by treatment, relative to the mean clone, with its interval over subjects."
 CAUTIONS = {
@@ -82,6 +82,11 @@ def _grown(means: pd.DataFrame) -> Iterable[str]:
                 f"{count(int(row['n_subjects']), 'subject')}): a factor of 2 in "
                 f"{number(np.log(2) / abs(rate))} days."
             ).replace("  ", " ")
+        if len(told):
+            yield (
+                f"These are the clones whose own 95 % interval leaves out the rate of the mean clone, of "
+                f"{len(rows)} looked at: one in twenty would by chance."
+            )
         if len(told) > LISTED:
             yield f"So did {len(told) - LISTED} further clones; all are in dynamics/growth_by_treatment.csv."
         if told.empty:

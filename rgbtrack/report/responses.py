@@ -15,7 +15,8 @@ SURE = 0.05
 LISTED = 10
 FOREST = (
     "Change of each clone's share against the control. Dot: effect, in the clone's colour; line: 95 % "
-    "interval over subjects. A clone that responds lies off zero with its whole line; most lie on it."
+    "interval over subjects, of this clone alone. Found are those with q < 0.1: sure enough although so many "
+    "clones were looked at."
 )
 VOLCANO = (
     "The same clones: how much each changed, and how unlikely that is by chance. Numbers name those found."

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rgbtrack.plot.lesions import lesion_bars
@@ -16,6 +17,8 @@ from rgbtrack.report.words import count, share
 FOUND = 0.1
 SURE = 0.05
 LISTED = 6
+MOST = 0.5
+"""Share of an image's cells from which one patch is the tissue, not a lesion."""
 CAPTIONS = {
     "site_heatmap": "Share of each clone at each site of each subject, on a log scale. Marked: not seen "
     "there.",
@@ -54,7 +57,7 @@ def sites_chapter(results: Results, colours: dict[int, Any]) -> Chapter | None:
     findings = [
         *_overlaps(tables.get("site_overlap")),
         *_enriched(tables.get("site_enrichment")),
-        *_lesions(tables.get("lesions"), tables.get("seeding")),
+        *_lesions(tables.get("lesions"), tables.get("seeding"), results.cells["image_id"].value_counts()),
         *_effects(tables.get("seeding_effects"), results.control),
         *(f"Not told: {reason}." for reason in reasons),
     ]
@@ -108,10 +111,11 @@ def _enriched(enrichment: pd.DataFrame | None) -> Iterable[str]:
                 f"{count(int(row['n_subjects']), 'subject')})."
             )
         if found.empty and rows["q_value"].notna().any():
-            yield f"At {site}, no clone was found to differ from the {against} (all q >= {FOUND:g})."
+            than = "at the source" if against == "primary" else f"under {against}"
+            yield f"At {site}, no clone was found to be more or less frequent than {than} (q >= {FOUND:g})."
 
 
-def _lesions(lesions: pd.DataFrame | None, seeding: pd.DataFrame | None) -> Iterable[str]:
+def _lesions(lesions: pd.DataFrame | None, seeding: pd.DataFrame | None, n_cells: pd.Series) -> Iterable[str]:
     """How many lesions are of several clones, and by how many founders."""
     if lesions is None:
         return
@@ -122,25 +126,41 @@ def _lesions(lesions: pd.DataFrame | None, seeding: pd.DataFrame | None) -> Iter
             f"{calls.get('polyclonal', 0)} polyclonal, {calls.get('undecided', 0)} with too few cells to "
             "tell."
         )
+        if _fields(rows, n_cells):
+            yield (
+                f"At {site}, most images are filled by one patch of cells that their edges cut: they lie "
+                "within a "
+                f"tissue, not around lesions. What is said of lesions and founders there means nothing."
+            )
+            continue
         of_site = None if seeding is None else seeding[(seeding["site"] == site)].dropna(subset=["founders"])
         if of_site is None or of_site.empty:
             continue
         for treatment, subjects in of_site.groupby("treatment", sort=False):
-            corrected = subjects["polyclonal_corrected"].mean()
+            told = int(subjects["n_told"].sum())
             yield (
-                f"Under {treatment}, lesions at {site} were seeded by {number(subjects['founders'].mean())} "
-                "founders "
-                f"on average (mean of {count(len(subjects), 'subject')}); corrected for founders of one "
-                "colour, "
-                f"{share(corrected)} of them are polyclonal."
+                f"Under {treatment}, a lesion at {site} was seeded by {number(subjects['founders'].mean())} "
+                f"founders (mean of {count(len(subjects), 'subject')}, from {count(told, 'lesion')} large "
+                "enough to "
+                f"tell); corrected for founders of one colour, "
+                f"{share(subjects['polyclonal_corrected'].mean())} of "
+                f"lesions are polyclonal. Intervals of each subject are in seeding.csv."
             )
+
+
+def _fields(lesions: pd.DataFrame, n_cells: pd.Series) -> bool:
+    """Whether most images hold one patch of cells that fills them, and no lesions."""
+    largest = lesions.sort_values("n_cells").groupby("image_id").tail(1)
+    filled = largest["n_cells"] >= MOST * largest["image_id"].map(n_cells)
+    return bool((filled & largest["touches_border"].astype(bool)).mean() > 0.5)
 
 
 def _effects(effects: pd.DataFrame | None, control: str | None) -> Iterable[str]:
     """Whether the treatment changed seeding."""
     if effects is None:
         return
-    for row in effects.dropna(subset=["p_value"]).to_dict("records"):
+    told = effects[np.isfinite(effects[["low", "high", "p_value"]].to_numpy(float)).all(axis=1)]
+    for row in told.to_dict("records"):
         ratio = row["outcome"] == "n_lesions"
         change = factor(row["effect"]) if ratio else f"{row['effect']:+.2f}"
         ends = f"{factor(row['low'])} to {factor(row['high'])}" if ratio else span(row["low"], row["high"])

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from rgbtrack.files import read_table
+from rgbtrack.link import poisson_interval
 from rgbtrack.plot import (
     plot_by_subject,
     plot_flower,
@@ -34,6 +35,8 @@ WORDS = {
     "persistence_h": ("persistence", "h"),
     "division_rate_per_h": ("rate of division", "per cell and hour"),
     "loss_rate_per_h": ("rate of loss", "per cell and hour"),
+    "motility_um2_h": ("motility coefficient", "µm²/h"),
+    "exit_rate_per_h": ("rate of leaving the image", "per cell and hour"),
 }
 """Measures that findings tell of, in words and units."""
 TABLES = (
@@ -55,6 +58,11 @@ CAPTIONS = {
     "counting leaves unsure, and no more: they do not cover differences between subjects.",
 }
 CAUTIONS = (
+    "Divisions are the hardest to find: a daughter that is outlined late, debris, or a cell that comes back "
+    "passes for one. Look at the families below, and count by eye before a rate is published.",
+    "How many links are expected to be wrong is the linker's own reckoning, if every cell is outlined "
+    "rightly; "
+    "mistakes of outlines come on top.",
     "A cell that disappears inside the image died, or was not found or not linked: tracks cannot tell which.",
     "The subject is the unit. Further cells of the same subjects make a difference between treatments no "
     "surer; further subjects do.",
@@ -136,7 +144,7 @@ def _difference(row: dict[Any, Any], where: str) -> str:
     if not np.isfinite(row["p"]):
         return f"{told} ({subjects}: a test needs two or more in each arm)."
     proof = (
-        f"difference {_number(row['difference'])}, 95 % interval {_number(row['difference_low'])} to "
+        f"difference {_number(row['difference'])}{unit}, 95 % interval {_number(row['difference_low'])} to "
         f"{_number(row['difference_high'])}, p {_p(row['p'])}, {subjects}"
     )
     if pd.notna(row["clone"]):
@@ -173,11 +181,15 @@ def _divisions(table: pd.DataFrame) -> list[str]:
         n, hours = int(part["n_divisions"].sum()), float(part["observed_h"].sum())
         if not hours:
             continue
+        low, high = map(float, poisson_interval(n, hours))
         doubling = (
             f"; without deaths their number would double every {np.log(2) * hours / n:,.3g} h" if n else ""
         )
         told.append(
-            f"Under {treatment} cells divided {count(n, 'time')} in {hours:,.0f} cell hours{doubling}."
+            f"Under {treatment} {count(n, 'division')} were found in {hours:,.0f} cell hours: "
+            f"{_number(n / hours)} "
+            f"per cell and hour (95 % interval {_number(low)} to {_number(high)}, of counting "
+            f"alone){doubling}."
         )
         known = part[part["clone"].notna()]
         rate = n / hours
