@@ -13,6 +13,8 @@ APART = (0.08, 0.15, 0.3, 0.6, 1.0)
 """Sd of the distance of sisters along an axis that learning starts from, shares of the spacing."""
 PRIOR = 5.0
 """Divisions that what is assumed of them counts for."""
+RARE = 40.0
+"""Divisions, one in a hundred cells and frames, that what is assumed of their rate counts for."""
 TRIES, ROUNDS = 5, 12  # of expectation and maximisation, from each start and from the best
 MOST = 4000  # candidates that are learnt from
 
@@ -112,7 +114,7 @@ class Beginnings:
     def rates(self, p: Floats, foreign: Floats, scales: Scales) -> Scales:
         """Scales with the rates of dividing, appearing and of being seen once that follow."""
         rates = scales.rates.copy()
-        rates[1] = np.log((p.sum() + 0.5) / (len(self.all[0]) / self.every + 50.0))
+        rates[1] = np.log((p.sum() + RARE) / (len(self.all[0]) / self.every + RARE / 0.01))
         density = self.movie.density
         appear, ghost = (
             np.log((np.bincount(self.zone[who], foreign[who], 4) + 0.5) / (self.exposed + 50.0) * density)
