@@ -1,3 +1,4 @@
+import dataclasses
 import re
 
 import numpy as np
@@ -123,6 +124,20 @@ def test_sites_lesions_and_seeding_are_told(tmp_path):
     assert re.search(r"At lung, \d+ lesions: \d+ monoclonal, \d+ polyclonal, \d+ with too few cells", text)
     assert "lesions per subject under isoproterenol against vehicle: ×" in text
     assert len(chapter.pictures) == 3
+
+
+def test_a_field_within_a_tissue_is_no_lesion(tmp_path):
+    scene = simulate_lesions(lesions=(3.0, 3.0), seed=1)
+    sizes = clone_sizes(scene.cells, samples=scene.samples)
+    results = results_of(tmp_path, sizes, scene.cells, scene.samples)
+    lesions = results.dynamics["lesions"]
+    one = (
+        lesions.sort_values("n_cells").groupby("image_id").tail(1).assign(n_cells=10_000, touches_border=True)
+    )
+    filled = dataclasses.replace(results, dynamics={**results.dynamics, "lesions": one})
+    text = " ".join(sites_chapter(filled, {}).findings)
+    assert "they lie within a tissue, not around lesions" in text
+    assert "was seeded by" not in text
 
 
 def test_what_cannot_be_told_says_why(tmp_path):

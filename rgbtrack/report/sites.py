@@ -152,7 +152,8 @@ def _fields(lesions: pd.DataFrame, n_cells: pd.Series) -> bool:
     """Whether most images hold one patch of cells that fills them, and no lesions."""
     largest = lesions.sort_values("n_cells").groupby("image_id").tail(1)
     filled = largest["n_cells"] >= MOST * largest["image_id"].map(n_cells)
-    return bool((filled & largest["touches_border"].astype(bool)).mean() > 0.5)
+    cut = largest["touches_border"].eq(True).fillna(value=False)
+    return float((filled & cut).mean()) > 0.5
 
 
 def _effects(effects: pd.DataFrame | None, control: str | None) -> Iterable[str]:
