@@ -85,6 +85,13 @@ def _save_nothing(figure, path, **settings):
     Path(path).write_text("<svg xmlns='http://www.w3.org/2000/svg'/>", encoding="utf-8")
 
 
+@pytest.fixture
+def quick_runs(quick_figures, monkeypatch):
+    """Reports without pictures of clones and chapters on dynamics, for tests that ask for neither."""
+    monkeypatch.setattr("rgbtrack.report.write.CHAPTERS", ())
+    monkeypatch.setattr("rgbtrack.report.write.draw_figures", lambda *_: {})
+
+
 @pytest.fixture(scope="session")
 def small_experiment(tmp_path_factory):
     """A simulated experiment of eight small images, to be copied before it is changed."""

@@ -9,6 +9,8 @@ import pytest
 from rgbtrack import cli
 from rgbtrack.files import read_json, read_table
 
+pytestmark = pytest.mark.usefixtures("quick_runs")
+
 
 @pytest.fixture
 def experiment(small_experiment, tmp_path):

@@ -17,6 +17,8 @@ from rgbtrack.report.results import read_results
 from rgbtrack.simulate import PRESETS, simulate_founders
 from rgbtrack.simulate.optics import illumination_of
 
+pytestmark = pytest.mark.usefixtures("quick_runs")
+
 CHANNELS = {"red": "mCherry", "green": "Venus", "blue": "Cerulean"}
 MOVES = np.array([[0, 0, 0], [0.3, 1.0, -0.6], [-0.2, -0.8, 1.1]])
 TOML = """

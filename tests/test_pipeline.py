@@ -33,7 +33,7 @@ from rgbtrack.plot.colours import HUES
 from rgbtrack.simulate import PRESETS
 from rgbtrack.tables import CELLS, CLONE_DISTANCES, CLONE_MATCHES, CLONE_SIZES, CLONES
 
-pytestmark = pytest.mark.usefixtures("quick_figures")
+pytestmark = pytest.mark.usefixtures("quick_runs")
 TABLES = ("cells.parquet", "clones.csv", "clone_sizes.csv")
 
 
@@ -167,7 +167,8 @@ def test_overwrite_does_all_again_with_the_same_outcome(experiment, results, fin
     before = stamps(results)
     run(experiment, results, workers=1, overwrite=True)
     after = stamps(results)
-    assert all(after[name] > before[name] for name in before)
+    # quick runs leave the figures of the report as they are
+    assert all(after[name] > before[name] for name in before if not name.startswith("figures"))
     assert_same_tables(results, finished)
 
 
