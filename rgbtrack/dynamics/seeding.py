@@ -15,7 +15,6 @@ from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.tables import CLONE_SIZES, LESIONS, SEEDING
 
 _LEAST, _MOST = 1e-4, 200.0  # founders per lesion before those without are left out
-_TERMS = 400
 
 
 def count_founders(

@@ -9,7 +9,6 @@ from rgbtrack.link.persistence import fit_furth
 from rgbtrack.link.squares import LagSums, lag_sums
 from rgbtrack.tables import TRACKS
 
-FATES = ("division", "left image", "lost", "end of movie")
 SAMPLE = ("subject", "treatment", "timepoint", "site")
 
 

@@ -61,11 +61,6 @@ class Given:
     params: DynamicsParams
     control: str
 
-    @property
-    def has_sites(self) -> bool:
-        """Whether there is anywhere to seed to."""
-        return len(set(self.sizes["site"])) > 1
-
     @cached_property
     def clonality(self) -> Clonality:
         """Lesions of all sites but the source, and their clones."""
@@ -92,7 +87,8 @@ def _always(_: Given) -> bool:
 
 
 def _has_sites(given: Given) -> bool:
-    return given.has_sites
+    """Whether there is anywhere to seed to."""
+    return len(set(given.sizes["site"])) > 1
 
 
 @dataclass(frozen=True)

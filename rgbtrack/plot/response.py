@@ -50,9 +50,9 @@ def response_forest(
         figure = new_figure(max(4.6, 1.0 + 3.3 * len(treatments)), 1.5 + 0.21 * n)
         panels = figure.subplots(1, len(treatments), sharey=True, sharex=True, squeeze=False)[0]
         for axes, treatment in zip(panels, treatments, strict=True):
-            draw_forest(axes, tested[tested["treatment"] == treatment].head(rows), colours or {})
-            n_subjects = int(_first(tested, treatment)["n_subjects"])
-            axes.set_title(f"{wrap(treatment, 36)}\n({n_subjects} subjects, both sides)")
+            part = tested[tested["treatment"] == treatment]
+            draw_forest(axes, part.head(rows), colours or {})
+            axes.set_title(f"{wrap(treatment, 36)}\n({part['n_subjects'].iloc[0]:.0f} subjects, both sides)")
         panels[0].set_ylabel("clone")
         reach = 1.08 * float(np.nanmax(np.abs(tested[["low", "high"]].to_numpy(float))))
         panels[0].set_xlim(-reach, reach)
@@ -178,7 +178,3 @@ def draw_volcano(axes: Axes, response: pd.DataFrame, colours: dict[Any, Any]) ->
     axes.grid(axis="both")
     axes.set_xlabel("change of share, log2 (1 = doubled)\nrelative to most clones")
     return axes
-
-
-def _first(response: pd.DataFrame, treatment: str) -> pd.Series:
-    return response[response["treatment"] == treatment].iloc[0]

@@ -14,7 +14,7 @@ from rgbtrack.plot.turnover import plot_turnover
 from rgbtrack.report.chapters import Chapter
 from rgbtrack.report.pictures import embed
 from rgbtrack.report.results import Results
-from rgbtrack.report.sentences import evidence, number, span
+from rgbtrack.report.sentences import at_site, evidence, number, span
 from rgbtrack.report.words import count
 
 SURE = 0.05
@@ -22,22 +22,18 @@ ORDER = 1
 """Of the Hill number that sentences tell: it weighs a clone by its cells."""
 CAPTIONS = {
     "diversity": "Diversity of each subject (thin) and mean over subjects (thick, with its interval over "
-    "subjects), all "
-    "at the same coverage: the number of clones, of common ones, and of dominant ones.",
+    "subjects), all at the same coverage: the number of clones, of common ones, and of dominant ones.",
     "ranks": "Clones of each sample from the largest to the smallest. A steep line: few clones hold most "
     "cells.",
     "size_distribution": "Share of clones larger than a multiple of the mean clone, beside neutral growth "
-    "from single "
-    "cells (dashed).",
+    "from single cells (dashed).",
     "turnover": "How alike the clones of a subject are at one timepoint and the next: 1 is the same. Beside "
-    "it, what "
-    "counting alone would give.",
+    "it, what counting alone would give.",
 }
 CAUTIONS = (
     "Diversity counts colours. Founders of one colour count as one clone, so that it is a lower bound.",
     "The number of clones (order 0) hangs on the rarest ones, and one misassigned cell makes a clone; "
-    "orders 1 and 2 "
-    "hardly change.",
+    "orders 1 and 2 hardly change.",
     CAUTION,
 )
 
@@ -86,7 +82,7 @@ def _levels(means: pd.DataFrame | None, control: str | None) -> Iterable[str]:
     if means is None or means["mean"].isna().all():
         return
     for site, rows in means[means["q"] == ORDER].dropna(subset=["mean"]).groupby("site", sort=False):
-        where = _at(str(site), means)
+        where = at_site(site, means)
         last = rows[rows["timepoint"] == rows["timepoint"].max()]
         for row in last.sort_values("treatment", key=lambda names: names != control).to_dict("records"):
             behind = _over_subjects(row["low"], row["high"], row["n_subjects"])
@@ -108,14 +104,15 @@ def _shapes(departure: pd.DataFrame | None) -> Iterable[str]:
         return
     last = departure[departure["timepoint"] == departure["timepoint"].max()].dropna(subset=["p_value"])
     for row in last.to_dict("records"):
+        where = at_site(row["site"], departure)
         if row["p_value"] >= SURE:
             said = "are not told apart from those of neutral growth from single cells"
         else:
             said = f"are {row['shape']} than those of neutral growth from single cells"
         yield (
-            f"On day {row['timepoint']:g}{_at(row['site'], departure)}, clone sizes under "
-            f"{row['treatment']} {said} "
-            f"({evidence(row['p_value'])}, {count(int(row['n_subjects']), 'subject')}): no proof of either."
+            f"On day {row['timepoint']:g}{where}, clone sizes under "
+            f"{row['treatment']} {said} ({evidence(row['p_value'])}, "
+            f"{count(int(row['n_subjects']), 'subject')}): no proof of either."
         )
 
 
@@ -129,7 +126,7 @@ def _changes(turnover: pd.DataFrame | None, means: pd.DataFrame | None, control:
         alike = number(float(np.mean(rows["morisita_horn"])))
         chance = number(float(np.mean(rows["morisita_horn_by_chance"])))
         yield (
-            f"From day {start:g} to day {end:g}{_at(site, turnover)} the clones of {changed} of "
+            f"From day {start:g} to day {end:g}{at_site(site, turnover)} the clones of {changed} of "
             f"{count(len(rows), 'subject')} changed by more than counting explains (p < {SURE:g} each; mean "
             f"Morisita-Horn similarity {alike}, by counting alone {chance})."
         )
@@ -137,23 +134,18 @@ def _changes(turnover: pd.DataFrame | None, means: pd.DataFrame | None, control:
         return
     compared = means[(means["measure"] == "morisita_horn")].dropna(subset=["p_value"])
     for row in compared[compared["p_value"] < SURE].to_dict("records"):
-        way = "less" if row["difference"] > 0 else "more"
+        way, where = "less" if row["difference"] > 0 else "more", at_site(row["site"], means)
         ends = span(row["difference_low"], row["difference_high"])
         yield (
             f"Clones changed {way} under {row['treatment']} than under {control} from day "
-            f"{row['timepoint']:g} to day {row['next_timepoint']:g}{_at(row['site'], means)} (difference of "
-            f"similarity {number(row['difference'])}, 95 % interval {ends}, {evidence(row['p_value'])})."
+            f"{row['timepoint']:g} to day {row['next_timepoint']:g}{where} (difference "
+            f"of similarity {number(row['difference'])}, 95 % interval {ends}, {evidence(row['p_value'])})."
         )
     if len(compared) and not (compared["p_value"] < SURE).any():
         yield (
             f"No difference of turnover between a treatment and {control} was found (smallest "
             f"{evidence(compared['p_value'].min())}): no evidence of sameness."
         )
-
-
-def _at(site: Any, table: pd.DataFrame) -> str:
-    """Where, as far as there are several sites."""
-    return f" at site {site}" if len(set(table["site"])) > 1 else ""
 
 
 def _over_subjects(low: float, high: float, n: float) -> str:

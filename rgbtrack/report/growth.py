@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from rgbtrack.plot.growth import growth_curves, growth_rates
+from rgbtrack.plot.response import FOUND
 from rgbtrack.report.chapters import Chapter
 from rgbtrack.report.pictures import Picture, embed
 from rgbtrack.report.results import Results
-from rgbtrack.report.sentences import evidence, number, span
+from rgbtrack.report.sentences import at_site, evidence, number, span
 from rgbtrack.report.words import count
 
-FOUND = 0.1
 LISTED = 6
 CURVES = (
     "Share of the largest clones over time, on a log scale: a straight line is growth at one rate. Thin: "
@@ -64,9 +64,8 @@ def growth_chapter(results: Results, colours: dict[int, Any]) -> Chapter | None:
 
 def _grown(means: pd.DataFrame) -> Iterable[str]:
     """Clones whose rate is surely not that of the others, fastest first."""
-    several = len(set(means["site"])) > 1
     for (site, treatment), rows in means.groupby(["site", "treatment"], sort=False):
-        where = f" at site {site}" if several else ""
+        where = at_site(site, means)
         told = rows[(rows["rate_low_per_d"] > 0) | (rows["rate_high_per_d"] < 0)]
         told = told.reindex(told["rate_per_d"].abs().sort_values(ascending=False, kind="stable").index)
         kind = rows["kind"].iloc[0]
@@ -77,14 +76,13 @@ def _grown(means: pd.DataFrame) -> Iterable[str]:
             verb = "grew" if rate > 0 or than else "shrank"
             yield (
                 f"Under {treatment}{where}, clone {row['clone']} {verb} {way}{than} by {number(abs(rate))} "
-                "per day "
-                f"(95 % interval {span(row['rate_low_per_d'], row['rate_high_per_d'])}, "
+                f"per day (95 % interval {span(row['rate_low_per_d'], row['rate_high_per_d'])}, "
                 f"{count(int(row['n_subjects']), 'subject')}): a factor of 2 in "
                 f"{number(np.log(2) / abs(rate))} days."
             ).replace("  ", " ")
         if len(told):
             yield (
-                f"These are the clones whose own 95 % interval leaves out the rate of the mean clone, of "
+                "These are the clones whose own 95 % interval leaves out the rate of the mean clone, of "
                 f"{len(rows)} looked at: one in twenty would by chance."
             )
         if len(told) > LISTED:
@@ -108,8 +106,8 @@ def _differences(means: pd.DataFrame, control: str | None) -> Iterable[str]:
             )
         if found.empty:
             yield (
-                f"No clone was found to grow at another rate under {treatment} than under {control} "
-                f"(all q >= {FOUND:g})."
+                f"No clone was found to grow at another rate under {treatment} than under {control} (all q "
+                f">= {FOUND:g})."
             )
 
 
@@ -122,8 +120,8 @@ def _lost(times: pd.DataFrame | None) -> Iterable[str]:
     if lost:
         yield (
             f"{lost} of {len(seen)} times that a clone was seen in a subject, it was not seen again later: "
-            "it fell below "
-            f"the limit of detection, or died out (dynamics/clone_times.csv tells when, and the limit)."
+            "it fell below the limit of detection, or died out (dynamics/clone_times.csv tells when, and "
+            "the limit)."
         )
     if dominant:
         named = ", ".join(

@@ -21,8 +21,7 @@ def _images(results: Results) -> str:
     return (
         f"{count(len(results.images), 'image')} with the markers {named} were analysed with rgbtrack "
         f"{results.run.get('version')}. Cells were segmented{method}, and the intensity of each marker was "
-        "measured "
-        f"with its standard error (photon noise, read noise, background and bleed-through).{undone}"
+        f"measured with its standard error (photon noise, read noise, background and bleed-through).{undone}"
     )
 
 
@@ -35,9 +34,8 @@ def _clones(results: Results) -> str:
     shared = "of each subject" if results.palette == "subject" else "shared by all subjects"
     return (
         f"Clones {shared} were found from the colours of {count(len(results.cells), 'cell')} without a set "
-        f"number, blind to treatment (mixture of rays through the origin, each cell with its own colour "
-        "covariance, "
-        f"detector gains fitted jointly; method {settings.get('method', 'ray')}, seed "
+        "number, blind to treatment (mixture of rays through the origin, each cell with its own colour "
+        f"covariance, detector gains fitted jointly; method {settings.get('method', 'ray')}, seed "
         f"{results.run.get('seed')}). Cells were assigned to the most probable clone{sure}: "
         f"{results.n_assigned} of {len(results.cells)}, in {count(len(results.clones), 'clone')}."
     )
@@ -49,26 +47,22 @@ def _dynamics(results: Results) -> str:
         when = ", ".join(dict.fromkeys(results.dynamics["response"]["when"]))
         texts.append(
             f"Responses to treatment ({when}) were tested with the subject as the unit: log shares of all "
-            "clones in one "
-            f"linear model, variances moderated over clones by empirical Bayes, effects relative to the "
-            "majority of "
-            f"clones (biweight), false discovery rate by Benjamini and Hochberg; checked by a "
-            "quasi-likelihood "
-            f"negative binomial model of counts. Heterogeneity of responses was tested by rotation."
+            "clones in one linear model, variances moderated over clones by empirical Bayes, effects "
+            "relative to the majority of clones (biweight), false discovery rate by Benjamini and Hochberg; "
+            "checked by a quasi-likelihood negative binomial model of counts. Heterogeneity of responses "
+            "was tested by rotation."
         )
     if len(results.dynamics.get("growth_by_treatment", ())):
         kind = results.dynamics["growth_by_treatment"]["kind"].iloc[0]
         texts.append(
             f"Growth rates ({kind}) are slopes of log size over time, averaged over subjects with counting "
-            "error and "
-            f"scatter between subjects."
+            "error and scatter between subjects."
         )
     if len(results.dynamics.get("diversity", ())):
         coverage = results.dynamics["diversity"]["common_coverage"].iloc[0]
         texts.append(
             f"Diversity is given as Hill numbers at a coverage of {100 * coverage:.1f} % (Chao and Jost "
-            "2012), compared "
-            f"over subjects by t tests on logarithms; turnover as Morisita-Horn similarity against "
-            "resampling."
+            "2012), compared over subjects by t tests on logarithms; turnover as Morisita-Horn similarity "
+            "against resampling."
         )
     return " ".join(texts)

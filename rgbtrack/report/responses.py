@@ -8,7 +8,7 @@ from rgbtrack.plot.response import FOUND, response_forest, response_volcano
 from rgbtrack.report.chapters import Chapter
 from rgbtrack.report.pictures import embed
 from rgbtrack.report.results import Results
-from rgbtrack.report.sentences import evidence, factor
+from rgbtrack.report.sentences import at_site, evidence, factor
 from rgbtrack.report.words import count
 
 SURE = 0.05
@@ -41,7 +41,7 @@ def response_chapter(results: Results, colours: dict[int, Any]) -> Chapter | Non
     findings, pictures = [], []
     several = len(set(response["site"])) > 1
     for (site, treatment), part in response.groupby(["site", "treatment"], sort=False):
-        where = f" at site {site}" if several else ""
+        where = at_site(site, response)
         both = heterogeneity[(heterogeneity["site"] == site) & (heterogeneity["treatment"] == treatment)]
         if len(both):
             findings.append(_any(both.iloc[0], part, where))
@@ -70,8 +70,8 @@ def _any(row: pd.Series, clones: pd.DataFrame, where: str) -> str:
     width = (clones["high"] - clones["low"]).median() / 2
     return (
         f"No sign that clones respond differently to {row['treatment']}{where} ({behind}). That is no "
-        "evidence of sameness: for half of the clones, a change by less than "
-        f"{factor(width)} would not be seen."
+        f"evidence of sameness: for half of the clones, a change by less than {factor(width)} would not be "
+        "seen."
     )
 
 
@@ -100,6 +100,6 @@ def _each(clones: pd.DataFrame, where: str) -> list[str]:
     if left:
         told.append(
             f"{count(left, 'clone')} could not be tested under {clones['treatment'].iloc[0]}{where}: too few "
-            f"cells, or in one subject only."
+            "cells, or in one subject only."
         )
     return told

@@ -2,6 +2,8 @@
 
 import math
 
+import pandas as pd
+
 
 def factor(log2: float) -> str:
     """Return a log2 fold change as a factor: ×2.0, or ÷2.0 for a loss.
@@ -39,3 +41,8 @@ def number(value: float, digits: int = 2) -> str:
 def span(low: float, high: float) -> str:
     """Return the ends of an interval, "to" between them."""
     return f"{number(low)} to {number(high)}"
+
+
+def at_site(site: object, table: pd.DataFrame) -> str:
+    """Where, as far as the table has several sites."""
+    return f" at site {site}" if len(set(table["site"])) > 1 else ""

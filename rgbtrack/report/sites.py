@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from rgbtrack.plot.lesions import lesion_bars
+from rgbtrack.plot.response import FOUND
 from rgbtrack.plot.sites import seeding_alluvial, site_heatmap
 from rgbtrack.report.chapters import Chapter
 from rgbtrack.report.pictures import embed
@@ -14,7 +15,6 @@ from rgbtrack.report.results import Results
 from rgbtrack.report.sentences import evidence, factor, number, span
 from rgbtrack.report.words import count, share
 
-FOUND = 0.1
 SURE = 0.05
 LISTED = 6
 MOST = 0.5
@@ -23,20 +23,17 @@ CAPTIONS = {
     "site_heatmap": "Share of each clone at each site of each subject, on a log scale. Marked: not seen "
     "there.",
     "seeding_alluvial": "From the primary site to the others: a ribbon joins the shares of one clone. It "
-    "shows "
-    "where a clone is, not the way it took.",
+    "shows where a clone is, not the way it took.",
     "lesion_bars": "Clones of each lesion, and whether it is of one clone or of several beyond what "
-    "misassignment "
-    "of single cells gives.",
+    "misassignment of single cells gives.",
 }
 CAUTIONS = (
     "A clone that is not seen at a site may be there: with n cells, a share below 3 / n is easily missed "
     "(site_overlap.csv tells the limit).",
-    "One colour is not one founder: two founders of one colour look monoclonal. Shares of polyclonal lesions "
-    "are corrected for that where it says so, for lesions of two founders.",
+    "One colour is not one founder: two founders of one colour look monoclonal. Shares of polyclonal "
+    "lesions are corrected for that where it says so, for lesions of two founders.",
     "Lesions are cells that lie close together in the image. Sections through one lesion count twice, "
-    "lesions "
-    "that touch count once.",
+    "lesions that touch count once.",
     "Cells of a lesion descend from few founders: more cells there mean growth as much as seeding.",
 )
 OUTCOMES = {
@@ -89,11 +86,10 @@ def _overlaps(overlap: pd.DataFrame | None) -> Iterable[str]:
         unlike = int((told["p_value"] < SURE).sum())
         yield (
             f"Between {site} and {other}, the shares of clones differ by more than counting explains in "
-            f"{unlike} "
-            f"of {count(len(told), 'subject')} (median similarity {number(told['morisita_horn'].median())}, "
-            "by "
-            f"counting alone {number(told['morisita_horn_expected'].median())}; a median of "
-            f"{told['n_shared'].median():g} clones seen at both)."
+            f"{unlike} of {count(len(told), 'subject')} (median similarity "
+            f"{number(told['morisita_horn'].median())}, by counting alone "
+            f"{number(told['morisita_horn_expected'].median())}; a median of {told['n_shared'].median():g} "
+            "clones seen at both)."
         )
 
 
@@ -129,8 +125,8 @@ def _lesions(lesions: pd.DataFrame | None, seeding: pd.DataFrame | None, n_cells
         if _fields(rows, n_cells):
             yield (
                 f"At {site}, most images are filled by one patch of cells that their edges cut: they lie "
-                "within a "
-                f"tissue, not around lesions. What is said of lesions and founders there means nothing."
+                "within a tissue, not around lesions. What is said of lesions and founders there means "
+                "nothing."
             )
             continue
         of_site = None if seeding is None else seeding[(seeding["site"] == site)].dropna(subset=["founders"])
@@ -141,10 +137,9 @@ def _lesions(lesions: pd.DataFrame | None, seeding: pd.DataFrame | None, n_cells
             yield (
                 f"Under {treatment}, a lesion at {site} was seeded by {number(subjects['founders'].mean())} "
                 f"founders (mean of {count(len(subjects), 'subject')}, from {count(told, 'lesion')} large "
-                "enough to "
-                f"tell); corrected for founders of one colour, "
-                f"{share(subjects['polyclonal_corrected'].mean())} of "
-                f"lesions are polyclonal. Intervals of each subject are in seeding.csv."
+                "enough to tell); corrected for founders of one colour, "
+                f"{share(subjects['polyclonal_corrected'].mean())} of lesions are polyclonal. Intervals of "
+                "each subject are in seeding.csv."
             )
 
 
@@ -167,8 +162,7 @@ def _effects(effects: pd.DataFrame | None, control: str | None) -> Iterable[str]
         ends = f"{factor(row['low'])} to {factor(row['high'])}" if ratio else span(row["low"], row["high"])
         yield (
             f"At {row['site']} on day {row['timepoint']:g}, {OUTCOMES.get(row['outcome'], row['outcome'])} "
-            "under "
-            f"{row['treatment']} against {control}: {change} (95 % interval {ends}, "
-            f"{evidence(row['p_value'])}, "
-            f"{int(row['n_subjects'])} and {count(int(row['n_control']), 'subject')})."
+            f"under {row['treatment']} against {control}: {change} (95 % interval {ends}, "
+            f"{evidence(row['p_value'])}, {int(row['n_subjects'])} and "
+            f"{count(int(row['n_control']), 'subject')})."
         )

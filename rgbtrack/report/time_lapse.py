@@ -21,6 +21,7 @@ from rgbtrack.plot.response import FOUND
 from rgbtrack.report.chapters import Chapter
 from rgbtrack.report.pictures import Picture, embed
 from rgbtrack.report.results import Results
+from rgbtrack.report.sentences import evidence
 from rgbtrack.report.words import count
 
 LISTED = 8
@@ -61,8 +62,7 @@ CAUTIONS = (
     "Divisions are the hardest to find: a daughter that is outlined late, debris, or a cell that comes back "
     "passes for one. Look at the families below, and count by eye before a rate is published.",
     "How many links are expected to be wrong is the linker's own reckoning, if every cell is outlined "
-    "rightly; "
-    "mistakes of outlines come on top.",
+    "rightly; mistakes of outlines come on top.",
     "A cell that disappears inside the image died, or was not found or not linked: tracks cannot tell which.",
     "The subject is the unit. Further cells of the same subjects make a difference between treatments no "
     "surer; further subjects do.",
@@ -145,10 +145,10 @@ def _difference(row: dict[Any, Any], where: str) -> str:
         return f"{told} ({subjects}: a test needs two or more in each arm)."
     proof = (
         f"difference {_number(row['difference'])}{unit}, 95 % interval {_number(row['difference_low'])} to "
-        f"{_number(row['difference_high'])}, p {_p(row['p'])}, {subjects}"
+        f"{_number(row['difference_high'])}, {evidence(row['p'])}, {subjects}"
     )
     if pd.notna(row["clone"]):
-        return f"{told} ({proof}, q {_p(row['q'])} over the clones)."
+        return f"{told} ({proof}, {evidence(row['q'], 'q')} over the clones)."
     if row["p"] >= SURE:
         return f"{told}: no sure difference, and no evidence of sameness ({proof})."
     return f"{told} ({proof})."
@@ -159,7 +159,7 @@ def _in_vain(rows: pd.DataFrame, where: str) -> str:
     first = rows.iloc[0].to_dict()
     measures = ", ".join(
         f"{WORDS[row['measure']][0]} ({_number(row['mean'])} and {_number(row['control_mean'])}"
-        f"{' ' * bool(WORDS[row['measure']][1])}{WORDS[row['measure']][1]}, p {_p(row['p'])})"
+        f"{' ' * bool(WORDS[row['measure']][1])}{WORDS[row['measure']][1]}, {evidence(row['p'])})"
         for row in rows.to_dict("records")
     )
     return (
@@ -187,9 +187,8 @@ def _divisions(table: pd.DataFrame) -> list[str]:
         )
         told.append(
             f"Under {treatment} {count(n, 'division')} were found in {hours:,.0f} cell hours: "
-            f"{_number(n / hours)} "
-            f"per cell and hour (95 % interval {_number(low)} to {_number(high)}, of counting "
-            f"alone){doubling}."
+            f"{_number(n / hours)} per cell and hour (95 % interval {_number(low)} to {_number(high)}, of "
+            f"counting alone){doubling}."
         )
         known = part[part["clone"].notna()]
         rate = n / hours
@@ -291,7 +290,3 @@ def _measures(results: Results, colours: dict[int, Any]) -> list[tuple[str, Pict
 
 def _number(value: float) -> str:
     return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"= {value:.3f}" if value < 0.1 else f"= {value:.2f}"
