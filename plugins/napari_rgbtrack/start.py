@@ -1,0 +1,64 @@
+"""Widget of the menu: from a folder to its review."""
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+
+from napari_rgbtrack.parts import button, row, words
+from napari_rgbtrack.state import Review, open_review
+from rgbtrack.errors import RgbtrackError
+
+
+class StartPanel(QWidget):
+    """Asks for a results folder, and opens its review in this window."""
+
+    def __init__(self, viewer: Any, results: Path | None = None) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.told = words("Open the results of a run to look through its clones and put them right.")
+        self.choose = button("Open results ...", self.ask, "The folder that 'rgbtrack run' wrote", "open_results")
+        layout = QVBoxLayout(self)
+        layout.addWidget(row(self.choose))
+        layout.addWidget(self.told)
+        layout.addStretch(1)
+        if results is not None:
+            self.open(results)
+
+    def ask(self) -> None:
+        """Ask for the folder."""
+        folder = QFileDialog.getExistingDirectory(self, "Results of rgbtrack")
+        if folder:
+            self.open(Path(folder))
+
+    def open(self, results: Path) -> None:
+        """Open a results folder; what is wrong with it is told here."""
+        from napari.qt.threading import create_worker
+
+        self.told.setText(f"opening {results} ...")
+        self.choose.setEnabled(False)
+        worker = create_worker(_read, results, _start_thread=False)
+        worker.returned.connect(self._show)
+        worker.start()
+
+    def _show(self, review: Review | str) -> None:
+        from napari_rgbtrack.review import show_review
+
+        self.choose.setEnabled(True)
+        if isinstance(review, str):
+            self.told.setText(review)
+            return
+        for layer in [one for one in self.viewer.layers if "rgbtrack" in one.metadata]:
+            self.viewer.layers.remove(layer)
+        show_review(self.viewer, review)
+        self.told.setText(f"{review.results} is open.")
+
+
+def _read(results: Path) -> Review | str:
+    """A review, or in words why there is none."""
+    try:
+        return open_review(results)
+    except RgbtrackError as error:
+        return str(error)
+    except OSError as error:
+        return f"{results}: {error.strerror or error}"
