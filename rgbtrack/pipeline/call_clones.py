@@ -30,6 +30,7 @@ from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.files import sha256, write_table
 from rgbtrack.pipeline.batches import by_batch, judge_batches
 from rgbtrack.pipeline.before_after import MOST, draw_corrections, plain_name
+from rgbtrack.pipeline.called import CALLED, keep_called
 from rgbtrack.pipeline.colours import correct_colours
 from rgbtrack.pipeline.experiment import Experiment
 from rgbtrack.pipeline.findings import Finding, findings_table
@@ -56,6 +57,7 @@ WRITTEN = (
     "corrections.csv",
     "bleed_through.csv",
     "review.csv",
+    CALLED,
 )
 STRANGE = 0.15
 """Share of cells like no clone of an earlier run, from which they are hardly of its founders."""
@@ -102,6 +104,7 @@ def call_clones(
             resolutions = resolve_palettes(cells, model, experiment.clones)
             matches = match_subjects(cells, model, experiment.clones)
             clones, fitted = describe_clones(cells, model, experiment.clones), cells["clone"]
+            keep_called(results, cells)
             cells, reviewed = review_cells(cells, results, model)
             if len(reviewed):
                 by_hand = describe_clones(cells, model, experiment.clones)

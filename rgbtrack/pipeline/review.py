@@ -8,7 +8,8 @@ import pandas as pd
 
 from rgbtrack.clones import CloneModel, SubjectModels
 from rgbtrack.errors import RgbtrackWarning
-from rgbtrack.review import apply_review, read_review
+from rgbtrack.pipeline.called import replay
+from rgbtrack.review import read_review
 
 REVIEW = "review.jsonl"
 SAME = 0.9
@@ -22,9 +23,7 @@ def review_cells(
     cells: pd.DataFrame, results: Path, model: CloneModel | SubjectModels
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make the corrections of a results folder; warn of those that could not be made as they were meant."""
-    within = "subject" if isinstance(model, SubjectModels) else None
-    corrections = read_review(results / REVIEW)
-    cells, outcomes = apply_review(cells, corrections, within=within, assign=model.assign)
+    cells, outcomes = replay(cells, read_review(results / REVIEW), model)
     status, overrules = outcomes["status"], outcomes["overrules"].notna()
     for which, what in (
         (status == "conflict", "could not be made"),
