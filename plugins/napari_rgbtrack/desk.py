@@ -223,12 +223,13 @@ class Desk:
         self.busy.emit(what)
         self._worker = create_worker(_caught, work, _start_thread=False)
 
-        def done(result: Any) -> None:
+        def done(came: tuple[Any, Exception | None]) -> None:
+            result, error = came
             self._worker = None
-            if isinstance(result, BaseException):
-                self.told.emit(_words(what, result), True)
-            else:
+            if error is None:
                 then(result)
+            else:
+                self.told.emit(_words(what, error), True)
             if self._worker is None:
                 self._next()
 
@@ -278,12 +279,12 @@ class Desk:
         self.colouring: Colouring = colour_cells(self.review.cells, self.by, clones)
 
 
-def _caught(work: Work) -> Any:
-    """Result of work, or what it raised: napari would show it as a traceback."""
+def _caught(work: Work) -> tuple[Any, Exception | None]:
+    """Result of work, and what it raised: napari would show that as a traceback."""
     try:
-        return work()
+        return work(), None
     except Exception as error:
-        return error
+        return None, error
 
 
 def _words(what: str, error: BaseException) -> str:
