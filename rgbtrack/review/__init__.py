@@ -4,11 +4,13 @@ from rgbtrack.review.apply import apply_review
 from rgbtrack.review.corrections import Assign, Correction, Exclude, Merge, Place, Rename, Split, Undo
 from rgbtrack.review.file import append_correction, read_review
 from rgbtrack.review.make import assign_cells, exclude_cells, merge_clones, rename_clone, split_clone
+from rgbtrack.review.memory import Memory
 
 __all__ = [
     "Assign",
     "Correction",
     "Exclude",
+    "Memory",
     "Merge",
     "Place",
     "Rename",
