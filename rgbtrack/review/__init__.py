@@ -2,6 +2,7 @@
 
 from rgbtrack.review.apply import apply_review
 from rgbtrack.review.corrections import Assign, Correction, Exclude, Merge, Place, Rename, Split, Undo
+from rgbtrack.review.doubt import doubtful_cells
 from rgbtrack.review.file import append_correction, read_review
 from rgbtrack.review.make import assign_cells, exclude_cells, merge_clones, rename_clone, split_clone
 from rgbtrack.review.memory import Memory
@@ -19,6 +20,7 @@ __all__ = [
     "append_correction",
     "apply_review",
     "assign_cells",
+    "doubtful_cells",
     "exclude_cells",
     "merge_clones",
     "read_review",

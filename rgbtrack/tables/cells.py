@@ -1,4 +1,4 @@
-"""Tables of cells: measured, true, corrected by hand."""
+"""Tables of cells: measured, true, doubtful, corrected by hand."""
 
 from rgbtrack.tables.table import MARKER, Column, Table
 
@@ -140,6 +140,26 @@ TRUTH = Table(
         Column("clone", "int", "", "true clone (founder); missing for an unmarked cell", False),
         Column("track", "int", "", "true track (time series)", False),
         Column("parent", "int", "", "true track of the mother (time series)", False),
+    ),
+)
+
+DOUBTS = Table(
+    "doubtful cells",
+    ("image_id", "frame", "cell"),
+    (
+        Column("image_id", "str", "", "image"),
+        Column("frame", "int", "", "0-based frame"),
+        Column("cell", "int", "", "label of the cell"),
+        Column("clone", "int", "", "clone that it was called; missing for a cell between clones"),
+        Column("probability", "float", "", "its clone_probability"),
+        Column("other_clone", "int", "", "clone that it may be of instead; missing where there is none"),
+        Column(
+            "influence",
+            "float",
+            "",
+            "how much a wrong call is expected to change the log shares of clones in its sample",
+        ),
+        Column("why", "str", "", "why it is worth a look, in words"),
     ),
 )
 
