@@ -11,10 +11,22 @@ from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
 from rgbtrack.review.colour import nearest_group
-from rgbtrack.review.corrections import Assign, Correction, Exclude, Merge, Place, Places, Rename, Split, Undo
+from rgbtrack.review.corrections import (
+    Assign,
+    Correction,
+    Exclude,
+    Merge,
+    Place,
+    Places,
+    Rename,
+    Split,
+    Undo,
+    Verdict,
+)
 from rgbtrack.review.memory import AssignClones, Memory
 from rgbtrack.review.places import AGREE, FOUND, Ints
 from rgbtrack.review.texts import Texts
+from rgbtrack.review.undo import undone_by
 from rgbtrack.tables import CELLS, EXCLUDED, REVIEW
 
 UNASSIGNED = "unassigned by hand"
@@ -93,7 +105,7 @@ def apply_review(
     rows = memory.rows(cells, (place for correction in corrections for place in correction.places))
     known = None if assign is None else partial(memory.called, cells, assign=assign)
     replay = _Replay.of(cells, rows, within, known)
-    undone = _undone(corrections)
+    undone = undone_by(corrections)
     for correction in corrections:
         if correction.id in undone:
             told = _Told("undone", words=[f"taken back by {undone[correction.id]}"])
@@ -134,6 +146,8 @@ class _Replay:
     names: dict[int, str] = field(default_factory=dict)
     decided: dict[int, str] = field(default_factory=dict)
     """Row to the correction that decided on this very cell."""
+    judged: dict[tuple[str, int], str] = field(default_factory=dict)
+    """Audit and row to the latest verdict."""
     told: dict[str, _Told] = field(default_factory=dict)
 
     @classmethod
@@ -199,7 +213,7 @@ class _Replay:
         )
 
 
-def _make(replay: _Replay, correction: Merge | Split | Assign | Exclude | Rename) -> _Told:
+def _make(replay: _Replay, correction: Merge | Split | Assign | Exclude | Rename | Verdict) -> _Told:
     """Make one correction."""
     match correction:
         case Merge():
@@ -212,6 +226,8 @@ def _make(replay: _Replay, correction: Merge | Split | Assign | Exclude | Rename
             return _exclude(replay, correction)
         case Rename():
             return _rename(replay, correction)
+        case Verdict():
+            return _verdict(replay, correction)
 
 
 def _merge(replay: _Replay, correction: Merge) -> _Told:
@@ -409,14 +425,23 @@ def _undo(correction: Undo, known: set[str]) -> _Told:
     return _Told("applied", words=[f"takes back {correction.of}"])
 
 
-def _undone(corrections: Sequence[Correction]) -> dict[str, str]:
-    """Correction to the undo that takes it back; an undo that was itself undone takes nothing back."""
-    undone: dict[str, str] = {}
-    earlier = [correction.id for correction in corrections]
-    for n, correction in reversed(list(enumerate(corrections))):
-        if isinstance(correction, Undo) and correction.id not in undone and correction.of in earlier[:n]:
-            undone[correction.of] = correction.id
-    return undone
+def _verdict(replay: _Replay, correction: Verdict) -> _Told:
+    row = replay.rows.get(correction.cell)
+    if row is None:
+        return _Told("conflict", n_missing=1, words=["the cell was not found"])
+    clone, why = _clone_of(replay, correction.clone)
+    told = _Told("applied", words=[f"counts in {correction.audit!r}"])
+    if row in replay.decided:
+        told = _Told("stale", words=[f"does not count: its clone is from {replay.decided[row]} now"])
+    elif replay.clone[row] != clone or not clone:
+        now = int(replay.clone[row])
+        told = _Told("stale", words=["does not count: " + (why or f"it is of clone {now or 'none'} now")])
+    former = replay.judged.get((correction.audit, row))
+    if former is not None:
+        told.words.append(f"replaces {former}")
+        replay.told[former] = _Told("replaced", words=[f"replaced by {correction.id}"])
+    replay.judged[correction.audit, row] = correction.id
+    return told
 
 
 def _clone_of(replay: _Replay, anchors: Places) -> tuple[int, str]:

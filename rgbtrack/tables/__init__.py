@@ -3,7 +3,7 @@
 ``<marker>`` in a column name stands for each marker of the experiment.
 """
 
-from rgbtrack.tables.cells import CELLS, DOUBTS, REVIEW, TRUTH
+from rgbtrack.tables.cells import AUDITS, CELLS, DOUBTS, REVIEW, TRUTH
 from rgbtrack.tables.clones import CLONE_DISTANCES, CLONE_MATCHES, CLONES
 from rgbtrack.tables.dynamics import (
     CLONE_RESPONSE,
@@ -41,6 +41,7 @@ from rgbtrack.tables.tracks import (
 )
 
 __all__ = [
+    "AUDITS",
     "CELLS",
     "CLONES",
     "CLONE_DISTANCES",
