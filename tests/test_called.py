@@ -10,7 +10,7 @@ from rgbtrack import DataError, append_correction, load_clones, read_review, run
 from rgbtrack.files import read_table, write_table
 from rgbtrack.pipeline import called_cells, replay
 from rgbtrack.pipeline.called import ADDED, CALLED
-from rgbtrack.review import Undo, assign_cells, exclude_cells, merge_clones, rename_clone, split_clone
+from rgbtrack.review import Memory, Undo, assign_cells, exclude_cells, merge_clones, rename_clone, split_clone
 
 pytestmark = pytest.mark.usefixtures("quick_figures")
 
@@ -77,3 +77,15 @@ def test_a_step_that_lost_the_calls_is_done_again(small_experiment, finished, tm
     (results / CALLED).unlink()
     run(small_experiment, results, workers=1, steps=("clones",))
     assert (results / CALLED).is_file()
+
+
+def test_what_is_remembered_changes_nothing(corrected):
+    model = load_clones(corrected / "clone_model.json")
+    cells, corrections = called_cells(corrected), read_review(corrected / "review.jsonl")
+    memory = Memory()
+    for n in (3, 7, 5, 7):
+        again, outcomes = replay(cells, corrections[:n], model, memory)
+        fresh, told = replay(cells, corrections[:n], model)
+        pd.testing.assert_frame_equal(again, fresh)
+        pd.testing.assert_frame_equal(outcomes, told)
+    assert len(memory.calls) == 1

@@ -57,6 +57,7 @@ WRITTEN = (
     "corrections.csv",
     "bleed_through.csv",
     "review.csv",
+    "audit.csv",
     CALLED,
 )
 STRANGE = 0.15
@@ -105,7 +106,7 @@ def call_clones(
             matches = match_subjects(cells, model, experiment.clones)
             clones, fitted = describe_clones(cells, model, experiment.clones), cells["clone"]
             keep_called(results, cells)
-            cells, reviewed = review_cells(cells, results, model)
+            cells, reviewed, audits = review_cells(cells, results, model)
             if len(reviewed):
                 by_hand = describe_clones(cells, model, experiment.clones)
                 clones = keep_doubts(by_hand, clones, cells["clone"], fitted)
@@ -133,12 +134,14 @@ def call_clones(
         write_table(results / "clone_matches.csv", matches)
         save_clones(results / "clone_model.json", model)
         write_table(results / "corrections.csv", findings_table(found))
-        for name in ("bleed_through.csv", "review.csv"):
+        for name in ("bleed_through.csv", "review.csv", "audit.csv"):
             (results / name).unlink(missing_ok=True)
         if corrected.matrix is not None:
             write_table(results / "bleed_through.csv", _by_channel(corrected.matrix, experiment))
         if len(reviewed):
             write_table(results / "review.csv", reviewed)
+        if len(audits):
+            write_table(results / "audit.csv", audits)
         seen = gains_seen(cells, model)
         draw_corrections(results, replace(corrected, cells=cells), batches, present, seen)
         _draw_resolutions(results, resolutions, clones)

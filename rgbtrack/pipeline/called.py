@@ -10,7 +10,7 @@ from rgbtrack.errors import DataError
 from rgbtrack.files import read_table, write_table
 from rgbtrack.pipeline.image import PARTS
 from rgbtrack.pipeline.movies import LINKED
-from rgbtrack.review import Correction, apply_review
+from rgbtrack.review import Correction, Memory, apply_review
 from rgbtrack.tables import CELLS
 
 CALLED = f"{PARTS}/called/cells.parquet"
@@ -68,7 +68,10 @@ def called_cells(results: str | Path) -> pd.DataFrame:
 
 
 def replay(
-    cells: pd.DataFrame, corrections: Sequence[Correction], model: CloneModel | SubjectModels
+    cells: pd.DataFrame,
+    corrections: Sequence[Correction],
+    model: CloneModel | SubjectModels,
+    memory: Memory | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make corrections on cells as they were called, as a run makes them.
 
@@ -80,6 +83,9 @@ def replay(
         From `rgbtrack.read_review`, and any that are not written yet.
     model
         ``clone_model.json`` of the results, from `rgbtrack.load_clones`.
+    memory
+        One ``rgbtrack.review.Memory()`` for all calls with these cells and this model: then only what is new
+        takes time.
 
     Returns
     -------
@@ -87,4 +93,4 @@ def replay(
         As `rgbtrack.apply_review` gives them: of the corrections of the last run, its ``cells.parquet``.
     """
     within = "subject" if isinstance(model, SubjectModels) else None
-    return apply_review(cells, corrections, within=within, assign=model.assign)
+    return apply_review(cells, corrections, within=within, assign=model.assign, memory=memory)

@@ -9,7 +9,7 @@ import pandas as pd
 from rgbtrack.clones import CloneModel, SubjectModels
 from rgbtrack.errors import RgbtrackWarning
 from rgbtrack.pipeline.called import replay
-from rgbtrack.review import read_review
+from rgbtrack.review import audit_rates, read_review
 
 REVIEW = "review.jsonl"
 SAME = 0.9
@@ -21,9 +21,16 @@ TOLD = 3
 
 def review_cells(
     cells: pd.DataFrame, results: Path, model: CloneModel | SubjectModels
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Make the corrections of a results folder; warn of those that could not be made as they were meant."""
-    cells, outcomes = replay(cells, read_review(results / REVIEW), model)
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Make the corrections of a results folder; warn of those that could not be made as they were meant.
+
+    Returns
+    -------
+    cells, outcomes, audits
+        Cells as corrected, what came of each correction, and the error rates of audits.
+    """
+    corrections = read_review(results / REVIEW)
+    cells, outcomes = replay(cells, corrections, model)
     status, overrules = outcomes["status"], outcomes["overrules"].notna()
     for which, what in (
         (status == "conflict", "could not be made"),
@@ -32,7 +39,7 @@ def review_cells(
     ):
         if which.any():
             warnings.warn(_words(outcomes[which], len(outcomes), what), RgbtrackWarning, stacklevel=2)
-    return cells, outcomes
+    return cells, outcomes, audit_rates(corrections, outcomes)
 
 
 def _words(some: pd.DataFrame, n: int, what: str) -> str:

@@ -256,7 +256,7 @@ def _write_run_json(
 
 
 def _write_report(experiment: Experiment, results: Path, records: dict[str, Any], overwrite: bool) -> None:
-    names = ("cells.parquet", "clones.csv", "clone_sizes.csv", "review.csv")
+    names = ("cells.parquet", "clones.csv", "clone_sizes.csv", "review.csv", "audit.csv")
     tables = [results / name for name in (*names, "tracks.csv")]
     tables += [results / "dynamics" / f"{name}.csv" for name in (*DYNAMICS, *MOTILITY)]
     key = content_key([rgbtrack.__version__, experiment.configuration(), records, checksums(tables)])

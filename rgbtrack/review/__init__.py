@@ -1,23 +1,42 @@
 """Corrections made by hand: written once, append-only, and made again after every later run."""
 
 from rgbtrack.review.apply import apply_review
-from rgbtrack.review.corrections import Assign, Correction, Exclude, Merge, Place, Rename, Split, Undo
+from rgbtrack.review.audit import audit_rates, audit_sample, give_verdict
+from rgbtrack.review.corrections import (
+    Assign,
+    Correction,
+    Exclude,
+    Merge,
+    Place,
+    Rename,
+    Split,
+    Undo,
+    Verdict,
+)
+from rgbtrack.review.doubt import doubtful_cells
 from rgbtrack.review.file import append_correction, read_review
 from rgbtrack.review.make import assign_cells, exclude_cells, merge_clones, rename_clone, split_clone
+from rgbtrack.review.memory import Memory
 
 __all__ = [
     "Assign",
     "Correction",
     "Exclude",
+    "Memory",
     "Merge",
     "Place",
     "Rename",
     "Split",
     "Undo",
+    "Verdict",
     "append_correction",
     "apply_review",
     "assign_cells",
+    "audit_rates",
+    "audit_sample",
+    "doubtful_cells",
     "exclude_cells",
+    "give_verdict",
     "merge_clones",
     "read_review",
     "rename_clone",

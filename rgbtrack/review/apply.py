@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,22 @@ from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
 from rgbtrack.review.colour import nearest_group
-from rgbtrack.review.corrections import Assign, Correction, Exclude, Merge, Place, Places, Rename, Split, Undo
-from rgbtrack.review.places import AGREE, FOUND, Ints, locate
+from rgbtrack.review.corrections import (
+    Assign,
+    Correction,
+    Exclude,
+    Merge,
+    Place,
+    Places,
+    Rename,
+    Split,
+    Undo,
+    Verdict,
+)
+from rgbtrack.review.memory import AssignClones, Memory
+from rgbtrack.review.places import AGREE, FOUND, Ints
+from rgbtrack.review.texts import Texts
+from rgbtrack.review.undo import undone_by
 from rgbtrack.tables import CELLS, EXCLUDED, REVIEW
 
 UNASSIGNED = "unassigned by hand"
@@ -22,7 +37,8 @@ def apply_review(
     corrections: Sequence[Correction],
     *,
     within: str | None = None,
-    assign: Callable[[pd.DataFrame, Sequence[int]], pd.DataFrame] | None = None,
+    assign: AssignClones | None = None,
+    memory: Memory | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make corrections by hand on called cells, in the order in which they were given.
 
@@ -41,6 +57,8 @@ def apply_review(
         `CloneModel.assign` of the model that called the cells: a merge then calls the cells that lay between
         the merged clones too, and gives their cells the probability of being of any of them. Without it
         those cells stay unassigned, and probabilities as they are.
+    memory
+        Of an earlier call with the same table and `assign`: its work is not done again. It is added to.
 
     Returns
     -------
@@ -83,8 +101,11 @@ def apply_review(
     numbers = cells["clone"].dropna().to_numpy(float)
     if not (np.isfinite(numbers) & (numbers == np.round(numbers)) & (numbers >= 0)).all():
         raise DataError("cells table: column clone should hold whole numbers, or nothing")
-    replay = _Replay.of(cells, locate(cells, (p for c in corrections for p in c.places)), within, assign)
-    undone = _undone(corrections)
+    memory = memory or Memory()
+    rows = memory.rows(cells, (place for correction in corrections for place in correction.places))
+    known = None if assign is None else partial(memory.called, cells, assign=assign)
+    replay = _Replay.of(cells, rows, within, known)
+    undone = undone_by(corrections)
     for correction in corrections:
         if correction.id in undone:
             told = _Told("undone", words=[f"taken back by {undone[correction.id]}"])
@@ -115,16 +136,18 @@ class _Replay:
     rows: Mapping[Place, int]
     clone: Ints
     probability: NDArray[np.float64]
-    reason: NDArray[Any]
-    touched: NDArray[Any]
+    reason: Texts
+    touched: Texts
     palette: Ints
     last: int
-    assign: Callable[[pd.DataFrame, Sequence[int]], pd.DataFrame] | None
+    assign: Callable[[Ints, Sequence[int]], pd.DataFrame] | None
     fitted: dict[int, list[int]]
     """Clone to the fitted ones that it is made of; one that was split is made of none."""
     names: dict[int, str] = field(default_factory=dict)
     decided: dict[int, str] = field(default_factory=dict)
     """Row to the correction that decided on this very cell."""
+    judged: dict[tuple[str, int], str] = field(default_factory=dict)
+    """Audit and row to the latest verdict."""
     told: dict[str, _Told] = field(default_factory=dict)
 
     @classmethod
@@ -138,8 +161,8 @@ class _Replay:
             rows,
             clone,
             cells["clone_probability"].to_numpy(float, na_value=np.nan).copy(),
-            _column(cells, "unassigned_reason"),
-            _column(cells, "corrected_by"),
+            Texts.of(cells, "unassigned_reason"),
+            Texts.of(cells, "corrected_by"),
             palette.astype(np.int64),
             int(clone.max(initial=0)),
             assign,
@@ -154,14 +177,8 @@ class _Replay:
     def call(self, rows: Ints, clone: Any, correction: Correction, reason: str | None = None) -> None:
         """Give cells another clone, or none for a reason."""
         self.clone[rows] = clone
-        self.reason[rows] = reason
-        self.touch(rows, correction)
-
-    def touch(self, rows: Ints, correction: Correction) -> None:
-        """Note which correction changed these rows."""
-        for row in rows:
-            before = self.touched[row]
-            self.touched[row] = correction.id if before is None else f"{before} {correction.id}"
+        self.reason.put(rows, reason)
+        self.touched.add(rows, correction.id)
 
     def decide(self, rows: Ints, correction: Correction, told: _Told) -> None:
         """Note that a person decided on these very cells, and what that overrules."""
@@ -180,24 +197,23 @@ class _Replay:
         """The cells as called now."""
         clone = pd.array(self.clone, dtype="Int64")
         clone[self.clone == 0] = pd.NA
-        names = pd.Series(self.clone).map(self.names).astype("string")
-        excluded = pd.Series(self.reason, self.cells.index).astype("string").str.startswith(EXCLUDED)
+        which, numbers = pd.factorize(self.clone)
+        names = pd.array([self.names.get(int(number)) for number in numbers], dtype="string").take(which)
+        excluded = self.reason.where(_is_excluded)
         by_colour = {
-            name: self.cells[name].mask(excluded.fillna(value=False))
-            for name in ("colour_clone",)
-            if name in self.cells.columns
+            name: self.cells[name].mask(excluded) for name in ("colour_clone",) if name in self.cells.columns
         }
         return self.cells.assign(
             **by_colour,
             clone=clone,
             clone_probability=self.probability,
-            unassigned_reason=pd.array(self.reason, dtype="string"),
-            corrected_by=pd.array(self.touched, dtype="string"),
-            clone_name=names.array,
+            unassigned_reason=self.reason.array(),
+            corrected_by=self.touched.array(),
+            clone_name=names,
         )
 
 
-def _make(replay: _Replay, correction: Merge | Split | Assign | Exclude | Rename) -> _Told:
+def _make(replay: _Replay, correction: Merge | Split | Assign | Exclude | Rename | Verdict) -> _Told:
     """Make one correction."""
     match correction:
         case Merge():
@@ -210,6 +226,8 @@ def _make(replay: _Replay, correction: Merge | Split | Assign | Exclude | Rename
             return _exclude(replay, correction)
         case Rename():
             return _rename(replay, correction)
+        case Verdict():
+            return _verdict(replay, correction)
 
 
 def _merge(replay: _Replay, correction: Merge) -> _Told:
@@ -253,9 +271,10 @@ def _call_between(replay: _Replay, kept: int, others: Sequence[int], correction:
     if replay.assign is None or not all(parts):
         return 0
     replay.fitted[kept] = sorted(number for part in parts for number in part)
-    by_hand = np.isin(np.arange(len(replay.clone)), list(replay.decided))
-    rows = np.flatnonzero(np.isin(replay.clone, (0, kept)) & ~by_hand)
-    again = replay.assign(replay.cells.iloc[rows], replay.fitted[kept])
+    free = (replay.clone == 0) | (replay.clone == kept)
+    free[list(replay.decided)] = False
+    rows = np.flatnonzero(free)
+    again = replay.assign(rows, replay.fitted[kept])
     theirs = again["clone"].isin(replay.fitted[kept]).to_numpy(bool)
     # by colour alone: where neighbours had made one of the two surer, that holds for both together
     replay.probability[rows[theirs]] = np.where(
@@ -346,7 +365,7 @@ def _split_by_colour(
             replay.last += 1
             new.append(f"{replay.last} ({_count(len(rows))})")
             replay.clone[rows] = replay.last
-    replay.touch(members, correction)
+    replay.touched.add(members, correction.id)
     told.n_cells = len(members)
     told.words.insert(0, f"clone {clone} split by colour: new clone {', '.join(new)}")
     return _finish(told)
@@ -356,7 +375,7 @@ def _assign(replay: _Replay, correction: Assign) -> _Told:
     rows = replay.find(correction.cells)
     told = _Told(n_missing=sum(place not in replay.rows for place in correction.cells))
     if correction.clone is None:
-        changed = rows[(replay.clone[rows] > 0) | np.char.startswith(_text(replay.reason[rows]), EXCLUDED)]
+        changed = rows[(replay.clone[rows] > 0) | replay.reason.where(_is_excluded, rows)]
         replay.call(changed, 0, correction, UNASSIGNED)
         replay.decide(changed, correction, told)
         return _moved(told, changed, rows, "no clone")
@@ -382,7 +401,7 @@ def _exclude(replay: _Replay, correction: Exclude) -> _Told:
     rows = replay.find(correction.cells)
     told = _Told(n_missing=sum(place not in replay.rows for place in correction.cells))
     reason = f"{EXCLUDED}: {correction.reason}"
-    changed = rows[_text(replay.reason[rows]) != reason]
+    changed = rows[~replay.reason.where(lambda text: text == reason, rows)]
     replay.call(changed, 0, correction, reason)
     replay.decide(changed, correction, told)
     return _moved(told, changed, rows, "excluded")
@@ -406,14 +425,23 @@ def _undo(correction: Undo, known: set[str]) -> _Told:
     return _Told("applied", words=[f"takes back {correction.of}"])
 
 
-def _undone(corrections: Sequence[Correction]) -> dict[str, str]:
-    """Correction to the undo that takes it back; an undo that was itself undone takes nothing back."""
-    undone: dict[str, str] = {}
-    earlier = [correction.id for correction in corrections]
-    for n, correction in reversed(list(enumerate(corrections))):
-        if isinstance(correction, Undo) and correction.id not in undone and correction.of in earlier[:n]:
-            undone[correction.of] = correction.id
-    return undone
+def _verdict(replay: _Replay, correction: Verdict) -> _Told:
+    row = replay.rows.get(correction.cell)
+    if row is None:
+        return _Told("conflict", n_missing=1, words=["the cell was not found"])
+    clone, why = _clone_of(replay, correction.clone)
+    told = _Told("applied", words=[f"counts in {correction.audit!r}"])
+    if row in replay.decided:
+        told = _Told("stale", words=[f"does not count: its clone is from {replay.decided[row]} now"])
+    elif replay.clone[row] != clone or not clone:
+        now = int(replay.clone[row])
+        told = _Told("stale", words=["does not count: " + (why or f"it is of clone {now or 'none'} now")])
+    former = replay.judged.get((correction.audit, row))
+    if former is not None:
+        told.words.append(f"replaces {former}")
+        replay.told[former] = _Told("replaced", words=[f"replaced by {correction.id}"])
+    replay.judged[correction.audit, row] = correction.id
+    return told
 
 
 def _clone_of(replay: _Replay, anchors: Places) -> tuple[int, str]:
@@ -474,15 +502,8 @@ def _outcomes(corrections: Sequence[Correction], told: Mapping[str, _Told]) -> p
     return table.astype({c.name: "string" if c.kind == "str" else "int64" for c in REVIEW.columns})
 
 
-def _column(cells: pd.DataFrame, name: str) -> NDArray[Any]:
-    """A copy of a column of text, with None where it is missing."""
-    if name not in cells.columns:
-        return np.full(len(cells), None, dtype=object)
-    return np.array(cells[name].astype("object").where(cells[name].notna(), None), dtype=object)
-
-
-def _text(values: NDArray[Any]) -> NDArray[np.str_]:
-    return np.array([value or "" for value in values], dtype=np.str_)
+def _is_excluded(reason: str) -> bool:
+    return reason.startswith(EXCLUDED)
 
 
 def _count(n: int) -> str:

@@ -7,7 +7,7 @@ cells, its anchors, and a cell by its image, frame and place.
 import datetime
 import secrets
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, StringConstraints, TypeAdapter
 
@@ -127,6 +127,27 @@ class Rename(_Said):
         return self.clone
 
 
+Judged = Literal["right", "wrong", "unclear"]
+
+
+class Verdict(_Said):
+    """Whether a cell that was drawn at random is of the clone that it was called; it changes nothing."""
+
+    action: Literal["verdict"] = "verdict"
+    audit: Words = Field(
+        description="name of the audit; a later verdict in it on the same cell replaces this"
+    )
+    cell: Place = Field(description="the cell")
+    clone: Some = Field(description="anchors of the clone that it was called")
+    verdict: Judged = Field(description="unclear: a look does not tell")
+    probability: float | None = Field(None, description="its clone_probability then")
+
+    @property
+    def places(self) -> Iterable[Place]:
+        """Every cell that it names."""
+        return (self.cell, *self.clone)
+
+
 class Undo(_Said):
     """A correction that is taken back; an undo can be undone too."""
 
@@ -134,5 +155,6 @@ class Undo(_Said):
     of: str = Field(description="id of an earlier correction")
 
 
-Correction = Merge | Split | Assign | Exclude | Rename | Undo
+Correction = Merge | Split | Assign | Exclude | Rename | Verdict | Undo
 CORRECTION: TypeAdapter[Correction] = TypeAdapter(Annotated[Correction, Field(discriminator="action")])
+ACTIONS = tuple(kind.model_fields["action"].default for kind in get_args(Correction))
