@@ -255,8 +255,6 @@ class Desk:
         self.clones = [clone for clone in self.clones if clone in set(review.clones["clone"])]
         if self.scene is not None and self.image_id in review.labels:
             self.scene = self.scene.with_labels(review.labels[self.image_id])
-        elif self.scene is not None and self.image_id in before.labels:
-            self.scene = self.scene.with_labels(load_scene(review, self.image_id).labels)
         self.changed.emit()
         news = review.corrections[len(before.corrections) :]
         if news and before.results == review.results:

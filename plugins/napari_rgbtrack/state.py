@@ -9,18 +9,18 @@ import numpy as np
 import pandas as pd
 
 from napari_rgbtrack.layers import check_results
-from napari_rgbtrack.redrawn import Labels, redraw_images
+from napari_rgbtrack.redrawn import Frames, Labels, redraw_images
 from rgbtrack.clones import CloneModel, SubjectModels, load_clones
 from rgbtrack.errors import DataError
 from rgbtrack.files import read_json, read_table
-from rgbtrack.pipeline import called_cells
+from rgbtrack.pipeline import called_cells, redrawn_in, replay
 from rgbtrack.review import (
     Correction,
+    Memory,
     Redraw,
+    Redrawn,
     Undo,
     append_correction,
-    apply_links,
-    apply_review,
     read_review,
 )
 from rgbtrack.tables import CELLS, markers_of
@@ -41,7 +41,7 @@ class Review:
     run
         What run.json tells.
     model
-        The clones as they were found; None where the results hold no model.
+        The clones as they were found.
     found
         The clone table of the last run.
     made
@@ -49,7 +49,11 @@ class Review:
     called
         Cells as they were called, before any correction; outlines changed by hand are measured anew.
     labels
-        Outlines of the images whose corrections wait for the next run, (t, z, y, x).
+        Outlines of the images that were redrawn since the last run, (t, z, y, x).
+    redrawn
+        What came of each correction of outlines.
+    frames, memory
+        What is kept so that the next correction takes no longer than it must.
     corrections
         Of review.jsonl, in their order.
     cells, outcomes
@@ -60,11 +64,14 @@ class Review:
 
     results: Path
     run: Mapping[str, Any]
-    model: CloneModel | SubjectModels | None
+    model: CloneModel | SubjectModels
     found: pd.DataFrame
     made: frozenset[str]
     called: pd.DataFrame
     labels: Mapping[str, Labels]
+    redrawn: Mapping[str, Redrawn]
+    frames: Frames
+    memory: Memory
     corrections: tuple[Correction, ...] = ()
     cells: pd.DataFrame = None  # type: ignore[assignment]
     outcomes: pd.DataFrame = None  # type: ignore[assignment]
@@ -104,7 +111,7 @@ def open_review(results: str | Path) -> Review:
             f"rgbtrack, or clones are not called yet: run it again with 'rgbtrack run'"
         )
     CELLS.check(called, need=NEEDED)
-    model = load_clones(results / "clone_model.json") if (results / "clone_model.json").is_file() else None
+    model = load_clones(results / "clone_model.json")
     found = (results / "clones.csv", results / "review.csv")
     clones, reviewed = (read_table(path) if path.is_file() else None for path in found)
     bare = Review(
@@ -115,6 +122,9 @@ def open_review(results: str | Path) -> Review:
         made=frozenset() if reviewed is None else frozenset(reviewed["id"].astype("str")),
         called=called.reset_index(drop=True),
         labels={},
+        redrawn=redrawn_in(run["images"]),
+        frames=Frames(),
+        memory=Memory(),
     )
     return _with(bare, read_review(bare.file))
 
@@ -234,19 +244,26 @@ def _with(review: Review, corrections: tuple[Correction, ...]) -> Review:
             for correction in news
             if correction.id not in review.made and (shape := _redrawn_by(correction, by_id))
         }
-    called, labels = redraw_images(review.results, review.called, review.labels, touched, corrections)
-    linked = apply_links(called, corrections)[0] if "track" in called.columns else called
-    cells, outcomes = apply_review(
-        linked,
+    called, labels, drawn = redraw_images(
+        review.results,
+        review.run,
+        review.model,
+        review.called,
+        review.labels,
+        touched,
         corrections,
-        within="subject" if isinstance(review.model, SubjectModels) else None,
-        assign=None if review.model is None else review.model.assign,
+        review.frames,
     )
+    redrawn = {**review.redrawn, **drawn}
+    memory = review.memory if called is review.called else Memory()
+    cells, outcomes = replay(called, corrections, review.model, memory, redrawn)
     clones = summarise_clones(cells, review.found, called["clone"])
     return replace(
         review,
         called=called,
         labels=labels,
+        redrawn=redrawn,
+        memory=memory,
         corrections=corrections,
         cells=cells,
         outcomes=outcomes,

@@ -106,7 +106,7 @@ def call_clones(
             matches = match_subjects(cells, model, experiment.clones)
             clones, fitted = describe_clones(cells, model, experiment.clones), cells["clone"]
             keep_called(results, cells)
-            cells, reviewed, audits = review_cells(cells, results, model)
+            cells, reviewed, audits = review_cells(cells, results, model, records)
             if len(reviewed):
                 by_hand = describe_clones(cells, model, experiment.clones)
                 clones = keep_doubts(by_hand, clones, cells["clone"], fitted)

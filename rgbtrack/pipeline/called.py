@@ -1,6 +1,6 @@
 """Cells as they were called before any correction by hand, and the corrections made on them again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +10,7 @@ from rgbtrack.errors import DataError
 from rgbtrack.files import read_table, write_table
 from rgbtrack.pipeline.image import PARTS
 from rgbtrack.pipeline.movies import LINKED
-from rgbtrack.review import Correction, Memory, apply_review
+from rgbtrack.review import Correction, Memory, Redrawn, apply_review
 from rgbtrack.tables import CELLS
 
 CALLED = f"{PARTS}/called/cells.parquet"
@@ -72,6 +72,7 @@ def replay(
     corrections: Sequence[Correction],
     model: CloneModel | SubjectModels,
     memory: Memory | None = None,
+    redrawn: Mapping[str, Redrawn] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make corrections on cells as they were called, as a run makes them.
 
@@ -86,6 +87,8 @@ def replay(
     memory
         One ``rgbtrack.review.Memory()`` for all calls with these cells and this model: then only what is new
         takes time.
+    redrawn
+        What came of corrections of outlines, as `redrawn_in` reads it.
 
     Returns
     -------
@@ -93,4 +96,4 @@ def replay(
         As `rgbtrack.apply_review` gives them: of the corrections of the last run, its ``cells.parquet``.
     """
     within = "subject" if isinstance(model, SubjectModels) else None
-    return apply_review(cells, corrections, within=within, assign=model.assign, memory=memory)
+    return apply_review(cells, corrections, within=within, assign=model.assign, memory=memory, redrawn=redrawn)

@@ -1,7 +1,9 @@
 """Corrections by hand, as a part of a run."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ import pandas as pd
 from rgbtrack.clones import CloneModel, SubjectModels
 from rgbtrack.errors import RgbtrackWarning
 from rgbtrack.pipeline.called import replay
-from rgbtrack.review import audit_rates, read_review
+from rgbtrack.review import Redrawn, audit_rates, read_review
 
 REVIEW = "review.jsonl"
 SAME = 0.9
@@ -20,7 +22,10 @@ TOLD = 3
 
 
 def review_cells(
-    cells: pd.DataFrame, results: Path, model: CloneModel | SubjectModels
+    cells: pd.DataFrame,
+    results: Path,
+    model: CloneModel | SubjectModels,
+    records: Mapping[str, Mapping[str, Any]],
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Make the corrections of a results folder; warn of those that could not be made as they were meant.
 
@@ -30,7 +35,7 @@ def review_cells(
         Cells as corrected, what came of each correction, and the error rates of audits.
     """
     corrections = read_review(results / REVIEW)
-    cells, outcomes = replay(cells, corrections, model)
+    cells, outcomes = replay(cells, corrections, model, redrawn=redrawn_in(records))
     status, overrules = outcomes["status"], outcomes["overrules"].notna()
     for which, what in (
         (status == "conflict", "could not be made"),
@@ -40,6 +45,15 @@ def review_cells(
         if which.any():
             warnings.warn(_words(outcomes[which], len(outcomes), what), RgbtrackWarning, stacklevel=2)
     return cells, outcomes, audit_rates(corrections, outcomes)
+
+
+def redrawn_in(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Redrawn]:
+    """What came of corrections of outlines, of the records of the images."""
+    return {
+        name: Redrawn(**{key: value for key, value in told.items() if key != "frame"})
+        for record in records.values()
+        for name, told in (record.get("redrawn") or {}).items()
+    }
 
 
 def _words(some: pd.DataFrame, n: int, what: str) -> str:

@@ -6,8 +6,11 @@ from rgbtrack.review.corrections import (
     Assign,
     Correction,
     Exclude,
+    Mask,
     Merge,
+    Outline,
     Place,
+    Redraw,
     Rename,
     Split,
     Undo,
@@ -17,19 +20,25 @@ from rgbtrack.review.doubt import doubtful_cells
 from rgbtrack.review.file import append_correction, read_review
 from rgbtrack.review.make import assign_cells, exclude_cells, merge_clones, rename_clone, split_clone
 from rgbtrack.review.memory import Memory
+from rgbtrack.review.redraw import Redrawn, apply_redraws, redraw_cells, standing_redraws
 
 __all__ = [
     "Assign",
     "Correction",
     "Exclude",
+    "Mask",
     "Memory",
     "Merge",
+    "Outline",
     "Place",
+    "Redraw",
+    "Redrawn",
     "Rename",
     "Split",
     "Undo",
     "Verdict",
     "append_correction",
+    "apply_redraws",
     "apply_review",
     "assign_cells",
     "audit_rates",
@@ -39,6 +48,8 @@ __all__ = [
     "give_verdict",
     "merge_clones",
     "read_review",
+    "redraw_cells",
     "rename_clone",
     "split_clone",
+    "standing_redraws",
 ]

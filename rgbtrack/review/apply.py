@@ -18,6 +18,7 @@ from rgbtrack.review.corrections import (
     Merge,
     Place,
     Places,
+    Redraw,
     Rename,
     Split,
     Undo,
@@ -25,6 +26,7 @@ from rgbtrack.review.corrections import (
 )
 from rgbtrack.review.memory import AssignClones, Memory
 from rgbtrack.review.places import AGREE, FOUND, Ints
+from rgbtrack.review.redraw import Redrawn
 from rgbtrack.review.texts import Texts
 from rgbtrack.review.undo import undone_by
 from rgbtrack.tables import CELLS, EXCLUDED, REVIEW
@@ -39,6 +41,7 @@ def apply_review(
     within: str | None = None,
     assign: AssignClones | None = None,
     memory: Memory | None = None,
+    redrawn: Mapping[str, Redrawn] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make corrections by hand on called cells, in the order in which they were given.
 
@@ -59,6 +62,10 @@ def apply_review(
         those cells stay unassigned, and probabilities as they are.
     memory
         Of an earlier call with the same table and `assign`: its work is not done again. It is added to.
+
+    redrawn
+        What came of corrections of outlines, from `apply_redraws`: they are made on labels, before cells are
+        measured. Those of which nothing is told are conflicts.
 
     Returns
     -------
@@ -112,7 +119,7 @@ def apply_review(
         elif isinstance(correction, Undo):
             told = _undo(correction, set(replay.told))
         else:
-            told = _make(replay, correction)
+            told = _make(replay, correction, redrawn or {})
         replay.told[correction.id] = told
     return replay.table(), _outcomes(corrections, replay.told)
 
@@ -213,7 +220,11 @@ class _Replay:
         )
 
 
-def _make(replay: _Replay, correction: Merge | Split | Assign | Exclude | Rename | Verdict) -> _Told:
+def _make(
+    replay: _Replay,
+    correction: Merge | Split | Assign | Exclude | Rename | Verdict | Redraw,
+    redrawn: Mapping[str, Redrawn],
+) -> _Told:
     """Make one correction."""
     match correction:
         case Merge():
@@ -228,6 +239,8 @@ def _make(replay: _Replay, correction: Merge | Split | Assign | Exclude | Rename
             return _rename(replay, correction)
         case Verdict():
             return _verdict(replay, correction)
+        case Redraw():
+            return _redraw(replay, correction, redrawn)
 
 
 def _merge(replay: _Replay, correction: Merge) -> _Told:
@@ -423,6 +436,19 @@ def _undo(correction: Undo, known: set[str]) -> _Told:
     if correction.of not in known:
         return _Told("conflict", words=[f"no earlier correction is named {correction.of}"])
     return _Told("applied", words=[f"takes back {correction.of}"])
+
+
+def _redraw(replay: _Replay, correction: Redraw, redrawn: Mapping[str, Redrawn]) -> _Told:
+    """Tell what came of outlines that were drawn before there was a table."""
+    came = redrawn.get(correction.id)
+    if came is None:
+        return _Told("conflict", words=[f"{correction.image_id} has no outlines of frame {correction.frame}"])
+    here = (replay.cells["image_id"].astype("str") == correction.image_id) & (
+        replay.cells["frame"] == correction.frame
+    )
+    rows = np.flatnonzero(here & replay.cells["cell"].isin(came.cells))
+    replay.touched.add(rows, correction.id)
+    return _Told(came.status, len(came.cells) + came.n_erased, came.n_missing, words=[came.words])
 
 
 def _verdict(replay: _Replay, correction: Verdict) -> _Told:
