@@ -227,8 +227,8 @@ def _by_flag(values: pd.Series, by: str) -> Colouring:
 
 
 def _by_word(values: pd.Series, by: str) -> Colouring:
-    group, words = pd.factorize(values)
-    words = [str(word) for word in words]
+    group, found = pd.factorize(values)
+    words = [str(word) for word in found]
     if len(words) > MOST_WORDS:
         raise DataError(
             f"column {by} holds {len(words)} different words, and colours tell {MOST_WORDS} apart: "
@@ -249,7 +249,7 @@ def _in_order(word: str) -> list[Any]:
 def _grouped(by: str, labels: Sequence[str], colours: Sequence[RGB], group: NDArray[Any]) -> Colouring:
     """Colouring by lines of a legend; those without a cell are dropped."""
     count = np.bincount(group, minlength=len(labels))
-    kept = np.flatnonzero(count)
+    kept = np.flatnonzero(count).tolist()
     place = np.zeros(len(labels), np.intp)
     place[kept] = np.arange(len(kept))
     legend = tuple(Entry(labels[k], colours[k], int(count[k])) for k in kept)
