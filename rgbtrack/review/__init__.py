@@ -5,7 +5,9 @@ from rgbtrack.review.audit import audit_rates, audit_sample, give_verdict
 from rgbtrack.review.corrections import (
     Assign,
     Correction,
+    Cut,
     Exclude,
+    Join,
     Merge,
     Place,
     Rename,
@@ -15,13 +17,16 @@ from rgbtrack.review.corrections import (
 )
 from rgbtrack.review.doubt import doubtful_cells
 from rgbtrack.review.file import append_correction, read_review
+from rgbtrack.review.links import apply_links, cut_link, join_cells
 from rgbtrack.review.make import assign_cells, exclude_cells, merge_clones, rename_clone, split_clone
 from rgbtrack.review.memory import Memory
 
 __all__ = [
     "Assign",
     "Correction",
+    "Cut",
     "Exclude",
+    "Join",
     "Memory",
     "Merge",
     "Place",
@@ -30,13 +35,16 @@ __all__ = [
     "Undo",
     "Verdict",
     "append_correction",
+    "apply_links",
     "apply_review",
     "assign_cells",
     "audit_rates",
     "audit_sample",
+    "cut_link",
     "doubtful_cells",
     "exclude_cells",
     "give_verdict",
+    "join_cells",
     "merge_clones",
     "read_review",
     "rename_clone",
