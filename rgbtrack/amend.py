@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 amend = typer.Typer(
     name="amend",
-    help="Correct clones by hand: each correction is kept in RESULTS/review.jsonl and made by every later "
-    "run. Numbers are those of the last run.",
+    help="Correct clones and tracks by hand: each correction is kept in RESULTS/review.jsonl and made by "
+    "every later run. Numbers are those of the last run.",
     no_args_is_help=True,
 )
 
@@ -122,6 +122,35 @@ def rename(
     from rgbtrack.review import rename_clone
 
     _add(context, rename_clone(_cells(context), clone, name, who=who, note=note))
+
+
+@amend.command()
+def cut(
+    context: typer.Context,
+    cell: Annotated[str, typer.Argument(help="the later cell, as IMAGE:FRAME:CELL", show_default=False)],
+    note: Note = None,
+    who: Who = None,
+) -> None:
+    """Cut the link of a cell to the one before it, or to its mother."""
+    from rgbtrack.review import cut_link
+
+    table = _cells(context)
+    _add(context, cut_link(table, _key(table, cell), who=who, note=note))
+
+
+@amend.command()
+def join(
+    context: typer.Context,
+    earlier: Annotated[str, typer.Argument(help="the earlier cell, as IMAGE:FRAME:CELL", show_default=False)],
+    later: Annotated[str, typer.Argument(help="the later cell, as IMAGE:FRAME:CELL", show_default=False)],
+    note: Note = None,
+    who: Who = None,
+) -> None:
+    """Let a cell follow an earlier one; as a daughter, where another follows that already."""
+    from rgbtrack.review import join_cells
+
+    table = _cells(context)
+    _add(context, join_cells(table, _key(table, earlier), _key(table, later), who=who, note=note))
 
 
 @amend.command()

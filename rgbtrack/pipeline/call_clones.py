@@ -46,6 +46,7 @@ from rgbtrack.pipeline.movies import (
 from rgbtrack.pipeline.review import REVIEW, keep_doubts, name_clones, review_cells, review_counts
 from rgbtrack.pipeline.steps import checksums, done, step
 from rgbtrack.plot import plot_resolution, save_figure
+from rgbtrack.review import apply_links, read_review
 from rgbtrack.signature import no_colours
 
 WRITTEN = (
@@ -91,22 +92,25 @@ def call_clones(
     with step(results, "clones", key, lambda _: written, overwrite) as told:
         if told is None:
             return
+        corrections = read_review(results / REVIEW)
         corrected = correct_colours(_gather_cells(experiment, results, records), experiment, records)
         with threadpool_limits(1):
-            cells = link_movies(corrected.cells, experiment, records)
+            linked = link_movies(corrected.cells, experiment, records)
+            cells, links = apply_links(linked, corrections)
             model = _clones_of(cells, experiment.clones)
             cells = assign_clones(cells, experiment.clones, model=model)
             strays = strays_of(cells)
             if strays.any():  # what clones tell to be debris is no daughter
-                cells = link_movies(corrected.cells, experiment, records, strays)
+                linked = link_movies(corrected.cells, experiment, records, strays)
+                cells, links = apply_links(linked, corrections)
                 cells = assign_clones(cells, experiment.clones, model=model)
             cells = agree_on_clones(cells)
             # what colour can tell rests on the clones as they were found, whatever a hand made of them
             resolutions = resolve_palettes(cells, model, experiment.clones)
             matches = match_subjects(cells, model, experiment.clones)
             clones, fitted = describe_clones(cells, model, experiment.clones), cells["clone"]
-            keep_called(results, cells)
-            cells, reviewed, audits = review_cells(cells, results, model, records)
+            keep_called(results, cells, linked)
+            cells, reviewed, audits = review_cells(cells, corrections, model, links, records)
             if len(reviewed):
                 by_hand = describe_clones(cells, model, experiment.clones)
                 clones = keep_doubts(by_hand, clones, cells["clone"], fitted)

@@ -10,7 +10,8 @@ from rgbtrack.errors import DataError
 from rgbtrack.files import read_table, write_table
 from rgbtrack.pipeline.image import PARTS
 from rgbtrack.pipeline.movies import LINKED
-from rgbtrack.review import Correction, Memory, Redrawn, apply_review
+from rgbtrack.review import Correction, Memory, Redrawn, apply_links, apply_review
+from rgbtrack.review.outcomes import in_order
 from rgbtrack.tables import CELLS
 
 CALLED = f"{PARTS}/called/cells.parquet"
@@ -21,8 +22,9 @@ ADDED = ("corrected_by", "clone_name")
 """Columns of cells that corrections by hand add."""
 
 
-def keep_called(results: Path, cells: pd.DataFrame) -> None:
+def keep_called(results: Path, cells: pd.DataFrame, linked: pd.DataFrame) -> None:
     """Keep what was called: where a viewer begins from that makes corrections, or takes them back."""
+    cells = cells.assign(**{name: linked[name].array for name in LINKED if name in linked})
     path = results / CALLED
     path.parent.mkdir(exist_ok=True)
     write_table(path, cells[[*CELLS.key, *(name for name in CHANGED if name in cells)]])
@@ -93,7 +95,24 @@ def replay(
     Returns
     -------
     cells, outcomes
-        As `rgbtrack.apply_review` gives them: of the corrections of the last run, its ``cells.parquet``.
+        As `rgbtrack.apply_review` gives them: of the corrections of the last run, its ``cells.parquet``. Of
+        links that are changed only tracks follow; what cells are called, and ``track_clone``, waits for the
+        next run.
     """
+    cells, links = apply_links(cells, corrections)
+    cells, calls = correct_calls(cells, corrections, model, memory, redrawn)
+    return cells, in_order(corrections, links, calls)
+
+
+def correct_calls(
+    cells: pd.DataFrame,
+    corrections: Sequence[Correction],
+    model: CloneModel | SubjectModels,
+    memory: Memory | None = None,
+    redrawn: Mapping[str, Redrawn] | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Make all corrections but those of links, as `replay`."""
     within = "subject" if isinstance(model, SubjectModels) else None
-    return apply_review(cells, corrections, within=within, assign=model.assign, memory=memory, redrawn=redrawn)
+    return apply_review(
+        cells, corrections, within=within, assign=model.assign, memory=memory, redrawn=redrawn
+    )

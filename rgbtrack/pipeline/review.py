@@ -1,8 +1,7 @@
 """Corrections by hand, as a part of a run."""
 
 import warnings
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,9 @@ import pandas as pd
 
 from rgbtrack.clones import CloneModel, SubjectModels
 from rgbtrack.errors import RgbtrackWarning
-from rgbtrack.pipeline.called import replay
-from rgbtrack.review import Redrawn, audit_rates, read_review
+from rgbtrack.pipeline.called import correct_calls
+from rgbtrack.review import Correction, Redrawn, audit_rates
+from rgbtrack.review.outcomes import in_order
 
 REVIEW = "review.jsonl"
 SAME = 0.9
@@ -23,19 +23,29 @@ TOLD = 3
 
 def review_cells(
     cells: pd.DataFrame,
-    results: Path,
+    corrections: Sequence[Correction],
     model: CloneModel | SubjectModels,
+    links: pd.DataFrame,
     records: Mapping[str, Mapping[str, Any]],
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Make the corrections of a results folder; warn of those that could not be made as they were meant.
+    """Make corrections; warn of those that could not be made as they were meant.
+
+    Parameters
+    ----------
+    cells, corrections, model
+        As for `rgbtrack.pipeline.replay`.
+    links
+        What came of those of links, which were made before the cells were called.
+    records
+        Of the images: what came of those of outlines, which were made before the cells were measured.
 
     Returns
     -------
     cells, outcomes, audits
         Cells as corrected, what came of each correction, and the error rates of audits.
     """
-    corrections = read_review(results / REVIEW)
-    cells, outcomes = replay(cells, corrections, model, redrawn=redrawn_in(records))
+    cells, calls = correct_calls(cells, corrections, model, redrawn=redrawn_in(records))
+    outcomes = in_order(corrections, links, calls)
     status, overrules = outcomes["status"], outcomes["overrules"].notna()
     for which, what in (
         (status == "conflict", "could not be made"),

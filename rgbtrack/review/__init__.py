@@ -5,7 +5,9 @@ from rgbtrack.review.audit import audit_rates, audit_sample, give_verdict
 from rgbtrack.review.corrections import (
     Assign,
     Correction,
+    Cut,
     Exclude,
+    Join,
     Mask,
     Merge,
     Outline,
@@ -18,6 +20,7 @@ from rgbtrack.review.corrections import (
 )
 from rgbtrack.review.doubt import doubtful_cells
 from rgbtrack.review.file import append_correction, read_review
+from rgbtrack.review.links import apply_links, cut_link, join_cells
 from rgbtrack.review.make import assign_cells, exclude_cells, merge_clones, rename_clone, split_clone
 from rgbtrack.review.memory import Memory
 from rgbtrack.review.redraw import Redrawn, apply_redraws, redraw_cells, standing_redraws
@@ -25,7 +28,9 @@ from rgbtrack.review.redraw import Redrawn, apply_redraws, redraw_cells, standin
 __all__ = [
     "Assign",
     "Correction",
+    "Cut",
     "Exclude",
+    "Join",
     "Mask",
     "Memory",
     "Merge",
@@ -38,14 +43,17 @@ __all__ = [
     "Undo",
     "Verdict",
     "append_correction",
+    "apply_links",
     "apply_redraws",
     "apply_review",
     "assign_cells",
     "audit_rates",
     "audit_sample",
+    "cut_link",
     "doubtful_cells",
     "exclude_cells",
     "give_verdict",
+    "join_cells",
     "merge_clones",
     "read_review",
     "redraw_cells",

@@ -10,6 +10,7 @@ from scipy.special import betaincinv
 
 from rgbtrack.errors import DataError, ParamError
 from rgbtrack.review.corrections import Correction, Judged, Verdict
+from rgbtrack.review.outcomes import count_cells
 from rgbtrack.review.places import Key, anchors_of, places_of, rows_of
 from rgbtrack.review.undo import undone_by
 from rgbtrack.tables import AUDITS, CELLS
@@ -29,8 +30,7 @@ def audit_sample(cells: pd.DataFrame, n: int, seed: int = 0) -> list[Key]:
     n
         How many; all there are, where there are fewer.
     seed
-        Of the draw. A longer draw with the same seed begins with a shorter one: an audit can stop early, or go
-        on.
+        Of the draw. A longer draw with the same seed begins with a shorter one: an audit can stop, and go on.
 
     Returns
     -------
@@ -203,17 +203,17 @@ def _words(row: Mapping[str, object]) -> str:
     words = []
     if told:
         words.append(
-            f"Of {_cells(told)} drawn at random and looked at, {wrong:,} {_were(wrong)} of another clone "
-            f"than called: {percent['error']} % ({100 * LEVEL:.0f} % interval {percent['error_low']} to "
-            f"{percent['error_high']} %)."
+            f"Of {count_cells(told)} drawn at random and looked at, {wrong:,} {_were(wrong)} of another "
+            f"clone than called: {percent['error']} % ({100 * LEVEL:.0f} % interval {percent['error_low']} "
+            f"to {percent['error_high']} %)."
         )
         if np.isfinite(number["expected_error"]):
             words.append(f"By the model's probabilities {percent['expected_error']} % were expected.")
     if number["n_unclear"]:
-        words.append(f"A look did not tell of {_cells(int(number['n_unclear']))} more.")
+        words.append(f"A look did not tell of {count_cells(int(number['n_unclear']))} more.")
     if number["n_stale"]:
         n = int(number["n_stale"])
-        words.append(f"Called otherwise now, or not found: {_cells(n)} more that {_were(n)} judged.")
+        words.append(f"Called otherwise now, or not found: {count_cells(n)} more that {_were(n)} judged.")
     if number["n_unclear"] or number["n_stale"]:
         words.append(
             f"Whatever these are, the share lies between {percent['error_least']} and "
@@ -242,7 +242,3 @@ def _decided(cells: pd.DataFrame) -> NDArray[np.bool_]:
     if "corrected_by" not in cells:
         return np.zeros(len(cells), dtype=bool)
     return np.asarray(cells["corrected_by"].notna() & cells["clone_probability"].isna(), dtype=bool)
-
-
-def _cells(n: int) -> str:
-    return f"{n:,} cell{'' if n == 1 else 's'}"

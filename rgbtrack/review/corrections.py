@@ -193,6 +193,32 @@ class Redraw(_Said):
         return tuple(outline.was for outline in self.outlines if outline.was is not None)
 
 
+class Cut(_Said):
+    """A link that is wrong: the cell does not follow, or descend from, the one before."""
+
+    action: Literal["cut"] = "cut"
+    before: Place = Field(description="the earlier cell")
+    cell: Place = Field(description="the later cell")
+
+    @property
+    def places(self) -> Iterable[Place]:
+        """Every cell that it names."""
+        return (self.before, self.cell)
+
+
+class Join(_Said):
+    """A link that is missing: the later cell continues, or descends from, the earlier."""
+
+    action: Literal["join"] = "join"
+    earlier: Place = Field(description="the earlier cell; where one follows it already, it divides")
+    later: Place = Field(description="the later cell")
+
+    @property
+    def places(self) -> Iterable[Place]:
+        """Every cell that it names."""
+        return (self.earlier, self.later)
+
+
 class Undo(_Said):
     """A correction that is taken back; an undo can be undone too."""
 
@@ -200,6 +226,6 @@ class Undo(_Said):
     of: str = Field(description="id of an earlier correction")
 
 
-Correction = Merge | Split | Assign | Exclude | Rename | Verdict | Redraw | Undo
+Correction = Merge | Split | Assign | Exclude | Rename | Verdict | Cut | Join | Redraw | Undo
 CORRECTION: TypeAdapter[Correction] = TypeAdapter(Annotated[Correction, Field(discriminator="action")])
 ACTIONS = tuple(kind.model_fields["action"].default for kind in get_args(Correction))

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rgbtrack.errors import ParamError
+from rgbtrack.review.outcomes import count_cells
 from rgbtrack.review.places import Ints
 from rgbtrack.tables import CELLS, DOUBTS, markers_of
 
@@ -159,10 +160,7 @@ def _shares(cells: pd.DataFrame) -> Floats:
 def _why(clone: Any, other: Any, wrong: float, here: float, there: float) -> str:
     """Say why a cell is worth a look."""
     if pd.isna(clone):
-        return f"{100 * wrong:.0f} % that it is of a clone, most likely clone {other} ({_cells(there)} here)"
-    text = f"{100 * wrong:.0f} % that it is not of clone {clone} ({_cells(here)} here)"
+        cells = count_cells(int(there))
+        return f"{100 * wrong:.0f} % that it is of a clone, most likely clone {other} ({cells} here)"
+    text = f"{100 * wrong:.0f} % that it is not of clone {clone} ({count_cells(int(here))} here)"
     return text if pd.isna(other) else f"{text}, rather of clone {other} ({there:,.0f})"
-
-
-def _cells(n: float) -> str:
-    return f"{n:,.0f} cell{'' if n == 1 else 's'}"

@@ -168,7 +168,7 @@ REVIEW = Table(
     ("id",),
     (
         Column("id", "str", "", "name of the correction in review.jsonl"),
-        Column("action", "str", "", "merge, split, assign, exclude, rename, verdict or undo"),
+        Column("action", "str", "", "merge, split, assign, exclude, rename, verdict, cut, join or undo"),
         Column("said", "str", "", "what was asked, with the clone numbers of that time"),
         Column(
             "status",
@@ -181,7 +181,8 @@ REVIEW = Table(
             "n_cells",
             "int",
             "cells",
-            "cells whose clone it changed, all of it where clones were joined or told apart",
+            "cells whose clone it changed, all of it where clones were joined or told apart; of links, cells "
+            "that follow another now, or none",
         ),
         Column("n_missing", "int", "cells", "cells that it names and that were not found"),
         Column("overrules", "str", "", "ids of earlier corrections that said otherwise of the same cells"),
