@@ -206,7 +206,9 @@ ACTS: dict[str, Act] = {
     ),
     "fuse": Act("Fuse", "Shift+F", "The chosen outlines are one cell", _fuse),
     "cut": Act("Cut link", "Shift+C", "The chosen cell does not continue that of the frame before", _cut),
-    "join": Act("Join", "Shift+J", "The later of two chosen cells continues, or descends from, the other", _join),
+    "join": Act(
+        "Join", "Shift+J", "The later of two chosen cells continues, or descends from, the other", _join
+    ),
     "right": Act("Right", "Shift+Y", "The cell is of the clone it was called", _verdict("right")),
     "wrong": Act("Wrong", "Shift+W", "The cell is of another clone, of none, or no cell", _verdict("wrong")),
     "unclear": Act("Unclear", "Shift+Q", "It cannot be told by eye", _verdict("unclear")),

@@ -1,7 +1,10 @@
 """What was done: every correction of review.jsonl, what came of it, and the way on to a new report."""
 
+from pathlib import Path
+
 from qtpy.QtWidgets import QLineEdit, QListWidget, QListWidgetItem, QProgressBar, QVBoxLayout, QWidget
 
+from napari_rgbtrack.background import Running, run_in_background
 from napari_rgbtrack.desk import Desk
 from napari_rgbtrack.parts import button, row, words
 from napari_rgbtrack.state import history
@@ -20,7 +23,7 @@ class ActsPanel(QWidget):
         self.list = QListWidget()
         self.list.setObjectName("corrections")
         self.list.setWordWrap(True)
-        self.told = words()
+        self.told, self.warned = words(), words()
         self.bar = QProgressBar()
         self.bar.hide()
         self.run = button(
@@ -32,13 +35,14 @@ class ActsPanel(QWidget):
         self.cancel = button("Cancel", self._cancel, "The run can be taken up again later", "cancel")
         self.cancel.setEnabled(False)
         self.report = button("Open report", self.open_report, "In the browser", "report")
-        self._running = None
+        self._running: Running | None = None
         layout = QVBoxLayout(self)
         layout.addWidget(row("Note", self.note))
         layout.addWidget(self.list, 1)
         layout.addWidget(self.told)
         layout.addWidget(row(self.run, self.cancel, self.report))
         layout.addWidget(self.bar)
+        layout.addWidget(self.warned)
         desk.changed.connect(self.renew)
         self.renew()
 
@@ -64,8 +68,6 @@ class ActsPanel(QWidget):
 
     def renew_report(self) -> None:
         """Run the experiment in a process of its own, then read its results."""
-        from napari_rgbtrack.background import run_in_background
-
         review = self.desk.review
         experiment = review.run.get("experiment", "")
         self.run.setEnabled(False)
@@ -103,11 +105,13 @@ class ActsPanel(QWidget):
             self._stop()
             self.desk.told.emit("cancelled: the next run goes on from what was done", False)
 
-    def _finished(self, *_: object) -> None:
+    def _finished(self, results: Path, failed: dict[str, str], warned: list[str]) -> None:
         self._stop()
-        self.desk.told.emit("the report is renewed", False)
+        words = [f"{name} failed: {why}" for name, why in failed.items()] + warned
+        self.warned.setText("\n".join(words))
+        self.desk.told.emit(f"the report is renewed: {results / 'report.html'}", bool(failed))
         self.desk.reload()
 
-    def _failed(self, error: object) -> None:
+    def _failed(self, error: str) -> None:
         self._stop()
-        self.desk.told.emit(str(error), True)
+        self.desk.told.emit(error, True)

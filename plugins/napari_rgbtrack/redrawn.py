@@ -35,7 +35,7 @@ class Frames:
 def redraw_images(
     results: Path,
     run: Mapping[str, Any],
-    model: CloneModel | SubjectModels | None,
+    model: CloneModel | SubjectModels,
     called: pd.DataFrame,
     labels: Mapping[str, Labels],
     touched: Collection[str],

@@ -17,7 +17,9 @@ class StartPanel(QWidget):
         super().__init__()
         self.viewer = viewer
         self.told = words("Open the results of a run to look through its clones and put them right.")
-        self.choose = button("Open results ...", self.ask, "The folder that 'rgbtrack run' wrote", "open_results")
+        self.choose = button(
+            "Open results ...", self.ask, "The folder that 'rgbtrack run' wrote", "open_results"
+        )
         layout = QVBoxLayout(self)
         layout.addWidget(row(self.choose))
         layout.addWidget(self.told)

@@ -46,7 +46,9 @@ def explain_cell(cells: pd.DataFrame, row: int, model: CloneModel | SubjectModel
     ]
     snr = f"; SNR {cell['snr']:.0f}" if "snr" in cell and pd.notna(cell["snr"]) else ""
     lines.append(f"{', '.join(parts)} counts{snr}")
-    flags = [words for name, words in FLAGS.items() if name in cell and cell[name] is not pd.NA and cell[name]]
+    flags = [
+        words for name, words in FLAGS.items() if name in cell and cell[name] is not pd.NA and cell[name]
+    ]
     if flags:
         lines.append("Flags: " + ", ".join(flags))
     by_hand = cell.get("corrected_by", pd.NA)
@@ -75,7 +77,9 @@ def _call(cell: Any) -> str:
     name = cell.get("clone_name", pd.NA)
     named = "" if pd.isna(name) else f" ({name})"
     sure = cell["clone_probability"]
-    return f"clone {cell['clone']}{named}, {'decided by hand' if pd.isna(sure) else f'probability {sure:.2f}'}"
+    return (
+        f"clone {cell['clone']}{named}, {'decided by hand' if pd.isna(sure) else f'probability {sure:.2f}'}"
+    )
 
 
 def _frame(cells: pd.DataFrame, cell: Any) -> str:

@@ -260,7 +260,11 @@ def _redraw(
 ) -> NDArray[np.uint32]:
     """Outlines of a frame with those that a person changed; the record tells what came of it."""
     changed, redrawn = apply_redraws(
-        labels, task.redraws, image_id=task.image_id, frame=frame, voxel_um=voxel_um(stack.pixel_size_um, stack.z_step_um)
+        labels,
+        task.redraws,
+        image_id=task.image_id,
+        frame=frame,
+        voxel_um=voxel_um(stack.pixel_size_um, stack.z_step_um),
     )
     record["redrawn"] |= {name: asdict(told) | {"frame": frame} for name, told in redrawn.items()}
     erased = sum(told.n_erased for told in redrawn.values())

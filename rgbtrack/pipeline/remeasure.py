@@ -1,6 +1,6 @@
 """Cells whose outlines were changed by hand, measured and called as a run would: for a window that waits."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -67,8 +67,8 @@ def correct_frame(results: str | Path, image_id: str, frame: int) -> Corrected:
     own = [task for task in tasks if task.image_id == image_id]
     if not own or image_id not in run["images"]:
         raise DataError(
-            f"{image_id} is not in the sample sheet of {run['experiment']}: outlines can be measured only of its "
-            f"images"
+            f"{image_id} is not in the sample sheet of {run['experiment']}: outlines can be measured only of "
+            f"its images"
         )
     shared = judge_batches(tasks, results)[own[0].batch]
     task = replace(own[0], shift_px=shared.shift_px, light=shared.light)
@@ -81,7 +81,7 @@ def remeasure_cells(
     results: str | Path,
     labels: NDArray[Any],
     numbers: Iterable[int],
-    model: CloneModel | SubjectModels | None,
+    model: CloneModel | SubjectModels,
 ) -> pd.DataFrame:
     """Measure and call cells anew whose outlines changed.
 
@@ -97,7 +97,7 @@ def remeasure_cells(
     numbers
         Cells that changed.
     model
-        The clones that call them; None calls none.
+        The clones that call them.
 
     Returns
     -------
@@ -116,12 +116,8 @@ def remeasure_cells(
         table = table.assign(cell_probability=np.nan, merged=False)
         if len(table):
             table = _restore(table, corrected, results)
-        if model is None or not len(table):
-            return table.assign(clone=pd.NA, clone_probability=np.nan, unassigned_reason=pd.NA)
         called = model.assign(table)
-        return called.assign(
-            colour_clone=called["clone"], colour_probability=called["clone_probability"]
-        )
+        return called.assign(colour_clone=called["clone"], colour_probability=called["clone_probability"])
 
 
 def _restore(cells: pd.DataFrame, corrected: Corrected, results: Path) -> pd.DataFrame:
@@ -153,7 +149,7 @@ def _unfade(
     name: str,
     where: str,
     position: NDArray[np.float64],
-    markers: Sequence[str],
+    markers: list[str],
 ) -> pd.DataFrame:
     own = found[(found["correction"] == name) & (found["where"].fillna("").astype("str").isin(["", where]))]
     if own.empty:
