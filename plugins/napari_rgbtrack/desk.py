@@ -226,12 +226,14 @@ class Desk:
         def done(came: tuple[Any, Exception | None]) -> None:
             result, error = came
             self._worker = None
-            if error is None:
-                then(result)
-            else:
-                self.told.emit(_words(what, error), True)
-            if self._worker is None:
-                self._next()
+            try:
+                if error is None:
+                    then(result)
+                else:
+                    self.told.emit(_words(what, error), True)
+            finally:
+                if self._worker is None:
+                    self._next()
 
         self._worker.returned.connect(done)
         self._worker.start()
