@@ -83,12 +83,11 @@ class LookPanel(QWidget):
         ]
         rates = audit_rates(desk.review.corrections)
         told = rates[rates["audit"] == desk.audit]
-        judged = int(told["n"].iloc[0]) if len(told) else 0
-        text = f"{desk.audit}: {judged} of {len(self.sample)} judged"
-        if len(told):
-            text += f". {told['meaning'].iloc[0]}"
-        self.progress.setText(text)
         done = {(one.cell.image_id, one.cell.frame, one.cell.cell) for one in verdicts}
+        text = f"{desk.audit}: {len(done)} of {len(self.sample)} judged."
+        if len(told):
+            text += f" {told['words'].iloc[0]}"
+        self.progress.setText(text)
         left = [key for key in self.sample if key not in done]
         if not left:
             desk.audit = ""

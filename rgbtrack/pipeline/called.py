@@ -9,8 +9,8 @@ from rgbtrack.clones import CloneModel, SubjectModels
 from rgbtrack.errors import DataError
 from rgbtrack.files import read_table, write_table
 from rgbtrack.pipeline.image import PARTS
-from rgbtrack.pipeline.movies import LINKED
-from rgbtrack.review import Correction, Memory, Redrawn, apply_links, apply_review
+from rgbtrack.review import Correction, Memory, Redrawn, apply_review
+from rgbtrack.review.links import LINKED
 from rgbtrack.review.outcomes import in_order
 from rgbtrack.tables import CELLS
 
@@ -99,7 +99,8 @@ def replay(
         links that are changed only tracks follow; what cells are called, and ``track_clone``, waits for the
         next run.
     """
-    cells, links = apply_links(cells, corrections)
+    memory = memory or Memory()
+    cells, links = memory.linked(cells, corrections)
     cells, calls = correct_calls(cells, corrections, model, memory, redrawn)
     return cells, in_order(corrections, links, calls)
 

@@ -12,6 +12,8 @@ from rgbtrack.review.places import CENTROID, Ints, Key, locate, places_of, rows_
 from rgbtrack.review.undo import undone_by
 from rgbtrack.tables import CELLS, check_tracks, track_links, tracks_of_links
 
+LINKED = ("track", "parent", "tree", "link_probability")
+"""Columns that linking adds to cells; all of them, or none where no image is a time series."""
 NO_TRACKS = "there are no tracks: links are between the cells of a time series"
 
 
@@ -206,7 +208,7 @@ def _relinked(
         here["image_id"].astype("str").to_numpy()[kept],
         here["track"].to_numpy(float, na_value=np.nan)[kept],
     )
-    for name in ("track", "parent", "tree"):
+    for name in LINKED[:3]:
         values = (cells[name].astype("Int64") if name in cells else _missing(cells)).array.copy()
         values[rows[kept]] = tracks[name].astype("Int64").array
         result[name] = values
