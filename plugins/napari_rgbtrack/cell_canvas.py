@@ -96,7 +96,8 @@ class CellCanvas(FigureCanvasQTAgg):
         if not same:
             self._selection, self._shown, self._current = np.zeros(len(rgb), bool), None, None
         with on_dark():
-            self.figure.clear()
+            if self._axes is not None:
+                self._axes.remove()
             self._axes = self.figure.add_subplot()
             plot.draw(self._axes)
             self._axes.set_aspect("auto")

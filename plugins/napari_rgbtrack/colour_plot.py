@@ -40,6 +40,8 @@ class CellPlot:
     places
         Shape (n, 2), right and up; the logarithm to base 10 on a logarithmic axis. NaN where a cell has no
         place.
+    n_placed
+        Cells that have a place.
     limits
         Within which all cells lie.
     draw
@@ -51,15 +53,11 @@ class CellPlot:
     """
 
     places: NDArray[np.float32]
+    n_placed: int
     limits: Limits
     draw: Callable[[Axes], object]
     log: tuple[bool, bool] = (False, False)
     equal: bool = False
-
-    @property
-    def n_placed(self) -> int:
-        """Cells that have a place."""
-        return int(np.isfinite(self.places).all(axis=1).sum())
 
 
 def on_dark() -> AbstractContextManager[object]:
@@ -76,9 +74,8 @@ def plot_columns(cells: pd.DataFrame) -> list[str]:
     return columns if len(markers_of(cells)) != 3 or HUE in columns else [HUE, *columns]
 
 
-def usual_columns(cells: pd.DataFrame) -> tuple[str, str] | None:
-    """Columns to begin with: brightness against hue, else against the probability; None without two."""
-    columns = plot_columns(cells)
+def usual_columns(columns: list[str]) -> tuple[str, str] | None:
+    """Axes to begin with: brightness against hue, else against the probability; None without two."""
     wanted = [
         name for name in (HUE, "clone_probability", *columns) if name in columns and name != "brightness"
     ]
@@ -103,14 +100,16 @@ def colour_plot(cells: pd.DataFrame) -> CellPlot:
     if len(markers) == 2:
         return column_plot(cells, f"{markers[0]}_fraction", "brightness")
     shares = np.column_stack([numbers_of(cells, f"{name}_fraction") for name in markers])
-    known = np.isfinite(shares).all(axis=1)
+    known = np.isfinite(shares @ np.ones(len(markers)))
     plane = colour_plane(shares[known] if known.any() else np.eye(len(markers)), markers)
     places = plane.project(shares).astype(np.float32)
     corners = plane.project(np.eye(len(markers)))
-    left, right, bottom, top = _limits(np.vstack([places[known], corners]))
-    room = 0.1 * (right - left)  # for the names of the markers
+    placed = places[known]
+    left, right = _limits(placed[:, 0], corners[:, 0])
+    bottom, top = _limits(placed[:, 1], corners[:, 1])
+    room = 0.14 * (right - left)  # for the names of the markers
     limits = (left - room, right + room, bottom - room, top + room)
-    return CellPlot(places, limits, plane.draw, equal=len(markers) == 3)
+    return CellPlot(places, len(placed), limits, plane.draw, equal=len(markers) == 3)
 
 
 def column_plot(cells: pd.DataFrame, x: str, y: str) -> CellPlot:
@@ -124,13 +123,13 @@ def column_plot(cells: pd.DataFrame, x: str, y: str) -> CellPlot:
     values = [_values(cells, name) for name in (x, y)]
     log = (is_skewed(values[0]), is_skewed(values[1]))
     with np.errstate(divide="ignore", invalid="ignore"):
-        places = np.column_stack(
-            [np.log10(v) if of_log else v for v, of_log in zip(values, log, strict=True)]
-        )
-    places[~np.isfinite(places)] = np.nan
-    known = np.isfinite(places).all(axis=1)
+        right, up = (np.log10(v) if of_log else v for v, of_log in zip(values, log, strict=True))
+    known = np.isfinite(right) & np.isfinite(up)
+    places = np.full((len(cells), 2), np.nan, np.float32)
+    places[known, 0], places[known, 1] = right[known], up[known]
+    limits = [(0.0, 360.0) if name == HUE else _limits(where[known]) for name, where in ((x, right), (y, up))]
     draw = partial(_draw_columns, names=(x, y), words=(_words(x, cells), _words(y, cells)), log=log)
-    return CellPlot(places.astype(np.float32), _limits(places[known]), draw, log)
+    return CellPlot(places, int(known.sum()), (*limits[0], *limits[1]), draw, log)
 
 
 def set_limits(axes: Axes, plot: CellPlot, limits: Limits) -> None:
@@ -171,14 +170,14 @@ def _words(name: str, cells: pd.DataFrame) -> str:
     return column_words(name, cells)
 
 
-def _limits(places: NDArray[np.floating]) -> Limits:
-    """Limits of some places with a little room around them; of none, 0 to 1."""
-    if not len(places):
-        return (0.0, 1.0, 0.0, 1.0)
-    low, high = places.min(axis=0).astype(float), places.max(axis=0).astype(float)
-    room = np.where(high > low, 0.03 * (high - low), 0.5)
-    (left, bottom), (right, top) = low - room, high + room
-    return (float(left), float(right), float(bottom), float(top))
+def _limits(*values: NDArray[np.floating]) -> tuple[float, float]:
+    """Limits of some numbers with a little room around them; of none, 0 to 1."""
+    ends = [(float(part.min()), float(part.max())) for part in values if len(part)]
+    if not ends:
+        return (0.0, 1.0)
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    room = 0.03 * (high - low) if high > low else 0.5
+    return (low - room, high + room)
 
 
 def _draw_columns(axes: Axes, names: tuple[str, str], words: tuple[str, str], log: tuple[bool, bool]) -> None:

@@ -16,18 +16,15 @@ _KEYS = ("cell", "frame", "track", "parent", "tree")
 
 def number_columns(cells: pd.DataFrame) -> list[str]:
     """Columns that hold numbers, not flags, and not missing throughout."""
+    some = dict(cells.iloc[:1000].notna().any())  # a long table is seldom missing from its start
     return [
         str(name)
-        for name in cells.columns
+        for name, values in cells.items()
         if name not in _KEYS
-        and pd.api.types.is_numeric_dtype(cells[name])
-        and not pd.api.types.is_bool_dtype(cells[name])
-        and _has_any(cells[name])
+        and pd.api.types.is_numeric_dtype(values)
+        and not pd.api.types.is_bool_dtype(values)
+        and (some[name] or values.notna().any())
     ]
-
-
-def _has_any(values: pd.Series) -> bool:
-    return bool(values.iloc[:1000].notna().any() or values.notna().any())
 
 
 def numbers_of(cells: pd.DataFrame, name: str) -> Floats:

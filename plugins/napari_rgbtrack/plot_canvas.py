@@ -67,8 +67,8 @@ class ColourPlot(QWidget):
         """Plot another table, with a row of colours, 0 to 1, per cell; the axes are kept if they can be."""
         self._cells, self._rgb = cells, np.asarray(rgb, np.float32)
         columns = plot_columns(cells)
-        usual = usual_columns(cells) or ("", "")
-        views = [SHARES] * _has_shares(cells) + [COLUMNS] * bool(columns)
+        usual = usual_columns(columns) or ("", "")
+        views = [SHARES] * _has_shares(cells) + [COLUMNS] * (len(columns) > 1)
         choices = ((self.view, views, ""), (self.x, columns, usual[0]), (self.y, columns, usual[1]))
         for box, names, first in choices:
             kept = box.currentText()

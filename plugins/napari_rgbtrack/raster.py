@@ -15,8 +15,8 @@ DIMMED = 0.3
 """Of the light of cells that are not selected, where some are."""
 FAINT = 0.12
 """Of the cover of cells that are not shown."""
-COVER = 0.7
-"""How much of the ground one cell hides; several hide more."""
+_COVER = (1 - 0.3 ** np.arange(8)).astype(np.float32)
+"""How much of the ground so many cells hide."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,14 @@ def paint_cells(
     selected = np.zeros(n, bool) if selection is None else selection & shown
     layers = []
     if not shown.all():
-        colour, cover = _dots(raster, rgb, ~shown, dot_px)
-        layers.append((colour, FAINT * cover))
-    colour, cover = _dots(raster, rgb, shown & ~selected, dot_px)
-    layers.append((colour * DIMMED if selected.any() else colour, cover))
+        colour, count = _dots(raster, rgb, ~shown, dot_px)
+        layers.append((colour, FAINT * _COVER[count]))
+    colour, count = _dots(raster, rgb, shown & ~selected, dot_px)
+    layers.append((colour * np.float32(DIMMED) if selected.any() else colour, _COVER[count]))
     if selected.any():
-        colour, cover = _dots(raster, rgb, selected, dot_px + 1)
-        rim = cv2.dilate((cover > 0).astype(np.float32), np.ones((3, 3), np.uint8))
-        layers += [(np.ones_like(colour), rim), (colour, (cover > 0).astype(np.float32))]
+        colour, count = _dots(raster, rgb, selected, dot_px + 1)
+        own = (count > 0).astype(np.float32)
+        layers += [(np.ones_like(colour), cv2.dilate(own, np.ones((3, 3), np.uint8))), (colour, own)]
     return _laid_over(layers)
 
 
@@ -121,30 +121,31 @@ def next_cell(raster: Raster, row: int, dx: int, dy: int, among: Mask) -> int | 
     return int(np.where(ahead, along + across, np.inf).argmin())
 
 
-def _dots(raster: Raster, rgb: Floats, rows: Mask, dot_px: int) -> tuple[Floats, Floats]:
-    """Mean colour, (height, width, 3), and cover, (height, width), of some cells."""
+def _dots(raster: Raster, rgb: Floats, rows: Mask, dot_px: int) -> tuple[Floats, NDArray[np.intp]]:
+    """Mean colour, (3, height, width), and number, (height, width), up to many, of some cells' dots."""
     n = raster.shape[0] * raster.shape[1]
-    index, paint = raster.index[rows], rgb[rows]
-    light = np.empty((*raster.shape, 4), np.float32)
+    taken = np.flatnonzero(rows)
+    index, paint = raster.index.take(taken), rgb.take(taken, axis=0)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (dot_px, dot_px)).astype(np.float32)
+    light = np.empty((4, *raster.shape), np.float32)
     for channel in range(4):
         weights = paint[:, channel] if channel < 3 else None
-        light[..., channel] = np.bincount(index, weights, n + 1)[:n].reshape(raster.shape)
-    if dot_px <= 3:
-        light = cv2.boxFilter(light, -1, (dot_px, dot_px), normalize=False, borderType=cv2.BORDER_CONSTANT)
-    else:
-        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (dot_px, dot_px)).astype(np.float32)
-        light = cv2.filter2D(light, -1, disc, borderType=cv2.BORDER_CONSTANT)
-    count = np.round(light[..., 3])  # sums of a filter are not quite whole
-    colour = np.clip(light[..., :3] / np.maximum(count, 1)[..., None], 0, 1)
-    return colour, (1 - (1 - COVER) ** count).astype(np.float32)
+        sums = np.bincount(index, weights, n + 1)[:n].reshape(raster.shape).astype(np.float32)
+        if dot_px > 3:
+            cv2.filter2D(sums, -1, disc, dst=light[channel], borderType=cv2.BORDER_CONSTANT)
+        else:
+            cv2.boxFilter(sums, -1, (dot_px, dot_px), light[channel], normalize=False)
+    count = light[3] + np.float32(0.5)  # sums of a filter are not quite whole
+    colour = np.clip(light[:3] / np.maximum(light[3], 1), 0, 1)
+    return colour, np.minimum(count, len(_COVER) - 1).astype(np.intp)
 
 
 def _laid_over(layers: list[tuple[Floats, Floats]]) -> NDArray[np.uint8]:
     """Layers of colour and cover, each over the one before it."""
     colour, cover = layers[0]
-    light = colour * cover[..., None]
+    light = colour * cover
     for colour, over in layers[1:]:
-        light = light * (1 - over[..., None]) + colour * over[..., None]
+        light += over * (colour - light)
         cover = cover + over - cover * over
-    straight = light / np.maximum(cover, 1e-6)[..., None]
-    return np.asarray(np.dstack([255 * straight, 255 * cover]).round().clip(0, 255), np.uint8)
+    light *= 255 / np.maximum(cover, np.float32(1e-6))
+    return np.asarray(cv2.merge([np.round(part).astype(np.uint8) for part in (*light, 255 * cover)]))
