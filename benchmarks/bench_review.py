@@ -3,24 +3,18 @@
     python benchmarks/bench_review.py                  # 250,000 cells in 2,000 images, and in one image
     python benchmarks/bench_review.py --cells 20000
 
-Needs a screen: on a machine without one, `xvfb-run -s "-screen 0 1600x1000x24" python benchmarks/bench_review.py`.
+Needs a screen: on a machine without one, put `xvfb-run -s "-screen 0 1600x1000x24"` before it.
 """
 
-import argparse
-import json
 import shutil
-import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from rgbtrack import run, simulate_experiment
 from rgbtrack.files import read_json, read_table, write_json, write_labels, write_table
-from rgbtrack.simulate import PRESETS
 
 REPEATS = 7
 

@@ -1,4 +1,4 @@
-"""Everything a person can do to cells, clones, links and outlines: each act is declared once, with its key."""
+"""What a person can do to cells, clones, links and outlines: each act is declared once, with its key."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from rgbtrack.review import (
     rename_clone,
     split_clone,
 )
+from rgbtrack.review.corrections import Judged
 
 Key = tuple[str, int, int]
 
@@ -148,16 +149,16 @@ def _redraw(review: Review, asked: Asked) -> Correction:
 
 
 def _erase(review: Review, asked: Asked) -> Correction:
-    numbers = _here(asked, "erase")
-    after = np.where(np.isin(asked.after, numbers), 0, asked.after)
+    numbers, outlines = _here(asked, "erase")
+    after = np.where(np.isin(outlines, numbers), 0, outlines)
     return _redraw(review, _painted(asked, after))
 
 
 def _fuse(review: Review, asked: Asked) -> Correction:
-    numbers = _here(asked, "fuse")
+    numbers, outlines = _here(asked, "fuse")
     if len(numbers) < 2:
         raise DataError("fuse: choose two or more cells of this image that are one cell")
-    return _redraw(review, _painted(asked, fuse_cells(asked.after, numbers)))
+    return _redraw(review, _painted(asked, fuse_cells(outlines, numbers)))
 
 
 def _cut(review: Review, asked: Asked) -> Correction:
@@ -177,7 +178,7 @@ def _join(review: Review, asked: Asked) -> Correction:
     return join_cells(review.cells, cells[0], cells[1], note=asked.note)
 
 
-def _verdict(verdict: str) -> Make:
+def _verdict(verdict: Judged) -> Make:
     def make(review: Review, asked: Asked) -> Correction:
         cells = _some(asked, verdict)
         if not asked.audit or len(cells) != 1:
@@ -221,12 +222,12 @@ def _some(asked: Asked, what: str) -> list[Key]:
     return list(asked.cells)
 
 
-def _here(asked: Asked, what: str) -> list[int]:
-    """Numbers of the chosen cells that are on the screen."""
+def _here(asked: Asked, what: str) -> tuple[list[int], NDArray[Any]]:
+    """Numbers of the chosen cells that are on the screen, and the outlines there."""
     numbers = [cell for image, frame, cell in asked.cells if (image, frame) == (asked.image_id, asked.frame)]
-    if not numbers:
+    if not numbers or asked.before is None:
         raise DataError(f"{what}: no cell of the image on the screen is chosen: click its outline")
-    return numbers
+    return numbers, asked.before
 
 
 def _painted(asked: Asked, after: NDArray[Any]) -> Asked:

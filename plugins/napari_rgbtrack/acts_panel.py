@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from qtpy.QtWidgets import QLineEdit, QListWidget, QListWidgetItem, QProgressBar, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
-from napari_rgbtrack.background import Running, run_in_background
 from napari_rgbtrack.desk import Desk
-from napari_rgbtrack.parts import button, row, words
+from napari_rgbtrack.parts import row, words
+from napari_rgbtrack.run_bar import RunBar
 from napari_rgbtrack.state import history
+from rgbtrack.errors import DataError
 
 
 class ActsPanel(QWidget):
@@ -19,30 +20,25 @@ class ActsPanel(QWidget):
         self.note = QLineEdit()
         self.note.setObjectName("note")
         self.note.setPlaceholderText("why: kept with each correction, until you change it")
+        self.note.setMinimumWidth(280)
         self.note.textChanged.connect(lambda text: desk.settings.update(note=text.strip() or None))
         self.list = QListWidget()
         self.list.setObjectName("corrections")
         self.list.setWordWrap(True)
-        self.told, self.warned = words(), words()
-        self.bar = QProgressBar()
-        self.bar.hide()
-        self.run = button(
+        self.waits = words()
+        self.run = RunBar(
             "Make corrections and renew the report",
-            self.renew_report,
             "Runs the experiment: only what the corrections changed is done again",
-            "run",
+            self._what,
+            lambda _: desk.reload(),
+            desk.told.emit,
         )
-        self.cancel = button("Cancel", self._cancel, "The run can be taken up again later", "cancel")
-        self.cancel.setEnabled(False)
-        self.report = button("Open report", self.open_report, "In the browser", "report")
-        self._running: Running | None = None
+        self.run.results = desk.review.results
         layout = QVBoxLayout(self)
         layout.addWidget(row("Note", self.note))
         layout.addWidget(self.list, 1)
-        layout.addWidget(self.told)
-        layout.addWidget(row(self.run, self.cancel, self.report))
-        layout.addWidget(self.bar)
-        layout.addWidget(self.warned)
+        layout.addWidget(self.waits)
+        layout.addWidget(self.run)
         desk.changed.connect(self.renew)
         self.renew()
 
@@ -56,62 +52,22 @@ class ActsPanel(QWidget):
             outcome = came.get(correction.id, {"status": "", "outcome": ""})
             mark = "●" if correction.id in done else "○"
             text = f"{mark} {correction.when[11:16]}  {correction.said or correction.action}"
-            item = QListWidgetItem(f"{text} — {outcome['status']}" if outcome["status"] else text)
+            item = QListWidgetItem(f"{text}: {outcome['status']}" if outcome["status"] else text)
             item.setToolTip(f"{outcome['outcome']}\n{correction.note or ''}\n{correction.id}".strip())
             self.list.addItem(item)
         n = review.n_waiting
-        self.told.setText(
+        self.waits.setText(
             f"{n} act{'s' * (n > 1)} since the last run: kept in {review.file.name}, not yet in the report."
             if n
             else "The report holds every correction."
         )
 
-    def renew_report(self) -> None:
-        """Run the experiment in a process of its own, then read its results."""
+    def _what(self) -> tuple[Path, Path | None]:
         review = self.desk.review
-        experiment = review.run.get("experiment", "")
-        self.run.setEnabled(False)
-        self.cancel.setEnabled(True)
-        self.bar.show()
-        self.bar.setRange(0, 0)
-        self._running = run_in_background(
-            experiment, review.results, self._progress, self._finished, self._failed
-        )
-
-    def open_report(self) -> None:
-        """Show the report in the browser."""
-        import webbrowser
-
-        path = self.desk.review.results / "report.html"
-        if path.is_file():
-            webbrowser.open(path.resolve().as_uri())
-        else:
-            self.desk.told.emit(f"{path} is not there yet: make it with the button beside", True)
-
-    def _progress(self, what: str, n: int, total: int) -> None:
-        self.bar.setRange(0, max(total, 1))
-        self.bar.setValue(n)
-        self.bar.setFormat(f"{what}: {n} of {total}")
-
-    def _stop(self) -> None:
-        self._running = None
-        self.run.setEnabled(True)
-        self.cancel.setEnabled(False)
-        self.bar.hide()
-
-    def _cancel(self) -> None:
-        if self._running is not None:
-            self._running.cancel()
-            self._stop()
-            self.desk.told.emit("cancelled: the next run goes on from what was done", False)
-
-    def _finished(self, results: Path, failed: dict[str, str], warned: list[str]) -> None:
-        self._stop()
-        words = [f"{name} failed: {why}" for name, why in failed.items()] + warned
-        self.warned.setText("\n".join(words))
-        self.desk.told.emit(f"the report is renewed: {results / 'report.html'}", bool(failed))
-        self.desk.reload()
-
-    def _failed(self, error: str) -> None:
-        self._stop()
-        self.desk.told.emit(error, True)
+        experiment = Path(str(review.run.get("experiment", "")))
+        if not experiment.is_file():
+            raise DataError(
+                f"{experiment}, of which these are the results, is no longer there: the corrections are "
+                f"kept in {review.file}; put it back, then run it"
+            )
+        return experiment, review.results

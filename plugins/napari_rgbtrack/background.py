@@ -40,14 +40,12 @@ class Running:
     """A run that goes on in a process; to be cancelled."""
 
     def __init__(self, experiment: str | Path, out: str | Path | None = None) -> None:
-        # a group of its own: its workers end with it
-        group = {} if os.name == "nt" else {"start_new_session": True}
         self.process = subprocess.Popen(  # noqa: S603 - our own script, no shell
             [sys.executable, "-W", "ignore", "-c", SCRIPT, str(experiment), "" if out is None else str(out)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            **group,
+            start_new_session=os.name != "nt",  # a group of its own: its workers end with it
         )
         self.cancelled = False
 

@@ -46,7 +46,7 @@ def clone_rows(desk: Desk) -> pd.DataFrame:
 
 def _holds(value: Any) -> bool:
     """Whether a flag is set, or names another clone."""
-    return bool(value == value and value is not None and value is not pd.NA and value is not False)  # noqa: PLR0124
+    return bool(value == value and value is not None and value is not pd.NA and value is not False)
 
 
 class CloneTable(QAbstractTableModel):
@@ -79,7 +79,7 @@ class CloneTable(QAbstractTableModel):
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:
         """Text, colour, or the value to sort by."""
-        value = self.table.iat[index.row(), index.column()]
+        value: Any = self.table.iloc[index.row(), index.column()]
         missing = isinstance(value, float) and np.isnan(value)
         if role == Qt.ItemDataRole.DisplayRole:
             return "" if missing else f"{value:,}" if isinstance(value, int | np.integer) else str(value)
@@ -135,7 +135,10 @@ class ClonesPanel(QWidget):
         desk = self.desk
         self._follows = True
         first = desk.review.cells["clone"].drop_duplicates().dropna()
-        colours = {int(clone): desk.colouring.rgb[place] for place, clone in first.items()}
+        colours = {
+            int(clone): desk.colouring.rgb[int(place)]  # type: ignore[call-overload]
+            for place, clone in first.items()
+        }
         self.model.renew(clone_rows(desk), colours)
         self._follows = False
         self.follow()
@@ -158,4 +161,5 @@ class ClonesPanel(QWidget):
         if self._follows:
             return
         rows = {self.sorted.mapToSource(index).row() for index in self.view.selectionModel().selectedRows()}
-        self.desk.choose_clones([int(self.model.table["clone"].iat[place]) for place in sorted(rows)])
+        numbers = self.model.table["clone"].to_numpy(int)
+        self.desk.choose_clones([int(numbers[place]) for place in sorted(rows)])

@@ -73,7 +73,7 @@ class Desk:
     # what is chosen
 
     def choose(self, rows: NDArray[Any] | Sequence[int], *, add: bool = False) -> None:
-        """Choose cells by their rows; added to what is chosen, where a single one chosen already is let go."""
+        """Choose cells by their rows; with `add` beside those chosen, where a single one is let go again."""
         rows = np.asarray(rows, np.int64)
         if add and len(rows) == 1:
             self.chosen[rows] = ~self.chosen[rows]
@@ -155,7 +155,7 @@ class Desk:
     centre = Signal(int)
     """Row of a cell that is to be brought to the middle of the screen."""
 
-    def key_of(self, row: int) -> Key:
+    def key_of(self, row: int | np.integer[Any]) -> Key:
         """Image, frame and number of a cell."""
         return (str(self._images[row]), int(self._frames[row]), int(self._numbers[row]))
 
@@ -221,7 +221,7 @@ class Desk:
             return
         what, work, then = self._work.popleft()
         self.busy.emit(what)
-        self._worker = create_worker(_caught, work, _start_thread=False)
+        self._worker = create_worker(caught, work, _start_thread=False)
 
         def done(came: tuple[Any, Exception | None]) -> None:
             result, error = came
@@ -230,7 +230,7 @@ class Desk:
                 if error is None:
                     then(result)
                 else:
-                    self.told.emit(_words(what, error), True)
+                    self.told.emit(in_words(what, error), True)
             finally:
                 if self._worker is None:
                     self._next()
@@ -279,7 +279,7 @@ class Desk:
         self.colouring: Colouring = colour_cells(self.review.cells, self.by, clones)
 
 
-def _caught(work: Work) -> tuple[Any, Exception | None]:
+def caught(work: Work) -> tuple[Any, Exception | None]:
     """Result of work, and what it raised: napari would show that as a traceback."""
     try:
         return work(), None
@@ -287,7 +287,8 @@ def _caught(work: Work) -> tuple[Any, Exception | None]:
         return None, error
 
 
-def _words(what: str, error: BaseException) -> str:
+def in_words(what: str, error: BaseException) -> str:
+    """Tell what went wrong, as a person can use it."""
     if isinstance(error, RgbtrackError):
         return str(error)
     if isinstance(error, OSError):

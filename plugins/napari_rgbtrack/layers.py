@@ -162,7 +162,7 @@ def _channel_layers(
             stacklevel=3,
         )
         return []
-    return [_channel_layer(stack, c, settings) for c in range(len(stack.channels))]
+    return [channel_layer(stack, c, settings) for c in range(len(stack.channels))]
 
 
 def _thumbnail_layer(path: Path, shape: tuple[int, ...], settings: dict[str, Any]) -> list[LayerData]:
@@ -188,7 +188,8 @@ def _thumbnail_layer(path: Path, shape: tuple[int, ...], settings: dict[str, Any
     ]
 
 
-def _channel_layer(stack: Stack, c: int, settings: dict[str, Any]) -> LayerData:
+def channel_layer(stack: Stack, c: int, settings: dict[str, Any]) -> LayerData:
+    """Layer of one channel, additive, in its marker's hue."""
     name = stack.channels[c]
     first = np.asarray(stack.pixels[0, c])[..., ::2, ::2]
     finite = first[np.isfinite(first)]

@@ -38,8 +38,8 @@ class LookPanel(QWidget):
         layout.addWidget(self.about)
         layout.addWidget(
             words(
-                "<b>Audit</b>: look at cells drawn at random and say whether each is of the clone it was called. "
-                "The report then tells the share of errors with its interval."
+                "<b>Audit</b>: look at cells drawn at random and say whether each is of the clone it was "
+                "called. The report then tells the share of errors with its interval."
             )
         )
         draw = button("Draw a sample", self.draw, "Cells drawn at random, to be judged one by one", "draw")

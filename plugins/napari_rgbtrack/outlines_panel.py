@@ -1,5 +1,7 @@
 """Outlines put right: painted, erased, cut, fused; what changed is measured again at once."""
 
+from functools import partial
+
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_rgbtrack.desk import Desk
@@ -16,8 +18,8 @@ class OutlinesPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.addWidget(
             words(
-                "Choose what the mouse does, then draw in the image. A pause after a stroke keeps it: the cells "
-                "that changed are measured and called again, with the clones of the last run."
+                "Choose what the mouse does, then draw in the image. A pause after a stroke keeps it: the "
+                "cells that changed are measured and called again, with the clones of the last run."
             )
         )
         tools = {
@@ -28,7 +30,7 @@ class OutlinesPanel(QWidget):
             "Done": ("point", "Move the image and choose cells again"),
         }
         buttons = [
-            button(title, lambda tool=tool: self.use(tool), tip, f"tool_{tool}")
+            button(title, partial(self.use, tool), tip, f"tool_{tool}")
             for title, (tool, tip) in tools.items()
         ]
         layout.addWidget(row(*buttons))
@@ -36,8 +38,8 @@ class OutlinesPanel(QWidget):
         layout.addWidget(row(act_button(desk, "fuse"), act_button(desk, "erase")))
         layout.addWidget(
             words(
-                "To leave a cell out of the counts but keep its outline, exclude it under Cells. The size of the "
-                "brush is at the left, under layer controls, or changes with [ and ]."
+                "To leave a cell out of the counts but keep its outline, exclude it under Cells. The size of "
+                "the brush is at the left, under layer controls, or changes with [ and ]."
             )
         )
         layout.addStretch(1)

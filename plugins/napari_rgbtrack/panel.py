@@ -1,9 +1,12 @@
 """The panel of a review: which image, in which colours, and the tabs to work in."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QApplication, QComboBox, QLineEdit, QShortcut, QTabWidget, QVBoxLayout, QWidget
+import numpy as np
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import QApplication, QComboBox, QLineEdit, QTabWidget, QVBoxLayout, QWidget
 
 from napari_rgbtrack.acts import ACTS
 from napari_rgbtrack.acts_panel import ActsPanel
@@ -47,7 +50,8 @@ class ReviewPanel(QWidget):
         self.tabs.addTab(OutlinesPanel(desk, self.view), "Outlines")
         if "track" in desk.review.cells.columns:
             self.tabs.addTab(_tracks_panel(desk), "Tracks")
-        self.tabs.addTab(LookPanel(desk), "Look")
+        self.doubts = LookPanel(desk)
+        self.tabs.addTab(self.doubts, "Look")
         self.tabs.addTab(ActsPanel(desk), "Done")
         previous = button("◀", lambda: desk.step_image(-1), "The image before  (Page Up)", "previous")
         following = button("▶", lambda: desk.step_image(1), "The next image  (Page Down)", "next")
@@ -66,6 +70,7 @@ class ReviewPanel(QWidget):
         desk.told.connect(self.tell)
         desk.busy.connect(self._busy)
         desk.shown.connect(self._shown)
+        desk.coloured.connect(lambda: self.by.setCurrentText(desk.by))
         self._shortcuts: list[Any] = []
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
@@ -73,14 +78,16 @@ class ReviewPanel(QWidget):
         super().showEvent(event)
         if not self._shortcuts:
             desk = self.desk
-            keys = {act.key: (lambda name=name: desk.act(name)) for name, act in ACTS.items()}
+            keys: dict[str, Callable[[], object]] = {
+                act.key: partial(desk.act, name) for name, act in ACTS.items()
+            }
             keys |= {"Ctrl+Z": desk.undo, "Ctrl+Shift+Z": desk.redo}
-            keys |= {"PgUp": lambda: desk.step_image(-1), "PgDown": lambda: desk.step_image(1)}
-            keys |= {"Shift+D": self.findChild(LookPanel).next_doubt}
-            keys |= {f"Alt+{k + 1}": (lambda k=k: self.tabs.setCurrentIndex(k)) for k in range(6)}
+            keys |= {"PgUp": partial(desk.step_image, -1), "PgDown": partial(desk.step_image, 1)}
+            keys |= {"Shift+D": self.doubts.next_doubt}
+            keys |= {f"Alt+{k + 1}": partial(self.tabs.setCurrentIndex, k) for k in range(self.tabs.count())}
             for key, do in keys.items():
                 shortcut = QShortcut(QKeySequence(key), self.window())
-                shortcut.activated.connect(lambda do=do: _unless_typing(do))
+                shortcut.activated.connect(partial(_unless_typing, do))
                 self._shortcuts.append(shortcut)
 
     def tell(self, text: str, trouble: bool) -> None:
@@ -104,8 +111,18 @@ class ReviewPanel(QWidget):
         from rgbtrack.errors import RgbtrackError
 
         desk = self.desk
+        rows = desk.rows_of(desk.image_id, desk.frame)
+        numbers = np.zeros(len(desk.chosen), np.int64)
+        numbers[rows] = [desk.key_of(row)[2] for row in rows]
         try:
-            export_view(desk.viewer, path, desk.colouring, title=desk.image_id)
+            export_view(
+                desk.viewer,
+                path,
+                desk.colouring,
+                labels=self.view.cells,
+                numbers=numbers,
+                name=desk.image_id,
+            )
         except (RgbtrackError, OSError) as error:
             desk.told.emit(str(error), True)
         else:

@@ -86,7 +86,7 @@ def load_scene(review: Review, image_id: str) -> Scene:
 def cell_layer(scene: Scene) -> LayerData:
     """Layer of the outlines, to be coloured by `cell_colours`."""
     return (
-        drop_singletons(scene.labels),
+        drop_singletons(scene.labels).copy(),  # what is painted must not change what it is compared with
         {**scene.settings, "name": CELLS, "opacity": 0.8},
         "labels",
     )
@@ -113,8 +113,8 @@ def cell_colours(
     return colours
 
 
-def track_layer(review: Review, scene: Scene, rgb: NDArray[Any]) -> LayerData | None:
-    """Layer of the tracks of an image, in the colours of its cells; None where there are none."""
+def track_layer(review: Review, scene: Scene) -> LayerData | None:
+    """Layer of the tracks of an image, coloured by clone; None where there are none."""
     cells = review.cells
     if "track" not in cells.columns:
         return None

@@ -1,5 +1,6 @@
 """Widget of the menu: from a folder to its review."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,25 +36,33 @@ class StartPanel(QWidget):
 
     def open(self, results: Path) -> None:
         """Open a results folder; what is wrong with it is told here."""
-        from napari.qt.threading import create_worker
-
-        self.told.setText(f"opening {results} ...")
         self.choose.setEnabled(False)
-        worker = create_worker(_read, results, _start_thread=False)
-        worker.returned.connect(self._show)
-        worker.start()
+        open_in(self.viewer, results, self.tell)
 
-    def _show(self, review: Review | str) -> None:
+    def tell(self, text: str, trouble: bool) -> None:
+        """Tell how it went."""
+        self.choose.setEnabled(True)
+        self.told.setText(text)
+
+
+def open_in(viewer: Any, results: Path, told: Callable[[str, bool], Any]) -> None:
+    """Read a results folder in a thread, and put its review into a viewer; how it went is told."""
+    from napari.qt.threading import create_worker
+
+    def show(review: Review | str) -> None:
         from napari_rgbtrack.review import show_review
 
-        self.choose.setEnabled(True)
         if isinstance(review, str):
-            self.told.setText(review)
+            told(review, True)
             return
-        for layer in [one for one in self.viewer.layers if "rgbtrack" in one.metadata]:
-            self.viewer.layers.remove(layer)
-        show_review(self.viewer, review)
-        self.told.setText(f"{review.results} is open.")
+        for layer in [one for one in viewer.layers if "rgbtrack" in one.metadata]:
+            viewer.layers.remove(layer)
+        show_review(viewer, review)
+        told(f"{review.results} is open", False)
+
+    worker = create_worker(_read, results, _start_thread=False)
+    worker.returned.connect(show)
+    worker.start()
 
 
 def _read(results: Path) -> Review | str:

@@ -237,7 +237,7 @@ def _with(review: Review, corrections: tuple[Correction, ...]) -> Review:
     """Make corrections on what was called; of images redrawn by them, what changed is measured again."""
     news = corrections[len(review.corrections) :]
     by_id = {correction.id: correction for correction in corrections}
-    touched = {shape.image_id for shape in map(lambda one: _redrawn_by(one, by_id), news) if shape}
+    touched = {shape.image_id for shape in (_redrawn_by(one, by_id) for one in news) if shape}
     if not review.corrections:  # at first, only what the last run did not know
         touched = {
             shape.image_id

@@ -1,6 +1,7 @@
 """The desk's image in the viewer: layers, colours, and what a mouse chooses there."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ PAINTING = ("paint", "erase", "fill", "polygon")
 PAUSE_MS = 700
 """Strokes that follow each other faster are one act."""
 TOOLS = ("point", "lasso", "brush", "cut")
-"""What dragging the mouse over the image does: move it, choose cells around or under the line, cut outlines."""
+"""What dragging the mouse does: move the image, choose cells in or under the line, cut outlines."""
 
 
 class View:
@@ -61,19 +62,25 @@ class View:
             self.colour()
             return
         first = not self._image
-        hidden = {layer.name for layer in self._layers() if not layer.visible}
-        for layer in self._layers():  # the person's own stay
-            self.viewer.layers.remove(layer)
         self._image = scene.image_id
-        tracks = track_layer(desk.review, scene, desk.colouring.rgb)
-        for data in (*scene.pictures, *([] if tracks is None else [tracks]), cell_layer(scene)):
-            self._add(data, hidden)
-        cells = self.cells
-        cells.contour = self.contour
-        cells.events.paint.connect(lambda: self._strokes.start())
+        tracks = track_layer(desk.review, scene)
+        wanted = [*scene.pictures, *([] if tracks is None else [tracks]), cell_layer(scene)]
+        kept = {layer.name: layer for layer in self._layers()}
+        fits = all(_is_like(kept.get(made["name"]), data, kind) for data, made, kind in wanted)
+        if fits and len(kept) == len(wanted):  # new layers take a second, other data in them does not
+            for data, made, _ in wanted:
+                _fill(kept[made["name"]], data, made)
+        else:
+            hidden = {name for name, layer in kept.items() if not layer.visible}
+            for layer in kept.values():  # the person's own stay
+                self.viewer.layers.remove(layer)
+            for new in wanted:
+                self._add(new, hidden)
+            self.cells.contour = self.contour
+            self.cells.events.paint.connect(lambda: self._strokes.start())
         self.colour()
-        self.viewer.layers.selection.active = cells
-        if cells.ndim > 2:
+        self.viewer.layers.selection.active = self.cells
+        if self.cells.ndim > 2:
             self.viewer.dims.set_point(0, 0)
         if first:
             self.viewer.scale_bar.visible = True
@@ -88,12 +95,9 @@ class View:
         if shown.dtype != cells.data.dtype or not np.array_equal(shown, cells.data):
             cells.data = shown
         tracks = next((layer for layer in self._layers() if layer.name == "tracks"), None)
-        if tracks is not None:
-            made = track_layer(self.desk.review, scene, self.desk.colouring.rgb)
-            if made is not None:
-                tracks.data, tracks.graph = np.zeros((0, made[0].shape[1])), {}
-                tracks.data, tracks.graph = made[0], made[1]["graph"]
-                tracks.features = made[1]["features"]
+        made = None if tracks is None else track_layer(self.desk.review, scene)
+        if made is not None:
+            _fill(tracks, made[0], made[1])
         self.colour()
 
     def colour(self) -> None:
@@ -186,7 +190,7 @@ class View:
             return
         row = self.desk.row_at(int(cells.get_value(event.position, world=True) or 0))
         clone = None if row is None else self.desk.review.cells["clone"].iloc[row]
-        if clone is not None and clone == clone:  # noqa: PLR0124 - missing is not itself
+        if clone is not None and clone == clone:
             add = "Shift" in event.modifiers or "Control" in event.modifiers
             self.desk.choose_clones([*(self.desk.clones if add else []), int(clone)])
 
@@ -200,9 +204,7 @@ class View:
             places = desk.review.cells[["y_um", "x_um"]].to_numpy(float)[rows] / pixel
             return rows[Polygon(path[:, -2:]).contains_points(places)] if len(path) > 2 else rows[:0]
         plane = desk.scene.labels[desk.frame][self._z()]
-        steps = np.concatenate(
-            [np.linspace(a, b, int(np.abs(b - a).max()) + 2) for a, b in zip(path, path[1:], strict=False)]
-        )
+        steps = np.concatenate([np.linspace(a, b, int(np.abs(b - a).max()) + 2) for a, b in pairwise(path)])
         y, x = np.round(steps[:, -2:]).astype(int).T
         inside = (y >= 0) & (x >= 0) & (y < plane.shape[0]) & (x < plane.shape[1])
         under = np.unique(plane[y[inside], x[inside]])
@@ -269,3 +271,24 @@ class View:
         self.viewer.add_layer(layer)
         if layer.name in hidden:
             layer.visible = False
+
+
+def _is_like(layer: Any, data: Any, kind: str) -> bool:
+    """Whether a layer can hold other data of its kind and dimensions."""
+    ndim = data.shape[1] - 1 if kind == "tracks" else np.ndim(data)
+    return layer is not None and type(layer).__name__.lower() == kind and layer.ndim == ndim
+
+
+def _fill(layer: Any, data: Any, settings: Any) -> None:
+    """Put other data into a layer."""
+    if "graph" in settings:
+        layer.graph = {}
+        layer.data = data
+        layer.graph, layer.features = settings["graph"], settings["features"]
+    else:
+        layer.data = data
+    layer.scale = settings["scale"]
+    if "contrast_limits" in settings:
+        low, high = settings["contrast_limits"]
+        layer.contrast_limits_range = (min(low, 0), max(high, layer.contrast_limits_range[1]))
+        layer.contrast_limits = low, high

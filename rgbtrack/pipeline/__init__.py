@@ -3,7 +3,7 @@
 from rgbtrack.pipeline.called import called_cells, replay
 from rgbtrack.pipeline.check import Problems, check_experiment
 from rgbtrack.pipeline.controls import make_bleed_through
-from rgbtrack.pipeline.experiment import Experiment, read_experiment
+from rgbtrack.pipeline.experiment import Experiment, check_section, read_experiment
 from rgbtrack.pipeline.image import found_labels, voxel_um
 from rgbtrack.pipeline.init import init_experiment
 from rgbtrack.pipeline.remeasure import correct_frame, remeasure_cells
@@ -16,6 +16,7 @@ __all__ = [
     "Problems",
     "called_cells",
     "check_experiment",
+    "check_section",
     "correct_frame",
     "found_labels",
     "init_experiment",

@@ -366,6 +366,17 @@ def _matrix(folder: Path, correct: CorrectParams, channels: ChannelsParams) -> p
     return matrix.set_axis(names, axis=0).set_axis(names, axis=1)
 
 
+def check_section(section: str, content: Mapping[str, Any]) -> Params:
+    """Settings of one section, from what it would hold.
+
+    Raises
+    ------
+    ParamError
+        All that is wrong with it, at once, in the words of a file's mistakes.
+    """
+    return _validate("experiment.toml", section, SECTIONS[section], content)
+
+
 def read_sections(path: str | Path, names: Sequence[str]) -> dict[str, Any]:
     """Read some sections of experiment.toml only: neither sample sheet nor images need be there yet.
 
