@@ -194,7 +194,7 @@ def test_unclear_cells_bound_the_share(cells):
     assert row["words"] == (
         "Of 17 cells drawn at random and looked at, 2 were of another clone than called: 11.8 % (95 % interval "
         "1.5 to 36.4 %). By the model's probabilities 10.0 % were expected. A look did not tell of 3 cells more. "
-        "Whatever these are, the share lies between 1.2 and 49.1 %."
+        "Whatever these are, the interval lies within 1.2 to 49.1 %."
     )
 
 

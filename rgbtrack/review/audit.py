@@ -216,7 +216,7 @@ def _words(row: Mapping[str, object]) -> str:
         words.append(f"Called otherwise now, or not found: {count_cells(n)} more that {_were(n)} judged.")
     if number["n_unclear"] or number["n_stale"]:
         words.append(
-            f"Whatever these are, the share lies between {percent['error_least']} and "
+            f"Whatever these are, the interval lies within {percent['error_least']} to "
             f"{percent['error_most']} %."
         )
     return " ".join(words) or "No verdict counts: all were taken back."
