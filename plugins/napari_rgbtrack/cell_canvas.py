@@ -89,12 +89,20 @@ class CellCanvas(FigureCanvasQTAgg):
 
     # ---- what is drawn
 
+    def clear(self) -> None:
+        """Show no cells."""
+        self._plot, self._rgb, self._raster = None, np.empty((0, 3), np.float32), None
+        self._selection, self._shown, self._current = np.empty(0, bool), None, None
+        if self._axes is not None:
+            self._axes.remove()
+            self._axes = None
+        self.draw_idle()
+
     def show_plot(self, plot: CellPlot, rgb: Floats) -> None:
-        """Draw other cells, or the same ones on other axes; what was selected is not any more."""
-        same = self._plot is not None and len(plot.places) == len(self._plot.places)
+        """Draw cells; what is selected and shown of them stays as it is on other axes."""
+        if len(self._selection) != len(rgb):
+            self._selection = np.zeros(len(rgb), bool)
         self._plot, self._rgb = plot, rgb
-        if not same:
-            self._selection, self._shown, self._current = np.zeros(len(rgb), bool), None, None
         with on_dark():
             if self._axes is not None:
                 self._axes.remove()
@@ -112,6 +120,8 @@ class CellCanvas(FigureCanvasQTAgg):
 
     def set_selection(self, selection: Mask) -> None:
         """Bring out some cells."""
+        if self._plot is None:
+            return
         self._selection = selection
         if self._current is not None and not selection[self._current]:
             self._current = None
@@ -121,7 +131,7 @@ class CellCanvas(FigureCanvasQTAgg):
 
     def set_shown(self, shown: Mask | None) -> None:
         """Draw only some cells in full; None: all."""
-        self._shown = shown
+        self._shown = shown if self._plot is not None else None
         self._redraw()
 
     def show_all(self) -> None:
@@ -225,11 +235,13 @@ class CellCanvas(FigureCanvasQTAgg):
         self.update()
 
     def describe(self) -> str:
-        """How many cells there are, are drawn, and are selected."""
+        """How many cells there are, are drawn, and are selected; empty where there is no plot."""
+        if self._plot is None:
+            return ""
         n = len(self._rgb)
         shown = n if self._shown is None else int(self._shown.sum())
         words = f"{n:,} cells" if shown == n else f"{shown:,} of {n:,} cells, the others faint"
-        lost = n - self._plot.n_placed if self._plot is not None else 0
+        lost = n - self._plot.n_placed
         if lost:
             words += f"; {lost:,} cannot be drawn on these axes"
         return f"{words}; {int(self._selection.sum()):,} selected"

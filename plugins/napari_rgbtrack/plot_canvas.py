@@ -66,6 +66,7 @@ class ColourPlot(QWidget):
     def set_cells(self, cells: pd.DataFrame, rgb: NDArray[Any]) -> None:
         """Plot another table, with a row of colours, 0 to 1, per cell; the axes are kept if they can be."""
         self._cells, self._rgb = cells, np.asarray(rgb, np.float32)
+        self.canvas.clear()
         columns = plot_columns(cells)
         usual = usual_columns(columns) or ("", "")
         views = [SHARES] * _has_shares(cells) + [COLUMNS] * (len(columns) > 1)
@@ -102,13 +103,15 @@ class ColourPlot(QWidget):
             else:
                 plot = colour_plot(self._cells)
         except DataError as error:
-            self.note.setText(str(error))
+            self.canvas.clear()
+            self.note.setText(f"These cells cannot be plotted: {error}")
             return
         self.canvas.show_plot(plot, self._rgb)
         self._tell()
 
     def _tell(self) -> None:
-        self.note.setText(self.canvas.describe())
+        if self.canvas.describe():
+            self.note.setText(self.canvas.describe())
 
     def _use_tool(self) -> None:
         self.canvas.rectangle = self.rectangle.isChecked()
