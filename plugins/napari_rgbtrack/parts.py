@@ -36,6 +36,11 @@ def row(*widgets: QWidget | str) -> QWidget:
     return box
 
 
+def bare(viewer: Any) -> Any:
+    """The viewer itself: napari gives widgets of its menu one that warns of what is not public in it."""
+    return getattr(viewer, "__wrapped__", viewer)
+
+
 def words(text: str = "") -> QLabel:
     """Text that wraps and can be copied."""
     from qtpy.QtCore import Qt

@@ -1,10 +1,9 @@
 """The review window: image, colours, clones and corrections of a results folder, side by side."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_rgbtrack.desk import Desk
-from napari_rgbtrack.layers import check_results
 from napari_rgbtrack.state import Review, open_review
 from rgbtrack.errors import DataError
 
@@ -58,22 +57,6 @@ def show_review(viewer: "napari.Viewer", review: Review, image_id: str | None = 
     return desk
 
 
-def review_widget(viewer: "napari.Viewer") -> Any:
-    """Widget of the menu: reviews the results that are open, or asks for their folder."""
-    from napari_rgbtrack.start import StartPanel
-
-    return StartPanel(viewer, _opened(viewer))
-
-
-def _opened(viewer: Any) -> Path | None:
-    """Results folder of the layers that are open."""
-    for layer in viewer.layers:
-        told = layer.metadata.get("rgbtrack", {})
-        if "results" in told:
-            return Path(told["results"])
-    return None
-
-
 def _check_image(review: Review, image_id: str | None) -> None:
     if image_id is not None and image_id not in review.image_ids:
         raise DataError(
@@ -81,5 +64,3 @@ def _check_image(review: Review, image_id: str | None) -> None:
             f"{', '.join(review.image_ids[:20])}"
         )
 
-
-__all__ = ["check_results", "open_results", "review_widget", "show_review"]

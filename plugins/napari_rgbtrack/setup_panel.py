@@ -1,7 +1,7 @@
 """Set up and run: settings tried on the image on the screen, saved into experiment.toml, and run."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QTimer
@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QScrollArea, QTabWidget, QVBo
 
 from napari_rgbtrack.forms import ParamsForm, trouble_of
 from napari_rgbtrack.opened import experiment_layers, is_experiment
-from napari_rgbtrack.parts import button, row, words
+from napari_rgbtrack.parts import bare, button, row, words
 from napari_rgbtrack.preview import Tried, try_clones, try_image
 from napari_rgbtrack.run_bar import RunBar
 from napari_rgbtrack.toml_file import read_toml, save_sections
@@ -17,9 +17,6 @@ from rgbtrack.errors import DataError, ParamError
 from rgbtrack.pipeline import init_experiment, read_experiment
 from rgbtrack.pipeline.experiment import STAGES, Experiment
 from rgbtrack.pipeline.run import image_tasks
-
-if TYPE_CHECKING:
-    import napari
 
 TRIED = ("correct", "segment", "signature")
 SECTIONS = (*TRIED, "clones")
@@ -30,9 +27,9 @@ PREVIEW = "preview"
 class SetupPanel(QWidget):
     """Forms of the stages, what they come to, and the run."""
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
-        self.viewer = viewer
+        self.viewer = viewer = bare(napari_viewer)
         self.experiment: Experiment | None = None
         self.text = ""
         self.image = QComboBox()
@@ -275,9 +272,4 @@ class SetupPanel(QWidget):
     def _centre(self) -> Any:
         layer = self._picture()
         return np.asarray(self.viewer.camera.center[-2:]) / layer.scale[-2:]
-
-
-def setup_widget(viewer: "napari.Viewer") -> QWidget:
-    """Widget of the menu."""
-    return SetupPanel(viewer)
 

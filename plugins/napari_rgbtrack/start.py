@@ -6,7 +6,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
-from napari_rgbtrack.parts import button, row, words
+from napari_rgbtrack.parts import bare, button, row, words
 from napari_rgbtrack.state import Review, open_review
 from rgbtrack.errors import RgbtrackError
 
@@ -14,9 +14,9 @@ from rgbtrack.errors import RgbtrackError
 class StartPanel(QWidget):
     """Asks for a results folder, and opens its review in this window."""
 
-    def __init__(self, viewer: Any, results: Path | None = None) -> None:
+    def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
-        self.viewer = viewer
+        self.viewer = bare(napari_viewer)
         self.told = words("Open the results of a run to look through its clones and put them right.")
         self.choose = button(
             "Open results ...", self.ask, "The folder that 'rgbtrack run' wrote", "open_results"
@@ -25,6 +25,7 @@ class StartPanel(QWidget):
         layout.addWidget(row(self.choose))
         layout.addWidget(self.told)
         layout.addStretch(1)
+        results = _opened(self.viewer)
         if results is not None:
             self.open(results)
 
@@ -63,6 +64,15 @@ def open_in(viewer: Any, results: Path, told: Callable[[str, bool], Any]) -> Non
     worker = create_worker(_read, results, _start_thread=False)
     worker.returned.connect(show)
     worker.start()
+
+
+def _opened(viewer: Any) -> Path | None:
+    """Results folder of the layers that are open."""
+    for layer in viewer.layers:
+        told = layer.metadata.get("rgbtrack", {})
+        if "results" in told:
+            return Path(told["results"])
+    return None
 
 
 def _read(results: Path) -> Review | str:
