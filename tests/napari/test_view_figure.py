@@ -14,6 +14,7 @@ from napari_rgbtrack.view_figure import (
     export_view,
     numbers_in_view,
     save_view,
+    um_per_pixel,
     view_figure,
     view_title,
 )
@@ -171,8 +172,10 @@ def test_only_cells_in_view_are_counted_and_the_title_tells_where(square, settle
 
 def test_layers_in_pixels_have_no_scale_bar(square, settle, tmp_path):
     viewer, _ = square
+    viewer.add_points([[1, 1]], name="mine")
+    assert um_per_pixel(viewer) == pytest.approx(0.5 / viewer.camera.zoom)
     for layer in viewer.layers:
-        layer.units = ("pixel",) * 3
+        layer.units = ("pixel",) * layer.ndim
     settle(0.2)
     assert "No scale bar" in export_view(viewer, tmp_path / "view.svg").read_text()
     assert not viewer.scale_bar.visible
