@@ -99,7 +99,7 @@ def colour_plot(cells: pd.DataFrame) -> CellPlot:
     CELLS.check(cells, need=[f"{name}_fraction" for name in markers])
     if len(markers) == 2:
         return column_plot(cells, f"{markers[0]}_fraction", "brightness")
-    shares = np.column_stack([numbers_of(cells, f"{name}_fraction") for name in markers])
+    shares = np.array([numbers_of(cells, f"{name}_fraction") for name in markers]).T
     known = np.isfinite(shares @ np.ones(len(markers)))
     plane = colour_plane(shares[known] if known.any() else np.eye(len(markers)), markers)
     places = plane.project(shares).astype(np.float32)
