@@ -27,7 +27,7 @@ from napari_rgbtrack.raster import (
 
 NEAR_PX = 6
 """How far from a cell a click may be."""
-MARGINS_PX = (82, 14, 50, 14)
+MARGINS_PX = (82, 14, 58, 14)
 """Left, right, below and above the axes, for names and numbers."""
 STEP = 0.8
 """What one turn of the wheel leaves of the width."""

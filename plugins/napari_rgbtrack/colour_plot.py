@@ -17,7 +17,7 @@ from napari_rgbtrack.columns import column_words, is_skewed, number_columns, num
 from napari_rgbtrack.raster import Limits
 from rgbtrack.errors import DataError
 from rgbtrack.plot.hue import hue_degrees
-from rgbtrack.plot.space import colour_plane
+from rgbtrack.plot.space import ColourPlane, colour_plane
 from rgbtrack.plot.style import DARK, style
 from rgbtrack.tables import CELLS, markers_of
 
@@ -99,7 +99,7 @@ def colour_plot(cells: pd.DataFrame) -> CellPlot:
     CELLS.check(cells, need=[f"{name}_fraction" for name in markers])
     if len(markers) == 2:
         return column_plot(cells, f"{markers[0]}_fraction", "brightness")
-    shares = np.column_stack([numbers_of(cells, f"{name}_fraction") for name in markers])
+    shares = np.array([numbers_of(cells, f"{name}_fraction") for name in markers]).T
     known = np.isfinite(shares @ np.ones(len(markers)))
     plane = colour_plane(shares[known] if known.any() else np.eye(len(markers)), markers)
     places = plane.project(shares).astype(np.float32)
@@ -107,9 +107,9 @@ def colour_plot(cells: pd.DataFrame) -> CellPlot:
     placed = places[known]
     left, right = _limits(placed[:, 0], corners[:, 0])
     bottom, top = _limits(placed[:, 1], corners[:, 1])
-    room = 0.14 * (right - left)  # for the names of the markers
+    room = 0.18 * (right - left)  # for the names of the markers
     limits = (left - room, right + room, bottom - room, top + room)
-    return CellPlot(places, len(placed), limits, plane.draw, equal=len(markers) == 3)
+    return CellPlot(places, len(placed), limits, partial(_draw_plane, plane), equal=len(markers) == 3)
 
 
 def column_plot(cells: pd.DataFrame, x: str, y: str) -> CellPlot:
@@ -159,7 +159,7 @@ def zoomed(limits: Limits, x: float, y: float, factor: float) -> Limits:
 def _values(cells: pd.DataFrame, name: str) -> Numbers:
     markers = markers_of(cells)
     if name == HUE and HUE not in cells.columns and len(markers) == 3:
-        return hue_degrees(np.column_stack([numbers_of(cells, marker) for marker in markers]))
+        return hue_degrees(np.array([numbers_of(cells, marker) for marker in markers]).T)
     return numbers_of(cells, name)
 
 
@@ -178,6 +178,11 @@ def _limits(*values: NDArray[np.floating]) -> tuple[float, float]:
     low, high = min(low for low, _ in ends), max(high for _, high in ends)
     room = 0.03 * (high - low) if high > low else 0.5
     return (low - room, high + room)
+
+
+def _draw_plane(plane: ColourPlane, axes: Axes) -> None:
+    plane.draw(axes)
+    axes.set_xlabel(axes.get_xlabel().replace(" (", "\n("))  # the panel is narrow
 
 
 def _draw_columns(axes: Axes, names: tuple[str, str], words: tuple[str, str], log: tuple[bool, bool]) -> None:

@@ -172,8 +172,9 @@ def canvas_picture(viewer: Any) -> NDArray[np.uint8]:
 
 
 def um_per_pixel(viewer: Any) -> float | None:
-    """Size of a pixel of `canvas_picture`; None where the layers are in pixels."""
-    units = {str(unit) for layer in viewer.layers for unit in layer.units[-2:]}
+    """Size of a pixel of `canvas_picture`; None where the image is in pixels."""
+    layers = [layer for layer in viewer.layers if "rgbtrack" in layer.metadata] or viewer.layers
+    units = {str(unit) for layer in layers for unit in layer.units[-2:]}
     if len(units) != 1 or not units <= _UM.keys():
         return None
     ratio = viewer.window._qt_window.devicePixelRatio()
@@ -202,7 +203,8 @@ def view_title(viewer: Any, name: str | None = None) -> str:
     for axis in viewer.dims.not_displayed:
         letter = viewer.dims.axis_labels[axis]
         step, point = viewer.dims.current_step[axis], viewer.dims.point[axis]
-        unit = _UNITS.get(str(viewer.layers[0].units[axis - viewer.dims.ndim]))
+        units = max((layer.units for layer in viewer.layers), key=len)
+        unit = _UNITS.get(str(units[axis - viewer.dims.ndim]))
         where = f" ({point:g} {unit})" if unit else ""
         words.append(f"{sliced.get(letter, f'axis {letter}')} {step}{where}")
     return ", ".join(word for word in words if word)

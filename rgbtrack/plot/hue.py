@@ -110,8 +110,11 @@ def hue_degrees(light: Floats) -> Floats:
     some = some[np.isfinite(some).all(axis=1)]
     if not len(some):
         return np.full(len(light), np.nan)
-    x, y = (np.clip(light, 0, None) / np.maximum(_unit(some), 1e-12) @ _ARMS).T
-    return np.where((x == 0) & (y == 0), np.nan, (np.degrees(np.arctan2(y, x)) - 90) % 360)
+    # a row per marker: many cells are gone over fast
+    scaled = np.clip(light.T, 0, None) / np.maximum(_unit(some), 1e-12)[:, None]
+    x, y = _ARMS.T @ scaled
+    hue = np.degrees(np.arctan2(y, x)) - 90
+    return np.where((x == 0) & (y == 0), np.nan, np.where(hue < 0, hue + 360, hue))
 
 
 def _unit(light: Floats) -> Floats:
