@@ -25,7 +25,7 @@ def table_of(labels, image_id="a", frame=0):
     """Cells of labels, as a table with a pixel of 1 um."""
     rows = []
     for number in np.unique(labels[labels > 0]):
-        z, y, x = np.nonzero(labels == number)
+        _, y, x = np.nonzero(labels == number)
         rows.append((image_id, frame, int(number), 0.0, y.mean(), x.mean(), float(len(y))))
     return pd.DataFrame(rows, columns=["image_id", "frame", "cell", "z_um", "y_um", "x_um", "area_um2"])
 

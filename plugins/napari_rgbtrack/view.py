@@ -70,6 +70,7 @@ class View:
         if fits and len(kept) == len(wanted):  # new layers take a second, other data in them does not
             for data, made, _ in wanted:
                 _fill(kept[made["name"]], data, made)
+                kept[made["name"]].metadata["rgbtrack"]["image_id"] = scene.image_id
         else:
             hidden = {name for name, layer in kept.items() if not layer.visible}
             for layer in kept.values():  # the person's own stay
@@ -261,13 +262,14 @@ class View:
         return int(self.viewer.dims.current_step[axis])
 
     def _layers(self) -> list[Any]:
-        return [layer for layer in self.viewer.layers if layer.metadata.get("rgbtrack_review")]
+        return [layer for layer in self.viewer.layers if layer.metadata.get("rgbtrack", {}).get("review")]
 
     def _add(self, data: Any, hidden: set[str]) -> None:
         from napari.layers import Layer
 
         array, settings, kind = data
-        layer = Layer.create(array, {**settings, "metadata": {"rgbtrack_review": True}}, kind)
+        told = {"results": str(self.desk.review.results), "image_id": self._image, "review": True}
+        layer = Layer.create(array, {**settings, "metadata": {"rgbtrack": told}}, kind)
         self.viewer.add_layer(layer)
         if layer.name in hidden:
             layer.visible = False

@@ -83,10 +83,10 @@ def redraw_cells(
             f"redraw of {image_id}: outlines have shape {after.shape}, those before {before.shape}: give "
             f"both as (z, y, x) of one frame"
         )
-    box = _box(before != after)
-    if box is None:
+    differs = before != after
+    if not differs.any():
         raise DataError(f"redraw of {image_id}: the outlines are as they were: change some first")
-    inside = np.unique(np.concatenate([before[box].ravel(), after[box].ravel()]))
+    inside = np.unique(np.concatenate([before[differs], after[differs]]))
     numbers = [int(number) for number in inside[inside > 0]]
     there = set(np.unique(before[before > 0]).tolist())
     former = [number for number in numbers if number in there]
