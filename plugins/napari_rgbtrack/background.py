@@ -1,11 +1,13 @@
 """A run in a process of its own, so that the window stays alive and a cancel is a cancel."""
 
+import atexit
 import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +23,8 @@ def say(kind, *told):
 
 def main():
     from rgbtrack import run
-    from rgbtrack.errors import RgbtrackError
+    from rgbtrack.errors import RgbtrackError, RgbtrackWarning
+    warnings.simplefilter("always", RgbtrackWarning)
     warnings.showwarning = lambda message, *_: say("warning", str(message))
     try:
         came = run(sys.argv[1], sys.argv[2] or None, progress=lambda *told: say("progress", *told))
@@ -40,14 +43,16 @@ class Running:
     """A run that goes on in a process; to be cancelled."""
 
     def __init__(self, experiment: str | Path, out: str | Path | None = None) -> None:
+        self.trouble = tempfile.TemporaryFile("w+")  # noqa: SIM115 - a pipe that nobody empties would fill
         self.process = subprocess.Popen(  # noqa: S603 - our own script, no shell
             [sys.executable, "-W", "ignore", "-c", SCRIPT, str(experiment), "" if out is None else str(out)],
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self.trouble,
             text=True,
             start_new_session=os.name != "nt",  # a group of its own: its workers end with it
         )
         self.cancelled = False
+        atexit.register(self.cancel)
 
     def told(self) -> Iterator[list[Any]]:
         """What it tells, one thing after the other: kind and more; ends when the run does.
@@ -63,16 +68,20 @@ class Running:
             with contextlib.suppress(json.JSONDecodeError):
                 last = json.loads(line)
                 yield last
-        _, trouble = self.process.communicate()
-        if self.cancelled:
-            yield ["cancelled"]
-        elif not last or last[0] not in ("done", "error"):
-            told = trouble.strip().splitlines()[-1:] or ["it told nothing"]
-            raise RgbtrackError(f"the run ended before it was done, a defect of rgbtrack: {told[0]}")
+        self.process.wait()
+        atexit.unregister(self.cancel)
+        if not self.cancelled and (not last or last[0] not in ("done", "error")):
+            self.trouble.seek(0)
+            told = self.trouble.read().strip().splitlines()[-1:] or ["it told nothing"]
+            raise RgbtrackError(
+                f"the run ended before it was done ({told[0]}): run it again, it goes on from what was done"
+            )
 
     def cancel(self) -> None:
         """End the run and its workers; a later one goes on from what was done."""
         self.cancelled = True
+        if self.process.poll() is not None:
+            return
         with contextlib.suppress(ProcessLookupError):
             if os.name == "nt":
                 self.process.terminate()

@@ -1,6 +1,8 @@
 """An experiment that was not run yet: its images as layers, without Qt and without napari."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from napari_rgbtrack.layers import LayerData, channel_layer, geometry
 from rgbtrack.errors import DataError
@@ -11,6 +13,8 @@ from rgbtrack.pipeline.run import image_tasks
 def is_experiment(path: Path) -> bool:
     """Whether this is an experiment.toml, or a folder with one."""
     file = path / "experiment.toml" if path.is_dir() else path
+    if file.name == "experiment.toml":
+        return file.is_file()  # with mistakes too: whoever opens it is told
     return file.name.endswith(".toml") and file.is_file() and b"[channels]" in file.read_bytes()
 
 
@@ -47,3 +51,12 @@ def experiment_layers(path: str | Path, image_id: str | None = None) -> list[Lay
     for _, made, _ in layers:
         made["metadata"] = {"rgbtrack": {"experiment": str(experiment.path), "image_id": image_id}}
     return layers
+
+
+def shown_experiment(layers: Iterable[Any]) -> tuple[Path, str] | None:
+    """Path and image of the experiment that layers show; None for none."""
+    for layer in layers:
+        told = layer.metadata.get("rgbtrack", {})
+        if "experiment" in told:
+            return Path(told["experiment"]), str(told["image_id"])
+    return None

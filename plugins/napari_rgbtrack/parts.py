@@ -1,5 +1,6 @@
 """Small parts that the panels of a review share."""
 
+import html
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 from napari_rgbtrack.acts import ACTS
 from napari_rgbtrack.desk import Desk
 
+TROUBLE, NEWS = "#E69F00", "#56B4E9"
 
 def act_button(desk: Desk, name: str) -> QPushButton:
     """Button of one act, its key in the tip; `shortcuts` makes the key work."""
@@ -49,3 +51,9 @@ def words(text: str = "") -> QLabel:
     label.setWordWrap(True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
+
+
+def coloured(text: str, *, trouble: bool) -> str:
+    """Text of a label, in the colour of trouble or of news."""
+    told = html.escape(text).replace("\n", "<br>")
+    return f'<span style="color:{TROUBLE if trouble else NEWS}">{told}</span>'

@@ -7,7 +7,16 @@ from typing import Any
 from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from napari_rgbtrack.background import Running, run_in_background
-from napari_rgbtrack.parts import button, row, words
+from napari_rgbtrack.parts import button, coloured, row, words
+
+
+DOING = {
+    "batches": "looking at what images share",
+    "images": "images",
+    "clones": "finding clones",
+    "report": "writing the report",
+}
+"""What a run tells that it does, in words."""
 
 
 class RunBar(QWidget):
@@ -45,7 +54,9 @@ class RunBar(QWidget):
         self.cancel.setEnabled(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(row(self.run, self.cancel, self.report))
+        line = row(self.run, self.cancel, self.report)
+        self.buttons: Any = line.layout()
+        layout.addWidget(line)
         layout.addWidget(self.bar)
         layout.addWidget(self.warned)
 
@@ -60,7 +71,9 @@ class RunBar(QWidget):
             return
         self.warned.setText("")
         self._set_running(True)
+        self.told("starting ...", False)
         self.running = run_in_background(experiment, out, self._progress, self._done, self._failed)
+        self.destroyed.connect(self.running.cancel)
 
     def stop(self) -> None:
         """End the run; the next goes on from what was done."""
@@ -88,16 +101,19 @@ class RunBar(QWidget):
             self.running = None
 
     def _progress(self, what: str, n: int, total: int) -> None:
-        self.bar.setRange(0, max(total, 1))
+        self.bar.setRange(0, total if total > 1 else 0)  # of one thing nobody knows how far it is
         self.bar.setValue(n)
-        self.bar.setFormat(f"{what}: {n} of {total}")
+        doing = DOING.get(what, what)
+        self.bar.setFormat(f"{doing}: {n} of {total}")
+        self.told(f"{doing}: {n} of {total}" if total > 1 else f"{doing} ...", False)
 
     def _done(self, results: Path, failed: dict[str, str], warned: list[str]) -> None:
         self._set_running(False)
         self.results = results
         told = [f"{name} failed: {why}" for name, why in failed.items()] + warned
-        self.warned.setText("\n".join(told))
-        self.told(f"the report is made: {results / 'report.html'}", bool(failed))
+        self.warned.setText(coloured("\n".join(told), trouble=True))
+        done = f"the report is made: {results / 'report.html'}"
+        self.told(f"{done}\n{len(failed)} images failed, see below" if failed else done, bool(failed))
         self.done(results)
 
     def _failed(self, error: str) -> None:

@@ -1,27 +1,30 @@
 """Set up and run: settings tried on the image on the screen, saved into experiment.toml, and run."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QComboBox, QFileDialog, QScrollArea, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QMessageBox, QScrollArea, QTabWidget, QVBoxLayout, QWidget
 
-from napari_rgbtrack.forms import ParamsForm, trouble_of
-from napari_rgbtrack.opened import experiment_layers, is_experiment
-from napari_rgbtrack.parts import bare, button, row, words
-from napari_rgbtrack.preview import Tried, try_clones, try_image
+from napari_rgbtrack.forms import ParamsForm
+from napari_rgbtrack.helper import Helper
+from napari_rgbtrack.jobs import Jobs
+from napari_rgbtrack.opened import experiment_layers, shown_experiment
+from napari_rgbtrack.settings import begin_experiment, read_settings, save_settings
+from napari_rgbtrack.parts import bare, button, coloured, row, words
+from napari_rgbtrack.preview import SIDE_PX, Place, Tried, try_clones, try_image, window
+from napari_rgbtrack.preview_layers import PREVIEW, show_channels, show_layers, tried_layers
 from napari_rgbtrack.run_bar import RunBar
-from napari_rgbtrack.toml_file import read_toml, save_sections
-from rgbtrack.errors import DataError, ParamError
-from rgbtrack.pipeline import init_experiment, read_experiment
+from rgbtrack.errors import DataError
 from rgbtrack.pipeline.experiment import STAGES, Experiment
-from rgbtrack.pipeline.run import image_tasks
 
-TRIED = ("correct", "segment", "signature")
-SECTIONS = (*TRIED, "clones")
-PAUSE_MS = 600
-PREVIEW = "preview"
+SECTIONS = ("correct", "segment", "signature", "clones")
+PAUSE_MS = 500
+MOVED_PX = SIDE_PX // 8
+FIRST_TIME_S = 10
+NEWS = "Open an experiment.toml, or begin one for a folder of images."
 
 
 class SetupPanel(QWidget):
@@ -32,10 +35,16 @@ class SetupPanel(QWidget):
         self.viewer = viewer = bare(napari_viewer)
         self.experiment: Experiment | None = None
         self.text = ""
+        self._path: Path | None = None
+        self._tried_at: Place | None = None
+        self.helper = Helper()
+        self.helper.start()
+        self.jobs = Jobs(self._busy, lambda text: self.tell(text, True))
+        self.title, self.told, self.unsaved = words(NEWS), words(), words()
+        self.told.setMinimumHeight(7 * self.told.fontMetrics().lineSpacing())
         self.image = QComboBox()
         self.image.setObjectName("image")
         self.image.activated.connect(lambda _: self.show_image())
-        self.told = words("Open an experiment.toml, or a folder of images to begin with.")
         self.forms = {name: ParamsForm(name, STAGES[name], self._changed) for name in SECTIONS}
         self.tabs = QTabWidget()
         for name, form in self.forms.items():
@@ -43,38 +52,48 @@ class SetupPanel(QWidget):
             area.setWidget(form)
             area.setWidgetResizable(True)
             self.tabs.addTab(area, name.capitalize())
-        self.tabs.setCurrentIndex(1)
-        self.run = RunBar("Run", "All images to the report", self._what, self._review, self.tell)
-        self._pause = QTimer()
+        self.tabs.setCurrentIndex(SECTIONS.index("segment"))
+        self.tabs.currentChanged.connect(lambda _: self._changed())
+        self.live, self.corrected = QCheckBox("live"), QCheckBox("show corrected")
+        self.live.setChecked(True)
+        self.live.setToolTip("Try again after every change")
+        self.live.toggled.connect(lambda _: self._changed())
+        self.corrected.setObjectName("corrected")
+        self.corrected.setToolTip("Show the channels of the part that is tried without background and bleed-through")
+        self.corrected.toggled.connect(self._show_corrected)
+        self.try_button = button("Try", self.try_or_stop, "On the part of the image in view", "try")
+        self.save_button = button("Save into experiment.toml", self.save, "Its comments and all else stay", "save")
+        self.run = RunBar("Run", "All images, from pixels to the report", self._what, lambda _: None, self.tell)
+        self.review = button("Review clones", self._review, "Look through the results, and put them right", "review")
+        self.run.buttons.addWidget(self.review)
+        self._pause, self._clock = QTimer(self), QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(PAUSE_MS)
         self._pause.timeout.connect(self.try_settings)
-        self._worker: Any = None
-        self._again = False
+        self._clock.setInterval(1000)
+        self._clock.timeout.connect(self._tick)
+        self._seconds, self._doing = 0, ""
         layout = QVBoxLayout(self)
         layout.addWidget(
             row(
                 button("Open ...", self.ask_file, "An experiment.toml", "open"),
-                button("New from folder ...", self.ask_folder, "A folder of images", "new"),
+                button("New from folder ...", self.ask_folder, "Writes experiment.toml and samples.csv", "new"),
             )
         )
-        layout.addWidget(row("image", self.image))
-        layout.addWidget(self.tabs, 1)
-        layout.addWidget(
-            row(
-                button("Try", self.try_settings, "On the part of the image in view", "try"),
-                button("Show corrected", self.show_corrected, "The part tried, corrected", "corrected"),
-                button("Save into experiment.toml", self.save, "Comments and all else stay", "save"),
-            )
-        )
-        layout.addWidget(self.told)
-        layout.addWidget(self.run)
-        self._tried: Tried | None = None
-        for layer in viewer.layers:
-            opened = layer.metadata.get("rgbtrack", {}).get("experiment")
-            if opened:
-                self.open(Path(opened))
-                break
+        layout.addWidget(self.title)
+        self.work = QWidget()
+        inner = QVBoxLayout(self.work)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.addWidget(row("image", self.image))
+        inner.addWidget(self.tabs, 1)
+        inner.addWidget(row(self.try_button, self.live, self.corrected))
+        inner.addWidget(self.told)
+        inner.addWidget(row(self.save_button, self.unsaved))
+        inner.addWidget(self.run)
+        self.work.setEnabled(False)
+        layout.addWidget(self.work, 1)
+        self._watch(viewer)
+        self._adopt()
 
     @property
     def results(self) -> Path:
@@ -83,193 +102,230 @@ class SetupPanel(QWidget):
 
     def ask_file(self) -> None:
         """Ask for an experiment."""
-        path, _ = QFileDialog.getOpenFileName(self, "Experiment", "", "experiment.toml (*.toml)")
-        if path:
-            self.open(Path(path))
+        if self._may_leave():
+            path, _ = QFileDialog.getOpenFileName(self, "Experiment", "", "experiment.toml (*.toml)")
+            if path:
+                self.open(Path(path))
 
     def ask_folder(self) -> None:
         """Ask for a folder of images; its two files are written where they are not there."""
-        folder = QFileDialog.getExistingDirectory(self, "Folder of images")
-        if folder:
-            self.begin(Path(folder))
+        if self._may_leave():
+            folder = QFileDialog.getExistingDirectory(self, "Folder of images")
+            if folder:
+                self.begin(Path(folder))
 
     def begin(self, folder: Path) -> None:
         """Open the experiment of a folder, or write one for its images."""
-        try:
-            lines = [] if is_experiment(folder) else init_experiment(folder)
-        except ParamError as error:
-            self.tell(str(error), True)
-            return
-        self.open(folder / "experiment.toml")
-        if lines:
-            self.tell("\n".join(lines), False)
 
-    def open(self, path: Path) -> None:
-        """Open an experiment, and its first image."""
-        try:
-            self.text, content = read_toml(path)
-            self.experiment = read_experiment(path)
-        except ParamError as error:
-            self.tell("\n".join(error.problems), True)
-            return
-        for name, form in self.forms.items():
-            form.fill(content.get(name, {}))
-        self.image.clear()
-        self.image.addItems([str(name) for name in self.experiment.samples["image_id"]])
-        self.run.results = self.results
-        self.tell(f"{self.experiment.name}: {len(self.experiment.samples)} images", False)
-        self.show_image()
+        def begun(lines: list[str]) -> None:
+            self.open(folder / "experiment.toml")
+            if lines:
+                self.title.setText("\n".join(lines))
+
+        self.jobs.submit("looking through the folder", lambda: begin_experiment(folder), begun)
+
+    def open(self, path: Path, shown: str = "") -> None:
+        """Open an experiment, and show its first image unless one is `shown`."""
+        self._path = path
+        self.jobs.submit("opening", lambda: read_settings(path), lambda came: self._opened(*came, shown))
 
     def show_image(self) -> None:
         """Show the image chosen."""
-        experiment, image_id = self._needed(), self.image.currentText()
+        path, image_id = self._needed().path, self.image.currentText()
+        self.jobs.submit("reading the image", lambda: experiment_layers(path, image_id), self._show)
 
-        def show(layers: Any) -> None:
-            from napari.layers import Layer
-
-            for layer in [one for one in self.viewer.layers if "rgbtrack" in one.metadata]:
-                self.viewer.layers.remove(layer)
-            for data in layers:
-                self.viewer.add_layer(Layer.create(*data))
-            self.viewer.reset_view()
-            self._changed()
-
-        self._work(lambda: experiment_layers(experiment.path, image_id), show)
+    def try_or_stop(self) -> None:
+        """Try what the forms say; while it is tried, stop."""
+        if self.jobs.is_idle:
+            self.try_settings()
+        else:
+            self.jobs.forget()
+            self.helper.stop()
+            self.tell("stopped", False)
 
     def try_settings(self) -> None:
-        """Try what the forms say, in a thread; while one try goes on, only the last waits."""
+        """Try what the forms say on what is in view; while one try goes on, only the last waits."""
+        trouble = [line for form in self.forms.values() for line in form.trouble()]
         if self.experiment is None:
             return
-        section = SECTIONS[self.tabs.currentIndex()]
-        trouble = "\n".join(filter(None, (trouble_of(form) for form in self.forms.values())))
         if trouble:
-            self.tell(trouble, True)
+            self.tell("\n".join([*trouble, "Nothing is tried until this is mended."]), True)
             return
-        if self._worker is not None:
-            self._again = True
-            return
-        settings = {name: form.params() for name, form in self.forms.items()}
-        results = self.results
-        self.tell("trying ...", False)
-        if section == "clones":
-            clones: Any = settings["clones"]
-            self._work(lambda: try_clones(results, clones), lambda came: self.tell(came[0], False))
-            return
-        tasks = {task.image_id: task for task in image_tasks(self.experiment, results)}
-        task, frame, centre = tasks[self.image.currentText()], self._frame(), self._centre()
-        self._work(lambda: try_image(task, settings, frame, centre), self._show_preview)
-
-    def show_corrected(self) -> None:
-        """Show the channels of the part that was tried, corrected."""
-        if self._tried is None:
-            self.tell("nothing was tried yet: press Try", True)
-            return
-        for name, pixels in zip(self._tried.channels, self._tried.corrected, strict=True):
-            like = next((one for one in self.viewer.layers if one.name == name), None)
-            self._put(f"{name} corrected", pixels, "image", colormap=getattr(like, "colormap", "gray"))
+        place, sections = self._place(), self._sections()
+        if SECTIONS[self.tabs.currentIndex()] == "clones":
+            self.jobs.submit("trying", lambda: self.helper.do(try_clones, place, sections), self._show_tried)
+        else:
+            pixels = self.corrected.isChecked()
+            self.jobs.submit(
+                "trying", lambda: self.helper.do(try_image, place, sections, pixels), self._show_tried
+            )
+        self._tried_at = place
 
     def save(self) -> None:
         """Write what differs into experiment.toml."""
-        try:
-            experiment = self._needed()
-            for form in self.forms.values():
-                form.params()
-            sections = {name: form.content() for name, form in self.forms.items()}
-            self.text = save_sections(experiment.path, self.text, sections)
-            self.experiment = read_experiment(experiment.path)
-        except ParamError as error:
-            self.tell("\n".join(error.problems), True)
-            return
-        for name, form in self.forms.items():
-            form.given = sections[name]
-        self.tell(f"saved into {experiment.path}", False)
+        path, text, sections = self._needed().path, self.text, self._sections()
+
+        def saved(came: tuple[str, Experiment]) -> None:
+            self.text, self.experiment = came
+            for name, form in self.forms.items():
+                form.given = sections[name]
+            self._count()
+            self.tell(f"saved into {path}", False)
+
+        self.jobs.submit("saving", lambda: save_settings(path, text, sections), saved)
 
     def tell(self, text: str, trouble: bool) -> None:
         """Tell what came of something."""
-        import html
+        self.told.setText(coloured(text, trouble=trouble))
 
-        colour = "#E69F00" if trouble else "#56B4E9"
-        told = html.escape(text).replace("\n", "<br>")
-        self.told.setText(f'<span style="color:{colour}">{told}</span>')
+    def _opened(self, text: str, content: dict[str, Any], experiment: Experiment, shown: str) -> None:
+        self.text, self.experiment = text, experiment
+        for name, form in self.forms.items():
+            form.fill(content.get(name, {}), experiment.folder)
+        n = len(experiment.samples)
+        self.image.clear()
+        self.image.addItems([str(name) for name in experiment.samples["image_id"]])
+        self.run.results = self.results
+        self.run.run.setText(f"Run all {n} images" if n > 1 else "Run")
+        self.title.setText(f"{experiment.name}\n{experiment.path}")
+        self.tell("", False)
+        self.work.setEnabled(True)
+        self._count()
+        if shown:
+            self.image.setCurrentText(shown)
+            self._changed()
+        else:
+            self.show_image()
+
+    def _show(self, layers: list[Any]) -> None:
+        show_channels(self.viewer, layers)
+        self.viewer.reset_view()
+        self._changed()
+
+    def _show_tried(self, tried: Tried) -> None:
+        channels = self._channels()
+        if not channels:
+            raise DataError("the image is no longer shown: choose it again")
+        show_layers(self.viewer, tried_layers(tried, channels))
+        self.tell(tried.words, False)
+
+    def _show_corrected(self, wanted: bool) -> None:
+        """Show or hide the corrected channels, in place of the others."""
+        for layer in self.viewer.layers:
+            if layer._type_string == "image" and PREVIEW in layer.metadata.get("rgbtrack", {}):
+                layer.visible = wanted
+        for layer in self._channels():
+            layer.visible = not wanted
+        if wanted:
+            self._changed()
+
+    def _sections(self) -> dict[str, dict[str, Any]]:
+        return {name: form.content() for name, form in self.forms.items()}
 
     def _needed(self) -> Experiment:
         if self.experiment is None:
-            raise ParamError("no experiment is open: open one first")
+            raise DataError("no experiment is open: open one first")
         return self.experiment
 
     def _what(self) -> tuple[Path, Path | None]:
-        experiment = self._needed()
-        if any(form.content() != form.given for form in self.forms.values()):
+        if any(form.is_changed for form in self.forms.values()):
             raise DataError("settings were changed but not saved: save them into experiment.toml, then run")
-        return experiment.path, None
+        return self._needed().path, None
 
-    def _review(self, results: Path) -> None:
+    def _review(self) -> None:
         from napari_rgbtrack.start import open_in
 
-        open_in(self.viewer, results, self.tell)
+        open_in(self.viewer, self.results, self.tell)
+
+    def _may_leave(self) -> bool:
+        """Whether another experiment may be opened: settings that were not saved would be lost."""
+        if not any(form.is_changed for form in self.forms.values()):
+            return True
+        asked = QMessageBox.question(self, "rgbtrack", "Leave the settings that were changed unsaved?")
+        return bool(asked == QMessageBox.StandardButton.Yes)
 
     def _changed(self) -> None:
-        self._pause.start()
+        self._count()
+        if self.live.isChecked() and self.experiment is not None:
+            self._pause.start()
 
-    def _work(self, work: Any, then: Any) -> None:
-        from napari.qt.threading import create_worker
+    def _count(self) -> None:
+        """Tell how many settings were changed since the file was read."""
+        n = sum(
+            form.content().get(name) != form.given.get(name)
+            for form in self.forms.values()
+            for name in form.fields
+        )
+        self.unsaved.setText(f"{n} setting{'s' * (n > 1)} changed" if n else "")
+        self.save_button.setEnabled(n > 0)
 
-        from napari_rgbtrack.desk import caught, in_words
+    def _busy(self, what: str) -> None:
+        self._doing, self._seconds = what, 0
+        self.try_button.setText("Stop" if what == "trying" else "Try")
+        if what:
+            self._clock.start()
+            self.tell(f"{what} ...", False)
+        else:
+            self._clock.stop()
 
-        self._worker = create_worker(caught, work, _start_thread=False)
+    def _tick(self) -> None:
+        self._seconds += 1
+        more = ""
+        if self._doing == "trying" and self._seconds >= FIRST_TIME_S:
+            more = "\nThe first try after an installation prepares its code: up to two minutes, once."
+        self.tell(f"{self._doing} ... {self._seconds} s{more}", False)
 
-        def done(came: Any) -> None:
-            result, error = came
-            self._worker = None
-            if error is None:
-                then(result)
-            else:
-                self.tell(in_words("trying", error), True)
-            if self._again:
-                self._again = False
-                self.try_settings()
+    def _channels(self) -> list[Any]:
+        """Layers of the image chosen."""
+        chosen = self.image.currentText()
+        told = [(layer, layer.metadata.get("rgbtrack", {})) for layer in self.viewer.layers]
+        return [layer for layer, of in told if "experiment" in of and of["image_id"] == chosen]
 
-        self._worker.returned.connect(done)
-        self._worker.start()
+    def _place(self) -> Place:
+        """What is in view."""
+        place = Place(self._needed().path, self.results, self.image.currentText())
+        layers = self._channels()
+        if not layers:
+            return place
+        layer = layers[0]
+        frame = int(self.viewer.dims.current_step[0]) if "t" in layer.axis_labels else 0
+        y, x = np.asarray(self.viewer.camera.center[-2:]) / layer.scale[-2:]
+        return replace(place, frame=frame, centre_px=(float(y), float(x)))
 
-    def _show_preview(self, tried: Tried) -> None:
-        self._tried = tried
-        self._put(PREVIEW, tried.labels, "labels")
-        self.tell(tried.words, False)
+    def _moved(self, _: Any = None) -> None:
+        """Try again where the view has moved on, or to another frame."""
+        before = self._tried_at
+        layers = self._channels()
+        if before is None or not layers or before.image_id != self.image.currentText():
+            return
+        now, shape = self._place(), layers[0].data.shape[-2:]
+        far = [
+            abs(a.start - b.start)
+            for a, b in zip(window(before.centre_px, shape), window(now.centre_px, shape), strict=True)
+        ]
+        if now.frame != before.frame or max(far) > MOVED_PX:
+            self._changed()
 
-    def _put(self, name: str, pixels: Any, kind: str, **settings: Any) -> None:
-        """Put a picture of the part that was tried where it belongs."""
-        from napari.layers import Layer
+    def _adopt(self, _: Any = None) -> None:
+        """Take over an experiment that was opened by other means."""
+        found = shown_experiment(self.viewer.layers)
+        if found is not None and found[0] != self._path and self._may_leave():
+            self.open(*found)
 
-        like = self._picture()
-        assert self._tried is not None  # noqa: S101 - there is something to show
-        data = pixels[0] if len(pixels) == 1 else pixels  # (z, y, x)
-        scale = like.scale[-data.ndim :]
-        shift = np.zeros(data.ndim)
-        shift[-2:] = np.array(self._tried.origin_px) * scale[-2:]
-        old = next((one for one in self.viewer.layers if one.name == name), None)
-        if old is not None:
-            self.viewer.layers.remove(old)
-        settings |= {"name": name, "scale": scale, "translate": shift, "units": like.units[-data.ndim :]}
-        settings |= {"metadata": {"rgbtrack": {}}}
-        if kind == "image":
-            settings["blending"] = "additive"
-        layer = Layer.create(data, settings, kind)
-        if kind == "labels":
-            layer.contour = 2
-        self.viewer.add_layer(layer)
+    def _watch(self, viewer: Any) -> None:
+        """Follow the view while the panel lives."""
+        events = (
+            (viewer.camera.events.center, self._moved),
+            (viewer.dims.events.current_step, self._moved),
+            (viewer.layers.events.inserted, self._adopt),
+        )
+        for event, follow in events:
+            event.connect(follow)
 
-    def _picture(self) -> Any:
-        for layer in self.viewer.layers:
-            if layer.metadata.get("rgbtrack", {}).get("experiment"):
-                return layer
-        raise DataError("the image is no longer shown: choose it again")
+        def close(*_: Any, jobs: Jobs = self.jobs, helper: Helper = self.helper) -> None:
+            for event, follow in events:
+                event.disconnect(follow)
+            jobs.close()
+            helper.stop()
 
-    def _frame(self) -> int:
-        layer = self._picture()
-        return int(self.viewer.dims.current_step[0]) if "t" in layer.axis_labels else 0
-
-    def _centre(self) -> Any:
-        layer = self._picture()
-        return np.asarray(self.viewer.camera.center[-2:]) / layer.scale[-2:]
-
+        self.destroyed.connect(close)

@@ -150,13 +150,15 @@ class Experiment:
         return {"experiment": head, **rest}
 
 
-def read_experiment(path: str | Path) -> Experiment:
+def read_experiment(path: str | Path, instead: Mapping[str, Mapping[str, Any]] | None = None) -> Experiment:
     """Read experiment.toml and its sample sheet, and check both.
 
     Parameters
     ----------
     path
         experiment.toml, or the folder that holds it.
+    instead
+        Sections that stand in for those of the file, to try settings before they are saved.
 
     Returns
     -------
@@ -170,7 +172,7 @@ def read_experiment(path: str | Path) -> Experiment:
     """
     path = Path(path)
     path = path / "experiment.toml" if path.is_dir() else path
-    content = _read_toml(path)
+    content = {**_read_toml(path), **(instead or {})}
     problems: list[str] = []
     for section in content:
         if section not in SECTIONS:

@@ -297,8 +297,8 @@ def _add_certainty(cells: pd.DataFrame, file: Path, redrawn: Mapping[str, Mappin
     return table.assign(merged=doubt)
 
 
-def corrected_frame(task: ImageTask, frame: int) -> Stack:
-    """Read one frame, corrected.
+def corrected_frame(task: ImageTask, frame: int, window: tuple[slice, slice] | None = None) -> Stack:
+    """Read one frame, or some rows and columns of it, corrected.
 
     Raises
     ------
@@ -308,10 +308,15 @@ def corrected_frame(task: ImageTask, frame: int) -> Stack:
     stack = task.read()
     if not 0 <= frame < stack.n_frames:
         raise DataError(f"{task.image_id} has {stack.n_frames} frames: there is no frame {frame}")
-    return next(_corrected_frames(task, stack, range(frame, frame + 1)))[1]
+    return next(_corrected_frames(task, stack, range(frame, frame + 1), window))[1]
 
 
-def _corrected_frames(task: ImageTask, stack: Stack, frames: range) -> Iterator[tuple[int, Stack]]:
+def _corrected_frames(
+    task: ImageTask,
+    stack: Stack,
+    frames: range,
+    window: tuple[slice, slice] | None = None,
+) -> Iterator[tuple[int, Stack]]:
     """Each frame, corrected; only one is in memory at a time."""
     flat, dark = (
         None if path is None else np.squeeze(read_stack(path).frame(0).pixels)
@@ -320,6 +325,9 @@ def _corrected_frames(task: ImageTask, stack: Stack, frames: range) -> Iterator[
     if task.light is not None:
         height, width = stack.pixels.shape[3:]
         flat = np.stack([field(beta, (height, width)) for beta in task.light])
+    if window is not None:
+        stack = stack.crop(window)
+        flat, dark = (None if light is None else light[..., window[0], window[1]] for light in (flat, dark))
     for t in frames:
         yield (
             t,
