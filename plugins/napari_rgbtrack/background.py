@@ -68,13 +68,16 @@ class Running:
             with contextlib.suppress(json.JSONDecodeError):
                 last = json.loads(line)
                 yield last
+        self.process.stdout.close()
         self.process.wait()
         atexit.unregister(self.cancel)
-        if not self.cancelled and (not last or last[0] not in ("done", "error")):
+        with self.trouble:
             self.trouble.seek(0)
-            told = self.trouble.read().strip().splitlines()[-1:] or ["it told nothing"]
+            lines = self.trouble.read().strip().splitlines()
+        if not self.cancelled and (not last or last[0] not in ("done", "error")):
+            told = lines[-1] if lines else "it told nothing"
             raise RgbtrackError(
-                f"the run ended before it was done ({told[0]}): run it again, it goes on from what was done"
+                f"the run ended before it was done ({told}): run it again, it goes on from what was done"
             )
 
     def cancel(self) -> None:

@@ -4,7 +4,7 @@ import json
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from qtpy.QtCore import QEvent
@@ -25,7 +25,7 @@ from rgbtrack.errors import ParamError
 from rgbtrack.params import Params
 from rgbtrack.pipeline import check_section
 
-Field = QCheckBox | QComboBox | QLineEdit
+Field: TypeAlias = QCheckBox | QComboBox | QLineEdit
 UNITS = {"um": "(µm)", "px": "(px)", "snr": "SNR"}
 LIMITS = {"gt": "more than {}", "ge": "{} or more", "lt": "less than {}", "le": "{} or less"}
 WRONG = "border: 1px solid #E69F00;"
@@ -160,7 +160,9 @@ class ParamsForm(QWidget):
         layout = QHBoxLayout(box)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(line, 1)
-        layout.addWidget(button("…", lambda: self._ask_file(line), "Choose a file", f"{line.objectName()}.file"))
+        layout.addWidget(
+            button("…", lambda: self._ask_file(line), "Choose a file", f"{line.objectName()}.file")
+        )
         return box
 
     def _ask_file(self, line: QLineEdit) -> None:

@@ -52,7 +52,7 @@ class Helper:
                 process.stdin.flush()
                 result, error = pickle.load(process.stdout)  # noqa: S301 - our own process
             except (EOFError, OSError, pickle.UnpicklingError) as ended:
-                process.kill()
+                _end(process)
                 raise StoppedError("stopped before it was done") from ended
         if error is not None:
             raise error
@@ -64,8 +64,12 @@ class Helper:
 
     def stop(self) -> None:
         """End the process and what it works on; the next work starts another."""
-        if self._process is not None:
-            self._process.kill()
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            if self._lock.acquire(blocking=False):  # else whoever waits for it sees its end
+                _end(process)
+                self._lock.release()
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
@@ -76,6 +80,15 @@ class Helper:
                 start_new_session=os.name != "nt",  # Ctrl-C is the window's to answer
             )
         return self._process
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        with contextlib.suppress(OSError):
+            if pipe is not None:
+                pipe.close()
 
 
 def serve() -> None:
@@ -102,7 +115,7 @@ def _pickled(answer: tuple[Any, Exception | None]) -> bytes:
     try:
         told = pickle.dumps(answer, protocol=pickle.HIGHEST_PROTOCOL)
         pickle.loads(told)  # noqa: S301 - errors of other libraries may not come back
-    except Exception:
-        error = answer[1]
+    except Exception as trouble:
+        error = answer[1] or trouble
         return pickle.dumps((None, RuntimeError(f"{type(error).__name__}: {error}")))
     return told

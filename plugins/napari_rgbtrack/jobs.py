@@ -16,10 +16,10 @@ class Jobs:
     busy
         Called with what goes on; "" for nothing.
     trouble
-        Called with what went wrong, in words.
+        Called with what was done, and what went wrong, in words.
     """
 
-    def __init__(self, busy: Callable[[str], Any], trouble: Callable[[str], Any]) -> None:
+    def __init__(self, busy: Callable[[str], Any], trouble: Callable[[str, str], Any]) -> None:
         self._busy, self._trouble = busy, trouble
         self._waiting: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {}
         self._then: Callable[[Any], Any] | None = None
@@ -32,7 +32,7 @@ class Jobs:
         return not self._doing and not self._waiting
 
     def submit(self, what: str, work: Callable[[], Any], then: Callable[[Any], Any]) -> None:
-        """Do work, then something with its result in the window's thread; older work of its kind is dropped."""
+        """Do work, then something with its result in the window's thread; older of its kind is dropped."""
         self._waiting[what] = (work, then)
         if not self._doing:
             self._next()
@@ -45,7 +45,7 @@ class Jobs:
     def close(self) -> None:
         """Tell nobody any more, as when the panel is closed."""
         self.forget()
-        self._busy = self._trouble = lambda _: None
+        self._busy = self._trouble = lambda *_: None
 
     def _next(self) -> None:
         from napari.qt.threading import create_worker
@@ -74,4 +74,4 @@ class Jobs:
             except RgbtrackError as told:
                 error = told
         if error is not None:
-            self._trouble(in_words(what, error))
+            self._trouble(what, in_words(what, error))

@@ -11,6 +11,7 @@ from napari_rgbtrack.desk import Desk
 
 TROUBLE, NEWS = "#E69F00", "#56B4E9"
 
+
 def act_button(desk: Desk, name: str) -> QPushButton:
     """Button of one act, its key in the tip; `shortcuts` makes the key work."""
     act = ACTS[name]
@@ -55,5 +56,5 @@ def words(text: str = "") -> QLabel:
 
 def coloured(text: str, *, trouble: bool) -> str:
     """Text of a label, in the colour of trouble or of news."""
-    told = html.escape(text).replace("\n", "<br>")
+    told = html.escape(text, quote=False).replace("\n", "<br>")
     return f'<span style="color:{TROUBLE if trouble else NEWS}">{told}</span>'

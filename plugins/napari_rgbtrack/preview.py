@@ -146,7 +146,11 @@ def try_clones(place: Place, sections: Sections) -> Tried:
     else:
         _, found, cells, part = _measure(place, task)
         cells = _with_sheet(cells, experiment, place.image_id)
-        labels, origin, of = found.labels[0], (part[0].start, part[1].start), "in view; a run has more to go by"
+        labels, origin, of = (
+            found.labels[0],
+            (part[0].start, part[1].start),
+            "in view; a run has more to go by",
+        )
     if cells.empty:
         raise DataError("no cells were found to try clones on: see Segment first")
     thin = -(-len(cells) // MOST_CELLS)
@@ -179,9 +183,7 @@ def _task(place: Place, sections: Sections) -> tuple[Experiment, ImageTask]:
     return experiment, replace(task, shift_px=shared.shift_px, light=shared.light)
 
 
-def _measure(
-    place: Place, task: ImageTask
-) -> tuple[Stack, Segmentation, pd.DataFrame, tuple[slice, slice]]:
+def _measure(place: Place, task: ImageTask) -> tuple[Stack, Segmentation, pd.DataFrame, tuple[slice, slice]]:
     """Corrected pixels, cells and signatures of the part in view, and its rows and columns."""
     whole = task.read()
     part = window(place.centre_px, whole.pixels.shape[3:])

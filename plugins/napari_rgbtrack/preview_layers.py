@@ -39,14 +39,22 @@ def tried_layers(tried: Tried, channels: Sequence[Any]) -> list[Made]:
     colours = {layer.name: layer.colormap for layer in channels}
     for name, pixels in zip(tried.channels, () if tried.corrected is None else tried.corrected, strict=False):
         low, high = (float(value) for value in np.percentile(pixels[..., ::2, ::2], (20, 99.8)))
-        shown: dict[str, Any] = {"blending": "additive", "contrast_limits": (low, max(high, low + 1)), "gamma": 0.6}
+        shown: dict[str, Any] = {
+            "blending": "additive",
+            "contrast_limits": (low, max(high, low + 1)),
+            "gamma": 0.6,
+        }
         if name in colours:
             shown["colormap"] = colours[name]
         data, settings = _placed(pixels, tried, like)
         made.append((data, {**settings, **shown, "name": CORRECTED.format(name)}, "image"))
     data, settings = _placed(tried.labels, tried, like)
     of_clones = {cell: (*rgb, 1.0) for cell, rgb in (tried.clones or {}).items()}
-    colormap = {0: (0.0, 0.0, 0.0, 0.0), None: OUTLINE if tried.clones is None else UNASSIGNED, **of_clones}
+    colormap: dict[int | None, Any] = {
+        0: (0.0, 0.0, 0.0, 0.0),
+        None: OUTLINE if tried.clones is None else UNASSIGNED,
+        **of_clones,
+    }
     made.append((data, {**settings, "name": CELLS, "colormap": colormap, "opacity": 0.7}, "labels"))
     aside = NOTHING if tried.set_aside is None else tried.set_aside
     points = aside[[f"{axis}_px" for axis in "zyx"][-data.ndim :]].to_numpy(float)

@@ -9,7 +9,6 @@ from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 from napari_rgbtrack.background import Running, run_in_background
 from napari_rgbtrack.parts import button, coloured, row, words
 
-
 DOING = {
     "batches": "looking at what images share",
     "images": "images",
@@ -112,8 +111,10 @@ class RunBar(QWidget):
         self.results = results
         told = [f"{name} failed: {why}" for name, why in failed.items()] + warned
         self.warned.setText(coloured("\n".join(told), trouble=True))
-        done = f"the report is made: {results / 'report.html'}"
-        self.told(f"{done}\n{len(failed)} images failed, see below" if failed else done, bool(failed))
+        lines = [f"the report is made: {results / 'report.html'}"]
+        if failed:
+            lines.append(f"{len(failed)} image{'s' * (len(failed) > 1)} failed, see below")
+        self.told("\n".join(lines), bool(failed))
         self.done(results)
 
     def _failed(self, error: str) -> None:

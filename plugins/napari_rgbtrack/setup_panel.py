@@ -6,17 +6,26 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QMessageBox, QScrollArea, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QMessageBox,
+    QScrollArea,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_rgbtrack.forms import ParamsForm
 from napari_rgbtrack.helper import Helper
 from napari_rgbtrack.jobs import Jobs
 from napari_rgbtrack.opened import experiment_layers, shown_experiment
-from napari_rgbtrack.settings import begin_experiment, read_settings, save_settings
 from napari_rgbtrack.parts import bare, button, coloured, row, words
 from napari_rgbtrack.preview import SIDE_PX, Place, Tried, try_clones, try_image, window
 from napari_rgbtrack.preview_layers import PREVIEW, show_channels, show_layers, tried_layers
 from napari_rgbtrack.run_bar import RunBar
+from napari_rgbtrack.settings import begin_experiment, read_settings, save_settings
 from rgbtrack.errors import DataError
 from rgbtrack.pipeline.experiment import STAGES, Experiment
 
@@ -39,8 +48,8 @@ class SetupPanel(QWidget):
         self._tried_at: Place | None = None
         self.helper = Helper()
         self.helper.start()
-        self.jobs = Jobs(self._busy, lambda text: self.tell(text, True))
-        self.title, self.told, self.unsaved = words(NEWS), words(), words()
+        self.jobs = Jobs(self._busy, self._trouble)
+        self.title, self.told, self.saved, self.ran = words(NEWS), words(), words(), words()
         self.told.setMinimumHeight(7 * self.told.fontMetrics().lineSpacing())
         self.image = QComboBox()
         self.image.setObjectName("image")
@@ -59,12 +68,20 @@ class SetupPanel(QWidget):
         self.live.setToolTip("Try again after every change")
         self.live.toggled.connect(lambda _: self._changed())
         self.corrected.setObjectName("corrected")
-        self.corrected.setToolTip("Show the channels of the part that is tried without background and bleed-through")
+        self.corrected.setToolTip(
+            "Show the channels of the part that is tried without background and bleed-through"
+        )
         self.corrected.toggled.connect(self._show_corrected)
         self.try_button = button("Try", self.try_or_stop, "On the part of the image in view", "try")
-        self.save_button = button("Save into experiment.toml", self.save, "Its comments and all else stay", "save")
-        self.run = RunBar("Run", "All images, from pixels to the report", self._what, lambda _: None, self.tell)
-        self.review = button("Review clones", self._review, "Look through the results, and put them right", "review")
+        self.save_button = button(
+            "Save into experiment.toml", self.save, "Its comments and all else stay", "save"
+        )
+        self.run = RunBar(
+            "Run", "All images, from pixels to the report", self._what, lambda _: None, self.tell
+        )
+        self.review = button(
+            "Review clones", self._review, "Look through the results, and put them right", "review"
+        )
         self.run.buttons.addWidget(self.review)
         self._pause, self._clock = QTimer(self), QTimer(self)
         self._pause.setSingleShot(True)
@@ -77,7 +94,9 @@ class SetupPanel(QWidget):
         layout.addWidget(
             row(
                 button("Open ...", self.ask_file, "An experiment.toml", "open"),
-                button("New from folder ...", self.ask_folder, "Writes experiment.toml and samples.csv", "new"),
+                button(
+                    "New from folder ...", self.ask_folder, "Writes experiment.toml and samples.csv", "new"
+                ),
             )
         )
         layout.addWidget(self.title)
@@ -88,8 +107,10 @@ class SetupPanel(QWidget):
         inner.addWidget(self.tabs, 1)
         inner.addWidget(row(self.try_button, self.live, self.corrected))
         inner.addWidget(self.told)
-        inner.addWidget(row(self.save_button, self.unsaved))
+        inner.addWidget(row(self.save_button))
+        inner.addWidget(self.saved)
         inner.addWidget(self.run)
+        inner.addWidget(self.ran)
         self.work.setEnabled(False)
         layout.addWidget(self.work, 1)
         self._watch(viewer)
@@ -127,7 +148,7 @@ class SetupPanel(QWidget):
     def open(self, path: Path, shown: str = "") -> None:
         """Open an experiment, and show its first image unless one is `shown`."""
         self._path = path
-        self.jobs.submit("opening", lambda: read_settings(path), lambda came: self._opened(*came, shown))
+        self.jobs.submit("opening", lambda: read_settings(path), lambda came: self._opened(came, shown))
 
     def show_image(self) -> None:
         """Show the image chosen."""
@@ -170,7 +191,7 @@ class SetupPanel(QWidget):
             for name, form in self.forms.items():
                 form.given = sections[name]
             self._count()
-            self.tell(f"saved into {path}", False)
+            self.saved.setText(coloured(f"saved into {path}", trouble=False))
 
         self.jobs.submit("saving", lambda: save_settings(path, text, sections), saved)
 
@@ -178,8 +199,16 @@ class SetupPanel(QWidget):
         """Tell what came of something."""
         self.told.setText(coloured(text, trouble=trouble))
 
-    def _opened(self, text: str, content: dict[str, Any], experiment: Experiment, shown: str) -> None:
-        self.text, self.experiment = text, experiment
+    def _trouble(self, what: str, text: str) -> None:
+        label = self.saved if what == "saving" else self.told
+        label.setText(coloured(text, trouble=True))
+
+    def _tell_run(self, text: str, trouble: bool) -> None:
+        self.ran.setText(coloured(text, trouble=trouble))
+
+    def _opened(self, came: tuple[str, dict[str, Any], Experiment], shown: str) -> None:
+        self.text, content, experiment = came
+        self.experiment = experiment
         for name, form in self.forms.items():
             form.fill(content.get(name, {}), experiment.folder)
         n = len(experiment.samples)
@@ -235,7 +264,7 @@ class SetupPanel(QWidget):
     def _review(self) -> None:
         from napari_rgbtrack.start import open_in
 
-        open_in(self.viewer, self.results, self.tell)
+        open_in(self.viewer, self.results, self._tell_run)
 
     def _may_leave(self) -> bool:
         """Whether another experiment may be opened: settings that were not saved would be lost."""
@@ -256,13 +285,13 @@ class SetupPanel(QWidget):
             for form in self.forms.values()
             for name in form.fields
         )
-        self.unsaved.setText(f"{n} setting{'s' * (n > 1)} changed" if n else "")
+        self.saved.setText(f"{n} setting{'s' * (n > 1)} changed, not saved" if n else "")
         self.save_button.setEnabled(n > 0)
 
     def _busy(self, what: str) -> None:
         self._doing, self._seconds = what, 0
         self.try_button.setText("Stop" if what == "trying" else "Try")
-        if what:
+        if what and what != "saving":
             self._clock.start()
             self.tell(f"{what} ...", False)
         else:
