@@ -169,14 +169,14 @@ class Desk:
 
     def act(self, name: str, **more: Any) -> None:
         """Do one of `ACTS` to what is chosen: kept in review.jsonl, made on all cells, shown."""
-        asked = Asked(
-            cells=[self.key_of(row) for row in np.flatnonzero(self.chosen)],
-            clones=list(self.clones),
-            audit=self.audit,
-            image_id=self.image_id,
-            frame=self.frame,
-            **{**self.settings, **self._outlines(), **more},
-        )
+        chosen: dict[str, Any] = {
+            "cells": [self.key_of(row) for row in np.flatnonzero(self.chosen)],
+            "clones": list(self.clones),
+            "audit": self.audit,
+            "image_id": self.image_id,
+            "frame": self.frame,
+        }
+        asked = Asked(**{**chosen, **self.settings, **self._outlines(), **more})
 
         def work() -> Review:
             return add_correction(self.review, ACTS[name].make(self.review, asked))

@@ -91,6 +91,14 @@ class ReviewPanel(QWidget):
                 shortcut.activated.connect(partial(_unless_typing, do))
                 self._shortcuts.append(shortcut)
 
+    def detach(self) -> None:
+        """Leave the window to another review."""
+        self.view.detach()
+        for shortcut in self._shortcuts:
+            shortcut.setEnabled(False)
+            shortcut.setParent(None)
+        self._shortcuts.clear()
+
     def tell(self, text: str, trouble: bool) -> None:
         """Tell what came of an act."""
         colour = "#E69F00" if trouble else "#56B4E9"

@@ -50,6 +50,13 @@ class View:
         self.viewer.mouse_double_click_callbacks.append(self._double_click)
         self.viewer.dims.events.current_step.connect(self._step)
 
+    def detach(self) -> None:
+        """Leave the viewer to another review."""
+        self._strokes.stop()
+        self.viewer.mouse_drag_callbacks.remove(self._drag)
+        self.viewer.mouse_double_click_callbacks.remove(self._double_click)
+        self.viewer.dims.events.current_step.disconnect(self._step)
+
     @property
     def cells(self) -> Any:
         """The layer of the outlines; None where no image is open."""
