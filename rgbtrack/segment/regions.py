@@ -36,6 +36,19 @@ class Seams:
     sums: Array
     pass_height: Array
 
+    def take(self, chosen: NDArray[np.bool_]) -> "Seams":
+        """Some of them."""
+        return Seams(self.first[chosen], self.second[chosen], self.sums[chosen], self.pass_height[chosen])
+
+    def merge(self, other: "Seams") -> tuple["Seams", NDArray[np.int64]]:
+        """These and others, in the order of their labels, and that order among these and then the others."""
+        first = np.concatenate([self.first, other.first])
+        second = np.concatenate([self.second, other.second])
+        order = np.lexsort((second, first))
+        sums = np.concatenate([self.sums, other.sums])[order]
+        height = np.concatenate([self.pass_height, other.pass_height])[order]
+        return Seams(first[order], second[order], sums, height), order
+
 
 def region_sums(labels: NDArray[np.int32], n: int, strength: Image, units: Image, light: Image) -> Array:
     """Sums over the pixels of each label, shape (n + 1, 11 + 2 c)."""
