@@ -100,8 +100,8 @@ def write_labels(path: str | Path, labels: NDArray[Any]) -> None:
 
     def pack(i: int, _: int) -> bytes:
         z, y = cuts[i]
-        strip = np.ascontiguousarray(planes[z, y : y + STRIP_ROWS], np.uint32)
-        return bytes(imagecodecs.zlibng_encode(strip, level=2))
+        strip = planes[z, y : y + STRIP_ROWS].astype(np.uint32, copy=False)
+        return bytes(imagecodecs.zlibng_encode(strip.tobytes(), level=2))
 
     strips = over_bands(pack, len(cuts), len(cuts))
     write_atomically(

@@ -17,6 +17,7 @@ from rgbtrack.segment.outlines import make_whole, trim
 from rgbtrack.segment.params import OURS, SegmentParams
 from rgbtrack.segment.parts import LEAST_PIECE, Parts, find_parts
 from rgbtrack.segment.regions import (
+    CHANNELS,
     POSITION,
     Array,
     Seams,
@@ -298,21 +299,28 @@ def join_parts(
         return np.where(seams.second <= n_nuclei, 0.0, judge(features))
 
     root, doubt = join_regions(seams, sums, peak, describe, weigh, params.join)
-    return outline_objects(root, doubt, parts, working, params, nuclei)
+    return outline_objects(root, doubt, sums, parts, working, params, nuclei)
 
 
 def outline_objects(
     root: NDArray[np.int64],
     doubt: Array,
+    sums: Array,
     parts: Parts,
     working: Working,
     params: SegmentParams,
     nuclei: NDArray[np.int32] | None = None,
 ) -> Objects:
-    """Trim joined parts to their outlines and describe them; a nucleus is not trimmed off its cell."""
+    """Trim joined parts, of which sums are given, to their outlines and describe them.
+
+    A nucleus is not trimmed off its cell.
+    """
     n = parts.n
     labels = relabel(parts.labels, root.astype(np.int32))
-    trimmed = trim(labels, n, working.light, params.contrast)
+    colour = slice(CHANNELS + len(working.units), None)
+    light = np.zeros((n + 1, len(working.units)))
+    np.add.at(light, root, sums[:, colour])
+    trimmed = trim(labels, light, working.light, params.contrast)
     if nuclei is not None:
         trimmed = np.where(nuclei > 0, labels, trimmed)
     labels = make_whole(trimmed, n)

@@ -51,9 +51,9 @@ def seam_features(
     n_small = np.minimum(n_one, n_other)
     n_colours = (sums.shape[1] - CHANNELS) // 2
     typical = typical_size(diameter, spacing, volume)
-    fill_each = ellipsoid(sums, volume, spacing)[0]
+    fill_one, fill_other = (ellipsoid(each, volume, spacing)[0] for each in (one, other))
     fill, long, short = ellipsoid(both, volume, spacing)
-    parts = (n_one * fill_each[a] + n_other * fill_each[b]) / (n_one + n_other)
+    parts = (n_one * fill_one + n_other * fill_other) / (n_one + n_other)
     colours = slice(CHANNELS, CHANNELS + n_colours)
     colour_one, colour_other = one[:, colours] / n_one[:, None], other[:, colours] / n_other[:, None]
     apart = np.sqrt(((colour_one - colour_other) ** 2).sum(1))
