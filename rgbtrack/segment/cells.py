@@ -79,6 +79,17 @@ class Segmentation:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """Objects of a working image: labels (z, y, x), their number, features, sureness of joining, centres."""
+
+    labels: NDArray[np.int32]
+    n: int
+    features: Array
+    join_probability: Array
+    centre: Array
+
+
 def segment_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> NDArray[np.uint32]:  # noqa: B008
     """Find cells.
 
@@ -191,19 +202,14 @@ def _find_by_light(
     nuclei: NDArray[np.uint32] | None = None,
 ) -> tuple[NDArray[np.uint32], pd.DataFrame, pd.DataFrame]:
     """Labels (z, y, x) of what shines in some channels, a row each, and one for each thing set aside."""
-    working = working_image(stack, t, channels, diameter_px)
-    seeds = None if nuclei is None else thin_out(nuclei, working.shrink, working.strength.shape)
-    parts = find_parts(working, params.min_snr, seeds)
-    objects = join_parts(parts, working, params, seeds)
-    kind = "volume_objects" if working.strength.shape[0] > 1 else "objects"
+    objects, stained, shrink = _objects_by_light(stack, t, channels, diameter_px, params, nuclei)
+    kind = "volume_objects" if objects.labels.shape[0] > 1 else "objects"
     probability = cell_probability(objects.features, kind)
     why = reason(objects.features, params.min_area)
-    least = np.full(objects.n, params.min_probability)
-    if seeds is not None:
-        least[np.bincount(objects.labels[seeds > 0], minlength=objects.n + 1)[1:] > 0] *= WITH_NUCLEUS
+    least = np.where(stained, WITH_NUCLEUS, 1) * params.min_probability
     cell = (probability >= least) & (why != DEBRIS)
     # the centre of a working pixel, in image pixels
-    step = np.array([1, working.shrink, working.shrink])
+    step = np.array([1, shrink, shrink])
     centre = pd.DataFrame(step * objects.centre + (step - 1) / 2, columns=CENTRE)
     lost = centre[~cell].assign(reason=why[~cell])
     labels, n = renumber(objects.labels, np.concatenate([[False], cell]))
@@ -215,8 +221,25 @@ def _find_by_light(
             **centre[cell].to_dict("list"),
         }
     )
-    full = enlarge(labels, working.shrink, stack.pixels.shape[2:])
-    return full, table, lost
+    return enlarge(labels, shrink, stack.pixels.shape[2:]), table, lost
+
+
+def _objects_by_light(
+    stack: Stack,
+    t: int,
+    channels: list[int],
+    diameter_px: float,
+    params: SegmentParams,
+    nuclei: NDArray[np.uint32] | None,
+) -> tuple[Objects, NDArray[np.bool_], int]:
+    """What shines in some channels, whether each has a nucleus, and image pixels per working pixel."""
+    working = working_image(stack, t, channels, diameter_px)
+    seeds = None if nuclei is None else thin_out(nuclei, working.shrink, working.strength.shape)
+    objects = join_parts(find_parts(working, params.min_snr, seeds), working, params, seeds)
+    stained = np.zeros(objects.n + 1, bool)
+    if seeds is not None:
+        stained[objects.labels[seeds > 0]] = True
+    return objects, stained[1:], working.shrink
 
 
 def _find_diameter(stack: Stack, params: SegmentParams) -> float:
@@ -268,17 +291,6 @@ def _settle_diameter(
         if change < SETTLED:
             break
     return diameter, n, n_objects
-
-
-@dataclass(frozen=True, eq=False)
-class Objects:
-    """Objects of a working image: labels (z, y, x), their number, features, sureness of joining, centres."""
-
-    labels: NDArray[np.int32]
-    n: int
-    features: Array
-    join_probability: Array
-    centre: Array
 
 
 def join_parts(
