@@ -18,7 +18,7 @@ def find_peaks(image: Image, mask: NDArray[np.bool_], distance: float, spacing: 
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
         wide = top if step == 0 else np.empty_like(image)
         for z, plane in enumerate(image):
-            wide[z] = cv2.dilate(plane, disc).reshape(plane.shape)
+            cv2.dilate(plane, disc, dst=wide[z])
         if 0 < step < len(image):
             np.maximum(top[step:], wide[:-step], out=top[step:])
             np.maximum(top[:-step], wide[step:], out=top[:-step])

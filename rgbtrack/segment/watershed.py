@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rgbtrack.segment.framing import framed, inside, steps_of
-from rgbtrack.segment.runs import find_runs
+from rgbtrack.segment.runs import Runs, find_runs
 from rgbtrack.threads import over_bands
 
 Places = NDArray[np.int32]
@@ -38,32 +38,43 @@ def flood(landscape: NDArray[np.float32], seeds: NDArray[Any], mask: NDArray[np.
     >>> flood(np.float32([[[0, 1, 2, 9, 1, 0]]]), np.array([[[1, 0, 0, 0, 0, 2]]]), np.ones((1, 1, 6), bool))
     array([[[1, 1, 1, 2, 2, 2]]], dtype=int32)
     """
+    return np.maximum(inside(_flooded(landscape, seeds, mask)), 0)
+
+
+def _flooded(
+    landscape: NDArray[np.float32], seeds: NDArray[Any], mask: NDArray[np.bool_]
+) -> NDArray[np.int32]:
+    """Labels in a frame."""
     landscape, mask = np.ascontiguousarray(landscape), np.ascontiguousarray(mask)
     runs = find_runs(mask, 0, True)
     if not len(runs.begin):
-        return np.zeros(mask.shape, np.int32)
+        return framed(np.zeros(mask.shape, np.int32), OUTSIDE)
     low, high = _range(landscape.reshape(-1), runs.begin, runs.end)
     scale = np.float32((LEVELS - 1) / max(high - low, 1e-9))
+    begin, end, first = _by_piece(runs, mask.shape)
+    del runs
     labels = framed(np.asarray(seeds, np.int32), OUTSIDE)
     level = np.empty(labels.shape, np.int16)
-    inner = inside(labels), inside(level)
     over_bands(
-        lambda a, b: _prepare(landscape, mask, np.float32(low), scale, a, b, *inner),
+        lambda a, b: _prepare(landscape, mask, np.float32(low), scale, a, b, inside(labels), inside(level)),
         mask.shape[0] * mask.shape[1],
     )
-    # what does not touch floods apart: few pixels at a time, which stay in the processor's cache
-    order = np.argsort(runs.piece, kind="stable")
-    piece = runs.piece[order]
-    first = np.flatnonzero(np.diff(piece, prepend=-1, append=mask.size))
-    begin, end = _in_frame(runs.begin[order], runs.end[order], mask.shape)
     following = np.empty(level.size, np.int32)
+    # what does not touch floods apart: few pixels at a time, which stay in the processor's cache
     over_bands(
         lambda a, b: _flood(
             level.reshape(-1), labels.reshape(-1), steps_of(labels), begin, end, first[a : b + 1], following
         ),
         len(first) - 1,
     )
-    return np.maximum(inside(labels), 0)
+    return labels
+
+
+def _by_piece(runs: Runs, shape: tuple[int, ...]) -> tuple[Places, Places, NDArray[np.int64]]:
+    """Begin and end in the framed image of runs, piece by piece, and the first of each piece."""
+    order = np.argsort(runs.piece, kind="stable")
+    first = np.flatnonzero(np.diff(runs.piece[order], prepend=-1, append=np.prod(shape)))
+    return *_in_frame(runs.begin[order], runs.end[order], shape), first
 
 
 def _in_frame(begin: Places, end: Places, shape: tuple[int, ...]) -> tuple[Places, Places]:
