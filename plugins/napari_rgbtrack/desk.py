@@ -155,6 +155,10 @@ class Desk:
     centre = Signal(int)
     """Row of a cell that is to be brought to the middle of the screen."""
 
+    def numbers_of(self, rows: NDArray[Any]) -> NDArray[np.int64]:
+        """Numbers of cells in their images."""
+        return self._numbers[rows]
+
     def key_of(self, row: int | np.integer[Any]) -> Key:
         """Image, frame and number of a cell."""
         return (str(self._images[row]), int(self._frames[row]), int(self._numbers[row]))

@@ -122,7 +122,7 @@ class ReviewPanel(QWidget):
         desk = self.desk
         rows = desk.rows_of(desk.image_id, desk.frame)
         numbers = np.zeros(len(desk.chosen), np.int64)
-        numbers[rows] = [desk.key_of(row)[2] for row in rows]
+        numbers[rows] = desk.numbers_of(rows)
         try:
             export_view(
                 desk.viewer,

@@ -66,4 +66,3 @@ def _check_image(review: Review, image_id: str | None) -> None:
             f"{review.results}: no processed image is named {image_id!r}; there are "
             f"{', '.join(review.image_ids[:20])}"
         )
-

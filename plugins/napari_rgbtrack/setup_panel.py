@@ -272,4 +272,3 @@ class SetupPanel(QWidget):
     def _centre(self) -> Any:
         layer = self._picture()
         return np.asarray(self.viewer.camera.center[-2:]) / layer.scale[-2:]
-
