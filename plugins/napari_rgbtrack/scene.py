@@ -127,7 +127,7 @@ def cell_colours(
 def colour_groups(
     labels: NDArray[Any], numbers: NDArray[Any], rgb: NDArray[Any], chosen: NDArray[np.bool_]
 ) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
-    """Number of the colour of each pixel of a large frame, and the colours, (n, 4): one for all cells of a colour.
+    """Number of the colour of each pixel of a large frame, and the colours, (n, 4), shared by cells.
 
     Parameters
     ----------
