@@ -557,7 +557,10 @@ def test_results_are_opened_from_the_menu(viewer, results, screen):
     start.open(results)
     wait()
     assert start.told.text() == f"{results} is open"
-    assert "rgbtrack review" in viewer.window.dock_widgets
+    panel = viewer.window.dock_widgets["rgbtrack review"]
+    while not panel.desk.is_idle:
+        QApplication.processEvents()
+    panel.detach()
     viewer.window.remove_dock_widget("all")
 
 
