@@ -9,8 +9,8 @@ import pytest
 import tifffile
 
 from rgbtrack import DataError, append_correction, load_clones, read_review, run
-from rgbtrack.files import read_json, read_labels, read_table
-from rgbtrack.pipeline import called_cells, correct_frame, found_labels, remeasure_cells
+from rgbtrack.files import read_json, read_labels, read_table, write_table
+from rgbtrack.pipeline import called_cells, correct_frame, found_labels, remeasure, remeasure_cells
 from rgbtrack.review import (
     Redraw,
     Undo,
@@ -347,6 +347,18 @@ def test_cells_measured_while_waiting_are_those_of_the_run(redrawn):
     assert set(live.columns) >= set(cells.columns) - {"red_detected", "corrected_by", "clone_name"}
 
 
+def test_one_call_does_it_all_for_a_results_folder(redrawn):
+    results, name, _, after, _, live = redrawn
+    numbers = live["cell"].to_list()
+    pd.testing.assert_frame_equal(
+        remeasure(results, name, 0, after, numbers)[["cell", "red", "area_um2"]],
+        live[["cell", "red", "area_um2"]],
+    )
+    nothing = remeasure(results, name, 0, after, [], correct_frame(results, name, 0))
+    assert len(nothing) == 0
+    assert {"clone", "clone_probability", "subject"} <= set(nothing.columns)
+
+
 def test_other_images_are_not_done_again_and_a_rerun_does_nothing(redrawn, finished):
     results, name, *_ = redrawn
     now, then = (read_json(folder / "run.json")["images"] for folder in (results, finished))
@@ -356,15 +368,29 @@ def test_other_images_are_not_done_again_and_a_rerun_does_nothing(redrawn, finis
     assert read_json(results / "run.json")["images"][name]["seconds"] == now[name]["seconds"]
 
 
-def test_undo_brings_back_what_was_found(redrawn, tmp_path, quick_figures):
+def test_undo_brings_back_what_was_found(redrawn, tmp_path, quick_figures, monkeypatch):
     results, name, before, _, correction, _ = redrawn
     results = shutil.copytree(results, tmp_path / "results")
+    write_table(results / ".parts" / f"{name}.aside.parquet", pd.DataFrame({"y_px": [5.0], "x_px": [7.0]}))
+    seen = []
+    monkeypatch.setattr("rgbtrack.pipeline.image.write_closeup", lambda *given: seen.append(given))
     append_correction(results / "review.jsonl", Undo(of=correction.id))
     run(read_json(results / "run.json")["experiment"], results, workers=1, steps=("segment", "measure"))
     assert np.array_equal(read_labels(results / "labels" / f"{name}.tif")[0], before)
     record = read_json(results / ".parts" / f"{name}.json")
     assert "erased by hand" not in record["rejected"]
     assert not list((results / ".parts" / "found_labels").glob("*"))
+    ((_, _, outlines, set_aside),) = seen  # the picture has the outlines anew, and what was set aside before
+    assert np.array_equal(outlines, before)
+    assert len(set_aside) == 1
+
+
+def test_results_that_do_not_tell_what_they_undid_are_refused(untouched):
+    results, name, labels = untouched
+    told = read_table(results / "corrections.csv").drop(columns="used")
+    write_table(results / "corrections.csv", told)
+    with pytest.raises(DataError, match="did not tell by how much it corrected colours"):
+        remeasure(results, name, 0, labels[0], [1])
 
 
 def test_an_image_that_is_no_longer_in_the_sheet_cannot_be_measured(finished):
