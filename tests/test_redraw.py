@@ -1,15 +1,24 @@
 """Outlines changed by hand: made into corrections, made again on labels, and by a run."""
 
+import re
 import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 from rgbtrack import DataError, append_correction, load_clones, read_review, run
-from rgbtrack.files import read_json, read_labels, read_table
-from rgbtrack.pipeline import called_cells, correct_frame, found_labels, remeasure_cells
-from rgbtrack.review import Redraw, Undo, apply_redraws, redraw_cells, standing_redraws
+from rgbtrack.files import read_json, read_labels, read_table, write_table
+from rgbtrack.pipeline import called_cells, correct_frame, found_labels, remeasure, remeasure_cells
+from rgbtrack.review import (
+    Redraw,
+    Undo,
+    apply_redraws,
+    number_as_before,
+    redraw_cells,
+    standing_redraws,
+)
 
 
 def discs(*centres, radius=6, shape=(64, 96)):
@@ -66,7 +75,14 @@ def halved():
 def joined():
     after = THREE.copy()
     after[after == 3] = 1
-    after[0, 25:40, 28:32] = 1
+    after[0, 20:24, 20:42] = 1
+    after[0, 20:45, 38:42] = 1
+    return after
+
+
+def torn():
+    after = THREE.copy()
+    after[0, 2:5, 80:90] = 2
     return after
 
 
@@ -76,10 +92,11 @@ def joined():
         (painted(), "redraw 1 cell of a: 1 new"),
         (grown(), "redraw 1 cell of a: 1 changed"),
         (erased(), "redraw 1 cell of a: 1 erased"),
-        (halved(), "redraw 2 cells of a: 1 changed, 1 new"),
-        (joined(), "redraw 2 cells of a: 1 changed, 1 erased"),
+        (halved(), "redraw 2 cells of a: 1 changed, 1 split off"),
+        (joined(), "redraw 2 cells of a: 1 changed, 1 merged into another"),
+        (torn(), "redraw 1 cell of a: 1 changed, 1 in several pieces"),
     ],
-    ids=["painted", "grown", "erased", "halved", "joined"],
+    ids=["painted", "grown", "erased", "halved", "joined", "torn"],
 )
 def test_what_was_drawn_is_drawn_again(after, said):
     correction = redraw(after)
@@ -97,6 +114,14 @@ def test_cells_are_found_by_their_place_where_labels_were_numbered_anew():
     assert set(np.unique(made)) == {0, 2, 5, 7}
     (one,) = told.values()
     assert (one.status, one.cells) == ("applied", [7])
+
+
+def test_numbers_larger_than_the_image_change_nothing():
+    numbers = np.array([0, 3_000_000_007, 5, 2], np.uint32)
+    large = numbers[THREE]
+    made, told = again(large, redraw(numbers[grown()], before=large))
+    assert np.array_equal(made, numbers[grown()])
+    assert [one.status for one in told.values()] == ["applied"]
 
 
 def test_a_new_cell_takes_a_number_that_is_free():
@@ -210,6 +235,67 @@ def test_a_mask_that_does_not_fill_its_box_is_no_correction(tmp_path):
         read_review(tmp_path / "review.jsonl")
 
 
+@pytest.mark.parametrize(
+    ("numbers", "after", "expected"),
+    [
+        ([0, 1, 2, 3], THREE, THREE),
+        ([0, 3, 1, 2], THREE, THREE),
+        ([0, 1, 2, 3, 4], halved(), halved()),
+        ([0, 1, 4, 3, 2], halved(), np.choose(halved(), [0, 1, 4, 3, 2])),
+        ([0, 9, 8, 7, 6], halved(), np.choose(halved(), [0, 1, 4, 3, 2])),
+        ([0, 8, 9], joined(), joined()),
+        ([0, *range(11, 20)], painted(), np.where(painted() == 9, 4, painted())),
+        ([0, 0, 0, 0], THREE, np.zeros_like(THREE)),
+    ],
+    ids=["same", "shuffled", "halved", "own_half", "halved_anew", "joined_anew", "painted_anew", "none"],
+)
+def test_outlines_drawn_elsewhere_keep_the_numbers_of_their_cells(numbers, after, expected):
+    drawn = np.array(numbers, np.uint32)[after]
+    assert np.array_equal(number_as_before(THREE, drawn), expected)
+
+
+@pytest.fixture
+def untouched(finished, tmp_path):
+    """Results to be amended, the name of an image and its labels."""
+    results = shutil.copytree(finished, tmp_path / "results")
+    name = next(iter(read_json(results / "run.json")["images"]))
+    return results, name, read_labels(results / "labels" / f"{name}.tif")
+
+
+def test_outlines_corrected_elsewhere_come_in_by_the_shell(untouched, rgbtrack, tmp_path):
+    results, name, labels = untouched
+    gone = int(labels.max())
+    numbers = np.random.default_rng(0).permutation(gone) + 1  # as a program that numbers anew
+    anew = np.append(0, numbers).astype(np.uint32)[np.where(labels == gone, 0, labels)]
+    tifffile.imwrite(tmp_path / "corrected.tif", anew[0, 0])
+    code, out, _ = rgbtrack("amend", results, "redraw", name, tmp_path / "corrected.tif", "--note", "debris")
+    assert code == 0
+    assert f"redraw 1 cell of {name}: 1 erased" in out
+    (correction,) = read_review(results / "review.jsonl")
+    assert [outline.cell for outline in correction.outlines] == [gone]
+    assert "1 erased (debris): waits for the next run" in rgbtrack("amend", results, "list")[1]
+    assert rgbtrack("amend", results, "undo", correction.id)[0] == 0
+    assert standing_redraws(read_review(results / "review.jsonl"), name) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "match"),
+    [
+        (None, lambda labels: labels, "the outlines are those of .*nothing was changed"),
+        (None, lambda labels: labels[:-3], "labels have shape"),
+        ("elsewhere", lambda labels: labels, "elsewhere: the results hold no labels of it"),
+    ],
+    ids=["nothing", "shape", "image"],
+)
+def test_outlines_that_cannot_be_taken_are_told(untouched, rgbtrack, tmp_path, name, change, match):
+    results, first, labels = untouched
+    tifffile.imwrite(tmp_path / "corrected.tif", change(labels[0, 0]))
+    code, _, err = rgbtrack("amend", results, "redraw", name or first, tmp_path / "corrected.tif")
+    assert code == 2
+    assert re.search(match, " ".join(err.split()))
+    assert not (results / "review.jsonl").exists()
+
+
 @pytest.fixture(scope="module")
 def redrawn(finished, tmp_path_factory, quick_figures_of_module):
     """Results run anew after a cell was erased, one cut and one painted; cells measured while it was done."""
@@ -261,6 +347,18 @@ def test_cells_measured_while_waiting_are_those_of_the_run(redrawn):
     assert set(live.columns) >= set(cells.columns) - {"red_detected", "corrected_by", "clone_name"}
 
 
+def test_one_call_does_it_all_for_a_results_folder(redrawn):
+    results, name, _, after, _, live = redrawn
+    numbers = live["cell"].to_list()
+    pd.testing.assert_frame_equal(
+        remeasure(results, name, 0, after, numbers)[["cell", "red", "area_um2"]],
+        live[["cell", "red", "area_um2"]],
+    )
+    nothing = remeasure(results, name, 0, after, [], correct_frame(results, name, 0))
+    assert len(nothing) == 0
+    assert {"clone", "clone_probability", "subject"} <= set(nothing.columns)
+
+
 def test_other_images_are_not_done_again_and_a_rerun_does_nothing(redrawn, finished):
     results, name, *_ = redrawn
     now, then = (read_json(folder / "run.json")["images"] for folder in (results, finished))
@@ -270,15 +368,29 @@ def test_other_images_are_not_done_again_and_a_rerun_does_nothing(redrawn, finis
     assert read_json(results / "run.json")["images"][name]["seconds"] == now[name]["seconds"]
 
 
-def test_undo_brings_back_what_was_found(redrawn, tmp_path, quick_figures):
+def test_undo_brings_back_what_was_found(redrawn, tmp_path, quick_figures, monkeypatch):
     results, name, before, _, correction, _ = redrawn
     results = shutil.copytree(results, tmp_path / "results")
+    write_table(results / ".parts" / f"{name}.aside.parquet", pd.DataFrame({"y_px": [5.0], "x_px": [7.0]}))
+    seen = []
+    monkeypatch.setattr("rgbtrack.pipeline.image.write_closeup", lambda *given: seen.append(given))
     append_correction(results / "review.jsonl", Undo(of=correction.id))
     run(read_json(results / "run.json")["experiment"], results, workers=1, steps=("segment", "measure"))
     assert np.array_equal(read_labels(results / "labels" / f"{name}.tif")[0], before)
     record = read_json(results / ".parts" / f"{name}.json")
     assert "erased by hand" not in record["rejected"]
     assert not list((results / ".parts" / "found_labels").glob("*"))
+    ((_, _, outlines, set_aside),) = seen  # the picture has the outlines anew, and what was set aside before
+    assert np.array_equal(outlines, before)
+    assert len(set_aside) == 1
+
+
+def test_results_that_do_not_tell_what_they_undid_are_refused(untouched):
+    results, name, labels = untouched
+    told = read_table(results / "corrections.csv").drop(columns="used")
+    write_table(results / "corrections.csv", told)
+    with pytest.raises(DataError, match="did not tell by how much it corrected colours"):
+        remeasure(results, name, 0, labels[0], [1])
 
 
 def test_an_image_that_is_no_longer_in_the_sheet_cannot_be_measured(finished):

@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from qtpy.QtCore import QAbstractTableModel, QItemSelectionModel, QModelIndex, QSortFilterProxyModel, Qt
-from qtpy.QtGui import QColor
+from qtpy.QtCore import QItemSelectionModel, QSortFilterProxyModel, Qt
+from qtpy.QtGui import QColor, QStandardItem, QStandardItemModel
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QLineEdit, QTableView, QVBoxLayout, QWidget
 
 from napari_rgbtrack.desk import Desk
 from napari_rgbtrack.parts import act_button, row, words
 
+SORTED_BY = Qt.ItemDataRole.UserRole
 DOUBTS = {
     "one_colour": "one marker only",
     "near_pair": "near another",
@@ -49,50 +50,40 @@ def _holds(value: Any) -> bool:
     return bool(value == value and value is not None and value is not pd.NA and value is not False)
 
 
-class CloneTable(QAbstractTableModel):
+class CloneTable(QStandardItemModel):
     """The rows of `clone_rows`, with the colour of each clone before its number."""
+
+    # Qt's own model: one in Python is asked thousands of times, and PySide loses a reference at each None
 
     def __init__(self) -> None:
         super().__init__()
         self.table = pd.DataFrame({"clone": []})
-        self.colours: dict[int, Any] = {}
 
     def renew(self, table: pd.DataFrame, colours: dict[int, Any]) -> None:
         """Show other rows."""
-        self.beginResetModel()
-        self.table, self.colours = table.reset_index(drop=True), colours
-        self.endResetModel()
+        self.table = table.reset_index(drop=True)
+        self.clear()
+        self.setHorizontalHeaderLabels([str(name) for name in table.columns])
+        for values in self.table.to_numpy(object):
+            items = [_item(value) for value in values]
+            rgb = colours.get(int(values[0]), (0.5, 0.5, 0.5))
+            items[0].setData(
+                QColor.fromRgbF(*(float(part) for part in rgb[:3])), Qt.ItemDataRole.DecorationRole
+            )
+            self.appendRow(items)
 
-    def rowCount(self, parent: Any = None) -> int:  # noqa: N802
-        """Clones."""
-        return len(self.table)
 
-    def columnCount(self, parent: Any = None) -> int:  # noqa: N802
-        """Columns."""
-        return len(self.table.columns)
-
-    def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:  # noqa: N802
-        """Names of the columns."""
-        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return str(self.table.columns[section])
-        return None
-
-    def data(self, index: QModelIndex, role: int = 0) -> Any:
-        """Text, colour, or the value to sort by."""
-        value: Any = self.table.iloc[index.row(), index.column()]
-        missing = isinstance(value, float) and np.isnan(value)
-        if role == Qt.ItemDataRole.DisplayRole:
-            return "" if missing else f"{value:,}" if isinstance(value, int | np.integer) else str(value)
-        if role == Qt.ItemDataRole.UserRole:
-            return -1.0 if missing else value if isinstance(value, str) else float(value)
-        if role == Qt.ItemDataRole.DecorationRole and index.column() == 0:
-            rgb = self.colours.get(int(value), (0.5, 0.5, 0.5))
-            return QColor.fromRgbF(*(float(part) for part in rgb[:3]))
-        if role == Qt.ItemDataRole.TextAlignmentRole and not isinstance(value, str):
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return str(value)
-        return None
+def _item(value: Any) -> QStandardItem:
+    """One cell of the table, with what it is sorted by."""
+    missing = isinstance(value, float) and np.isnan(value)
+    text = "" if missing else f"{value:,}" if isinstance(value, int | np.integer) else str(value)
+    item = QStandardItem(text)
+    item.setEditable(False)
+    item.setToolTip(text)
+    item.setData(value if isinstance(value, str) else -1.0 if missing else float(value), SORTED_BY)
+    if not isinstance(value, str):
+        item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    return item
 
 
 class ClonesPanel(QWidget):
@@ -104,7 +95,7 @@ class ClonesPanel(QWidget):
         self.model = CloneTable()
         self.sorted = QSortFilterProxyModel()
         self.sorted.setSourceModel(self.model)
-        self.sorted.setSortRole(Qt.ItemDataRole.UserRole)
+        self.sorted.setSortRole(SORTED_BY)
         self.view = QTableView()
         self.view.setObjectName("clones")
         self.view.setModel(self.sorted)

@@ -155,6 +155,10 @@ class Desk:
     centre = Signal(int)
     """Row of a cell that is to be brought to the middle of the screen."""
 
+    def numbers_of(self, rows: NDArray[Any]) -> NDArray[np.int64]:
+        """Numbers of cells in their images."""
+        return self._numbers[rows]
+
     def key_of(self, row: int | np.integer[Any]) -> Key:
         """Image, frame and number of a cell."""
         return (str(self._images[row]), int(self._frames[row]), int(self._numbers[row]))
@@ -169,14 +173,14 @@ class Desk:
 
     def act(self, name: str, **more: Any) -> None:
         """Do one of `ACTS` to what is chosen: kept in review.jsonl, made on all cells, shown."""
-        asked = Asked(
-            cells=[self.key_of(row) for row in np.flatnonzero(self.chosen)],
-            clones=list(self.clones),
-            audit=self.audit,
-            image_id=self.image_id,
-            frame=self.frame,
-            **{**self.settings, **self._outlines(), **more},
-        )
+        chosen: dict[str, Any] = {
+            "cells": [self.key_of(row) for row in np.flatnonzero(self.chosen)],
+            "clones": list(self.clones),
+            "audit": self.audit,
+            "image_id": self.image_id,
+            "frame": self.frame,
+        }
+        asked = Asked(**{**chosen, **self.settings, **self._outlines(), **more})
 
         def work() -> Review:
             return add_correction(self.review, ACTS[name].make(self.review, asked))

@@ -91,6 +91,14 @@ class ReviewPanel(QWidget):
                 shortcut.activated.connect(partial(_unless_typing, do))
                 self._shortcuts.append(shortcut)
 
+    def detach(self) -> None:
+        """Leave the window to another review."""
+        self.view.detach()
+        for shortcut in self._shortcuts:
+            shortcut.setEnabled(False)
+            shortcut.setParent(None)
+        self._shortcuts.clear()
+
     def tell(self, text: str, trouble: bool) -> None:
         """Tell what came of an act."""
         colour = "#E69F00" if trouble else "#56B4E9"
@@ -114,7 +122,7 @@ class ReviewPanel(QWidget):
         desk = self.desk
         rows = desk.rows_of(desk.image_id, desk.frame)
         numbers = np.zeros(len(desk.chosen), np.int64)
-        numbers[rows] = [desk.key_of(row)[2] for row in rows]
+        numbers[rows] = desk.numbers_of(rows)
         try:
             export_view(
                 desk.viewer,

@@ -48,7 +48,10 @@ def show_review(viewer: "napari.Viewer", review: Review, image_id: str | None = 
 
     for name in (PANEL, PLOT):
         if name in viewer.window.dock_widgets:
-            viewer.window.remove_dock_widget(viewer.window.dock_widgets[name])
+            before = viewer.window.dock_widgets[name]
+            if isinstance(before, ReviewPanel):
+                before.detach()
+            viewer.window.remove_dock_widget(before)
     desk = Desk(viewer, review)
     panel = ReviewPanel(desk)
     viewer.window.add_dock_widget(panel, name=PANEL, area="right")
@@ -63,4 +66,3 @@ def _check_image(review: Review, image_id: str | None) -> None:
             f"{review.results}: no processed image is named {image_id!r}; there are "
             f"{', '.join(review.image_ids[:20])}"
         )
-

@@ -20,6 +20,8 @@ FAINT = 0.25
 """Opacity of cells that are not chosen, where some are."""
 ROOM = 256
 """Colours kept for cells that are painted anew, which are white until they are measured."""
+IN_MEMORY = 2**28
+"""Pixels of a channel that are read at once: lazily, each look at them would read the file again."""
 MOST = 2**16 - 1 - ROOM
 """Cells of a frame that napari's fast colours can tell apart."""
 
@@ -53,6 +55,11 @@ class Scene:
         """Size of a pixel, None where it is not known."""
         return float(self.settings["scale"][-1]) if "um" in self.settings["units"] else None
 
+    @property
+    def is_large(self) -> bool:
+        """Whether a frame has more cells than napari can give colours of their own."""
+        return self.labels.dtype.itemsize > 2
+
     def with_labels(self, labels: NDArray[Any]) -> "Scene":
         """The same with other outlines."""
         return replace(self, labels=narrow(labels))
@@ -77,16 +84,20 @@ def load_scene(review: Review, image_id: str) -> Scene:
     _check(labels, review.cells[own], image_id)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RgbtrackWarning)
-        pictures = picture_layers(review.results, dict(review.run), image_id, labels.shape)
+        pictures = [
+            (np.asarray(data) if np.prod(np.shape(data)) < IN_MEMORY else data, made, kind)
+            for data, made, kind in picture_layers(review.results, dict(review.run), image_id, labels.shape)
+        ]
     trouble = "; ".join(str(item.message) for item in caught if issubclass(item.category, RgbtrackWarning))
     settings = geometry(review.run["images"][image_id], labels.shape)
     return Scene(image_id, tuple(pictures), narrow(labels), settings, trouble)
 
 
 def cell_layer(scene: Scene) -> LayerData:
-    """Layer of the outlines, to be coloured by `cell_colours`."""
+    """Layer of the outlines, to be coloured by `cell_colours`; of a large image, by `colour_groups`."""
+    data = np.zeros(scene.labels.shape, np.uint16) if scene.is_large else scene.labels.copy()
     return (
-        drop_singletons(scene.labels).copy(),  # what is painted must not change what it is compared with
+        drop_singletons(data),  # a copy: what is painted must not change what it is compared with
         {**scene.settings, "name": CELLS, "opacity": 0.8},
         "labels",
     )
@@ -111,6 +122,30 @@ def cell_colours(
         colours[:, 3] = FAINT
         colours[numbers[chosen], 3] = 1
     return colours
+
+
+def colour_groups(
+    labels: NDArray[Any], numbers: NDArray[Any], rgb: NDArray[Any], chosen: NDArray[np.bool_]
+) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
+    """Number of the colour of each pixel of a large frame, and the colours, (n, 4), shared by cells.
+
+    Parameters
+    ----------
+    labels
+        Outlines of a frame.
+    numbers, rgb, chosen
+        As for `cell_colours`.
+    """
+    steps = np.round(rgb * 31).astype(np.int32) @ (1024, 32, 1)
+    which, first, group = np.unique(
+        steps * 2 + (chosen | ~chosen.any()), return_index=True, return_inverse=True
+    )
+    colours = np.zeros((len(which) + 1, 4), np.float32)
+    colours[1:, :3] = rgb[first]
+    colours[1:, 3] = np.where(which % 2, 1, FAINT)
+    table = np.zeros(int(labels.max(initial=0)) + 1, np.uint16)
+    table[numbers] = group + 1
+    return table[labels], colours
 
 
 def track_layer(review: Review, scene: Scene) -> LayerData | None:

@@ -9,7 +9,7 @@ from matplotlib.path import Path as Polygon
 
 from napari_rgbtrack.desk import Desk
 from napari_rgbtrack.outlines import cut_cells
-from napari_rgbtrack.scene import CELLS, cell_colours, cell_layer, track_layer
+from napari_rgbtrack.scene import CELLS, cell_colours, cell_layer, colour_groups, track_layer
 from rgbtrack.errors import DataError
 
 LASSO = "choosing"
@@ -49,6 +49,13 @@ class View:
         self.viewer.mouse_drag_callbacks.append(self._drag)
         self.viewer.mouse_double_click_callbacks.append(self._double_click)
         self.viewer.dims.events.current_step.connect(self._step)
+
+    def detach(self) -> None:
+        """Leave the viewer to another review."""
+        self._strokes.stop()
+        self.viewer.mouse_drag_callbacks.remove(self._drag)
+        self.viewer.mouse_double_click_callbacks.remove(self._double_click)
+        self.viewer.dims.events.current_step.disconnect(self._step)
 
     @property
     def cells(self) -> Any:
@@ -93,7 +100,7 @@ class View:
         if cells is None or scene is None or self._image != scene.image_id:
             return
         shown = cell_layer(scene)[0]
-        if shown.dtype != cells.data.dtype or not np.array_equal(shown, cells.data):
+        if not scene.is_large and not np.array_equal(shown, cells.data):
             cells.data = shown
         tracks = next((layer for layer in self._layers() if layer.name == "tracks"), None)
         made = None if tracks is None else track_layer(self.desk.review, scene)
@@ -109,9 +116,15 @@ class View:
         if cells is None or desk.scene is None:
             return
         rows = desk.rows_of(desk.image_id, desk.frame)
-        numbers = np.array([desk.key_of(row)[2] for row in rows], np.int64)
-        highest = int(desk.scene.labels[desk.frame].max(initial=0))
-        colours = cell_colours(numbers, desk.colouring.rgb[rows], desk.chosen[rows], highest)
+        numbers = desk.numbers_of(rows)
+        labels, rgb, chosen = desk.scene.labels[desk.frame], desk.colouring.rgb[rows], desk.chosen[rows]
+        if desk.scene.is_large:
+            groups, colours = colour_groups(labels, numbers, rgb, chosen)
+            shown = np.asarray(cells.data).reshape(desk.scene.labels.shape)
+            shown[desk.frame] = groups
+            cells.refresh()
+        else:
+            colours = cell_colours(numbers, rgb, chosen, int(labels.max(initial=0)))
         cells.colormap = CyclicLabelColormap(colors=colours)
 
     def centre(self, row: int) -> None:
@@ -134,6 +147,12 @@ class View:
         """Keep what was painted as one act."""
         cells, scene = self.cells, self.desk.scene
         if cells is None or scene is None:
+            return
+        if scene.is_large:
+            self.desk.told.emit(
+                f"{scene.image_id} has too many cells to paint in it: cut, fuse and erase them instead", True
+            )
+            self.colour()
             return
         painted = np.asarray(cells.data).reshape(scene.labels.shape)
         for t in range(len(painted)):
@@ -178,18 +197,26 @@ class View:
             self._cut(np.array(path))
 
     def _click(self, position: Any, *, add: bool) -> None:
-        number = self.cells.get_value(position, world=True)
-        row = self.desk.row_at(int(number or 0))
+        row = self._row_at(position)
         if row is not None:
             self.desk.choose([row], add=add)
         elif not add:
             self.desk.choose([])
 
+    def _row_at(self, position: Any) -> int | None:
+        """Row of the cell at a place in the world; None for none."""
+        scene = self.desk.scene
+        assert scene is not None  # noqa: S101 - there is a layer
+        y, x = np.round(self._pixel(position)[-2:]).astype(int)
+        plane = scene.labels[self.desk.frame][self._z()]
+        inside = 0 <= y < plane.shape[0] and 0 <= x < plane.shape[1]
+        return self.desk.row_at(int(plane[y, x])) if inside else None
+
     def _double_click(self, viewer: Any, event: Any) -> None:
         cells = self.cells
         if cells is None or cells.mode != "pan_zoom" or self.tool != "point":
             return
-        row = self.desk.row_at(int(cells.get_value(event.position, world=True) or 0))
+        row = self._row_at(event.position)
         clone = None if row is None else self.desk.review.cells["clone"].iloc[row]
         if clone is not None and clone == clone:
             add = "Shift" in event.modifiers or "Control" in event.modifiers
@@ -209,8 +236,7 @@ class View:
         y, x = np.round(steps[:, -2:]).astype(int).T
         inside = (y >= 0) & (x >= 0) & (y < plane.shape[0]) & (x < plane.shape[1])
         under = np.unique(plane[y[inside], x[inside]])
-        numbers = np.array([desk.key_of(row)[2] for row in rows])
-        return rows[np.isin(numbers, under[under > 0])]
+        return rows[np.isin(desk.numbers_of(rows), under[under > 0])]
 
     def _cut(self, path: Any) -> None:
         scene = self.desk.scene

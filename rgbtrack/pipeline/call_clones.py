@@ -78,6 +78,7 @@ def call_clones(
     key = content_key(
         [
             rgbtrack.__version__,
+            list(Finding.__dataclass_fields__),
             experiment.correct.model_dump(),
             None if matrix is None else matrix.to_json(),
             experiment.signature.model_dump(),

@@ -109,6 +109,11 @@ class ImageTask:
         return self.out / PARTS / f"{self.image_id}.found.parquet"
 
     @property
+    def aside_file(self) -> Path:
+        """Where it is written what was found in the first frame and is no cell."""
+        return self.out / PARTS / f"{self.image_id}.aside.parquet"
+
+    @property
     def record_file(self) -> Path:
         """Where it is told what was done and how: written last, so that it vouches for the rest."""
         return self.out / PARTS / f"{self.image_id}.json"
@@ -158,6 +163,7 @@ def forget_image(out: Path, image_id: str) -> None:
         out / PARTS / f"{image_id}.json",
         out / PARTS / f"{image_id}.parquet",
         out / PARTS / f"{image_id}.found.parquet",
+        out / PARTS / f"{image_id}.aside.parquet",
         out / PARTS / FOUND_LABELS / f"{image_id}.tif",
         out / "labels" / f"{image_id}.tif",
         out / "thumbnails" / f"{image_id}.png",
@@ -226,11 +232,14 @@ def _process(task: ImageTask) -> dict[str, Any]:
         task.found_file.unlink(missing_ok=True)
         if any(len(table) for table in sure):
             write_table(task.found_file, pd.concat(sure, ignore_index=True))
+        task.aside_file.unlink(missing_ok=True)
+        if set_aside and len(set_aside[0]):
+            write_table(task.aside_file, set_aside[0])
         assert corrected_first is not None  # noqa: S101 - a stack has at least one frame
         write_thumbnail(task.thumbnail_file, corrected_first)
     if not drawn:
         assert corrected_first is not None  # noqa: S101 - a stack has at least one frame
-        lost = set_aside[0] if set_aside else pd.DataFrame()
+        lost = read_table(task.aside_file) if task.aside_file.exists() else pd.DataFrame()
         write_closeup(task.closeup_file, corrected_first, all_labels[0], lost)
     segment_key, measure_key = _keys(task, hashing.result())
     record |= {"inputs": hashing.result(), "segment_key": segment_key, "measure_key": None}

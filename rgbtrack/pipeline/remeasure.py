@@ -15,11 +15,13 @@ from rgbtrack.errors import DataError
 from rgbtrack.files import read_bleed_through, read_json, read_table
 from rgbtrack.pipeline.batches import judge_batches
 from rgbtrack.pipeline.experiment import Experiment, read_experiment
-from rgbtrack.pipeline.image import corrected_frame
+from rgbtrack.pipeline.image import corrected_frame, read_part
 from rgbtrack.pipeline.run import image_tasks
 from rgbtrack.signature import measure_signatures, unfade_cells, unmix_cells
 from rgbtrack.stack import Stack
 from rgbtrack.tables import markers_of
+
+ALIKE = ("time_h", "drift_y_um", "drift_x_um")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,8 @@ class Corrected:
         Its pixels, corrected.
     experiment, record
         Its settings, and what the run tells of the image.
+    shared
+        Columns that all cells of the frame have alike: its time, and how far the stage had drifted.
     """
 
     image_id: str
@@ -41,6 +45,7 @@ class Corrected:
     stack: Stack
     experiment: Experiment
     record: Mapping[str, Any]
+    shared: Mapping[str, float]
 
 
 def correct_frame(results: str | Path, image_id: str, frame: int) -> Corrected:
@@ -73,7 +78,10 @@ def correct_frame(results: str | Path, image_id: str, frame: int) -> Corrected:
     shared = judge_batches(tasks, results)[own[0].batch]
     task = replace(own[0], shift_px=shared.shift_px, light=shared.light)
     stack = corrected_frame(task, frame)
-    return Corrected(image_id, frame, stack, experiment, run["images"][image_id])
+    own_cells = read_part(results, image_id)
+    first = own_cells[own_cells["frame"] == frame].head(1)
+    alike = {name: float(first[name].iloc[0]) for name in ALIKE if name in first and len(first)}
+    return Corrected(image_id, frame, stack, experiment, run["images"][image_id], alike)
 
 
 def remeasure_cells(
@@ -104,12 +112,18 @@ def remeasure_cells(
     cells
         Their rows, as in ``cells.parquet`` before any correction by hand. Neighbours have no say in these
         calls; tracks are for the next run.
+
+    Raises
+    ------
+    DataError
+        If the results are of a version that did not tell what it had undone.
     """
     results = Path(results)
     with threadpool_limits(1):
         seen = replace(corrected.stack, bleed_through=None)
         table = measure_signatures(seen, labels[None].astype(np.uint32), corrected.experiment.signature)
-        table = table[table["cell"].isin(list(numbers))].reset_index(drop=True).assign(frame=corrected.frame)
+        table = table[table["cell"].isin(list(numbers))].reset_index(drop=True)
+        table = table.assign(frame=corrected.frame, **corrected.shared)
         table.insert(0, "image_id", corrected.image_id)
         sheet = corrected.experiment.sheet_columns().astype({"image_id": "str"})
         table = table.astype({"image_id": "str"}).merge(sheet, on="image_id", how="left", sort=False)
@@ -121,38 +135,41 @@ def remeasure_cells(
 
 
 def _restore(cells: pd.DataFrame, corrected: Corrected, results: Path) -> pd.DataFrame:
-    """Undo what the run found that light met on its way, in the order in which the run does."""
+    """Undo what the run found that light met on its way, in the order in which `correct_colours` does."""
     found = read_table(results / "corrections.csv")
-    found = found[found["applied"].astype(bool)]
-    record = corrected.record
-    batch = "" if "batch" not in cells.columns else str(cells["batch"].iloc[0])
+    if "used" not in found:
+        raise DataError(
+            f"{results}: the version of rgbtrack that ran it did not tell by how much it corrected colours: "
+            f"run 'rgbtrack run' again, then outlines can be changed"
+        )
+    record, settings = corrected.record, corrected.experiment
+    batch = "" if "batch" not in cells or pd.isna(cells["batch"].iloc[0]) else str(cells["batch"].iloc[0])
     size = np.array(record["shape"][3:]) * (record.get("pixel_size_um") or 1.0)
     corner = ((cells[["y_um", "x_um"]].to_numpy(float) / size * 2 - 1) ** 2).mean(axis=1)
-    markers = list(markers_of(cells))
-    for name, where, position in (
-        ("falloff", batch, corner - 1 / 3),
-        ("attenuation", batch, cells["z_um"].to_numpy(float)),
-    ):
-        cells = _unfade(cells, found, name, where, position, markers)
+    cells = _unfade(cells, found, "falloff", batch, corner - 1 / 3)
+    cells = _unfade(cells, found, "attenuation", batch, cells["z_um"].to_numpy(float))
     matrix = results / "bleed_through.csv"
     if matrix.is_file():
-        channels = corrected.experiment.channels.markers
-        unmixing = read_bleed_through(matrix, channels)
-        cells = unmix_cells(cells, unmixing.loc[markers, markers], corrected.experiment.signature)
-    frame = np.full(len(cells), float(corrected.frame))
-    return _unfade(cells, found, "bleaching", corrected.image_id, frame, markers)
+        markers = list(markers_of(cells))
+        unmixing = read_bleed_through(matrix, settings.channels.markers).loc[markers, markers]
+        errors = _errors(found, markers) if settings.correct.bleed_through == "auto" else None
+        cells = unmix_cells(cells, unmixing, settings.signature, se=errors)
+    return _unfade(cells, found, "bleaching", corrected.image_id, cells["frame"].to_numpy(float))
 
 
 def _unfade(
-    cells: pd.DataFrame,
-    found: pd.DataFrame,
-    name: str,
-    where: str,
-    position: NDArray[np.float64],
-    markers: list[str],
+    cells: pd.DataFrame, found: pd.DataFrame, name: str, where: str, position: NDArray[np.float64]
 ) -> pd.DataFrame:
-    own = found[(found["correction"] == name) & (found["where"].fillna("").astype("str").isin(["", where]))]
-    if own.empty:
-        return cells
-    rates = own.set_index("channel")["value"].reindex(markers).fillna(0.0).to_numpy(float)
-    return unfade_cells(cells, np.exp(-rates * position[:, None]))
+    """Bring back light that faded at the rates that the run used: of a batch or image, else of all."""
+    place = found["where"].fillna("").astype("str")
+    own = found[(found["correction"] == name) & (place == where)]
+    own = own if len(own) else found[(found["correction"] == name) & (place == "")]
+    rates = own.set_index("channel")["used"].reindex(markers_of(cells)).fillna(0.0).to_numpy(float)
+    return unfade_cells(cells, np.exp(-rates * position[:, None])) if rates.any() else cells
+
+
+def _errors(found: pd.DataFrame, markers: list[str]) -> pd.DataFrame:
+    """Standard errors of a matrix of bleed-through that was estimated from the cells."""
+    own = found[found["correction"] == "bleed-through"].set_index("channel")["se"]
+    errors = [[own.get(f"{protein} into {detector}", 0.0) for protein in markers] for detector in markers]
+    return pd.DataFrame(np.nan_to_num(np.array(errors, float)), index=markers, columns=markers)

@@ -23,6 +23,7 @@ from rgbtrack.review.file import append_correction, read_review
 from rgbtrack.review.links import apply_links, cut_link, join_cells
 from rgbtrack.review.make import assign_cells, exclude_cells, merge_clones, rename_clone, split_clone
 from rgbtrack.review.memory import Memory
+from rgbtrack.review.numbering import number_as_before
 from rgbtrack.review.redraw import Redrawn, apply_redraws, redraw_cells, standing_redraws
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "give_verdict",
     "join_cells",
     "merge_clones",
+    "number_as_before",
     "read_review",
     "redraw_cells",
     "rename_clone",

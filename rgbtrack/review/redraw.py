@@ -2,22 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import ndimage as ndi
 
 from rgbtrack.errors import DataError
-from rgbtrack.review.corrections import Correction, Mask, Outline, Redraw
+from rgbtrack.review.corrections import Correction, Outline, Place, Redraw
+from rgbtrack.review.masks import Box, Labels, boxes_of, decode, encode, pixels_of, say_changes
+from rgbtrack.review.outcomes import count_cells
 from rgbtrack.review.places import locate, places_of, rows_of
 from rgbtrack.review.undo import undone_by
 
 COVERED = 0.5
 """A cell of which an outline drawn by hand covers more than this share is the same cell, found otherwise."""
-Labels = NDArray[Any]
-Box = tuple[slice, ...]
 
 
 @dataclass(frozen=True)
@@ -86,22 +84,16 @@ def redraw_cells(
     differs = before != after
     if not differs.any():
         raise DataError(f"redraw of {image_id}: the outlines are as they were: change some first")
-    inside = np.unique(np.concatenate([before[differs], after[differs]]))
+    inside = np.union1d(before[differs], after[differs])
     numbers = [int(number) for number in inside[inside > 0]]
-    there = set(np.unique(before[before > 0]).tolist())
-    former = [number for number in numbers if number in there]
-    rows = rows_of(cells, [(image_id, frame, number) for number in former])
-    was = dict(zip(former, places_of(cells, rows), strict=True))
-    outlines = [Outline(was=was.get(number), cell=number, mask=_encode(after, number)) for number in numbers]
-    erased = sum(outline.mask is None for outline in outlines)
-    new = len(numbers) - len(former)
-    parts = [
-        f"{n} {what}"
-        for n, what in ((len(former) - erased, "changed"), (new, "new"), (erased, "erased"))
-        if n
+    was, now = pixels_of(before, numbers), pixels_of(after, numbers)
+    rows = rows_of(cells, [(image_id, frame, number) for number in was])
+    former = dict(zip(was, places_of(cells, rows), strict=True))
+    outlines = [
+        Outline(was=former.get(n), cell=n, mask=encode(now[n]) if n in now else None) for n in numbers
     ]
     where = image_id if frame == 0 else f"{image_id}, frame {frame}"
-    said = f"redraw {len(numbers)} cell{'s' * (len(numbers) > 1)} of {where}: {', '.join(parts)}"
+    said = f"redraw {count_cells(len(numbers))} of {where}: {say_changes(before, after, was, now)}"
     return Redraw(image_id=image_id, frame=frame, outlines=tuple(outlines), said=said, who=who, note=note)
 
 
@@ -164,29 +156,16 @@ class _Drawing:
     labels: Labels
     voxel_um: tuple[float, float, float]
     boxes: dict[int, Box]
-    centroids: dict[int, NDArray[np.float64]]
 
     @classmethod
     def of(cls, labels: Labels, voxel_um: tuple[float, float, float]) -> "_Drawing":
         """Begin with a copy of labels."""
-        boxes = {k + 1: box for k, box in enumerate(ndi.find_objects(labels)) if box is not None}
-        drawing = cls(labels.copy(), voxel_um, boxes, {})
-        for number in boxes:
-            drawing.place(number)
-        return drawing
-
-    def place(self, number: int) -> None:
-        """Note where a cell lies now."""
-        box = self.boxes[number]
-        inside = np.nonzero(self.labels[box] == number)
-        first = [s.start for s in box]
-        self.centroids[number] = (np.mean(inside, axis=1) + first) * self.voxel_um
+        return cls(labels.copy(), voxel_um, boxes_of(labels))
 
     def erase(self, number: int) -> None:
         """Take a cell off."""
         part = self.labels[self.boxes.pop(number)]
         part[part == number] = 0
-        del self.centroids[number]
 
     def paint(self, number: int, box: Box, mask: NDArray[np.bool_]) -> bool:
         """Give a new cell the pixels of a mask that are free; whether there are any."""
@@ -195,21 +174,37 @@ class _Drawing:
         if not (part == number).any():
             return False
         self.boxes[number] = box
-        self.place(number)
         return True
 
-    def table(self, redraw: Redraw) -> pd.DataFrame:
-        """Where the cells lie, as the tables have it."""
-        place = np.array(list(self.centroids.values())).reshape(-1, 3)
-        named = {"image_id": redraw.image_id, "frame": redraw.frame, "cell": list(self.centroids)}
-        return pd.DataFrame(named).assign(z_um=place[:, 0], y_um=place[:, 1], x_um=place[:, 2])
+    def near(self, places: Sequence[Place]) -> pd.DataFrame:
+        """Cells that may have a centroid within the radius of a place, as the tables have them."""
+        numbers = np.array(list(self.boxes), np.int64)
+        spans = np.array([[(s.start, s.stop - 1) for s in box] for box in self.boxes.values()], float)
+        voxel = np.array(self.voxel_um)
+        first, last = (spans.reshape(-1, 3, 2)[:, :, k] * voxel for k in (0, 1))
+        reached = np.zeros(len(numbers), bool)
+        for place in places:
+            at = np.array([place.z_um, place.y_um, place.x_um])
+            off = np.maximum(first - at, 0) + np.maximum(at - last, 0)
+            reached |= np.linalg.norm(off, axis=1) <= place.radius_um + voxel.max()
+        cells = numbers[reached]
+        table = pd.DataFrame({"image_id": places[0].image_id, "frame": places[0].frame, "cell": cells})
+        middle = np.array([self._centroid(int(number)) for number in cells]).reshape(-1, 3)
+        return table.assign(z_um=middle[:, 0], y_um=middle[:, 1], x_um=middle[:, 2])
+
+    def _centroid(self, number: int) -> NDArray[np.float64]:
+        box = self.boxes[number]
+        inside = np.nonzero(self.labels[box] == number)
+        return np.asarray((np.mean(inside, axis=1) + [s.start for s in box]) * self.voxel_um)
 
 
 def _draw(drawing: _Drawing, redraw: Redraw) -> Redrawn:
     """Make one correction."""
-    table = drawing.table(redraw)
-    rows = locate(table, redraw.former)
-    found = {place: int(table["cell"].iloc[row]) for place, row in rows.items()}
+    found = dict[Place, int]()
+    if redraw.former:
+        table = drawing.near(redraw.former)
+        rows = locate(table, redraw.former)
+        found = {place: int(table["cell"].iloc[row]) for place, row in rows.items()}
     missing = sum(place not in found for place in redraw.former)
     for number in set(found.values()):
         drawing.erase(number)
@@ -218,7 +213,7 @@ def _draw(drawing: _Drawing, redraw: Redraw) -> Redrawn:
         if outline.mask is None:
             n_erased += outline.was in found
             continue
-        box, mask = _decode(outline.mask, drawing.labels.shape)
+        box, mask = decode(outline.mask, drawing.labels.shape)
         number = found.get(outline.was, 0) if outline.was is not None else 0
         if not number or number in cells:
             taken = drawing.boxes.keys() | set(found.values())
@@ -252,40 +247,3 @@ def _tell(redraw: Redraw, cells: list[int], n_erased: int, missing: int) -> Redr
     if not cells and not n_erased:
         return Redrawn("conflict", words or "nothing is left to draw", n_missing=missing)
     return Redrawn("partly" if missing else "applied", words, cells, n_erased, missing)
-
-
-def _encode(labels: Labels, number: int) -> Mask | None:
-    box = _box(labels == number)
-    if box is None:
-        return None
-    inside = (labels[box] == number).ravel()
-    ends = np.flatnonzero(np.diff(inside)) + 1
-    runs = np.diff(np.concatenate([[0], ends, [inside.size]]))
-    runs = np.concatenate([[0], runs]) if inside[0] else runs
-    shape = tuple(s.stop - s.start for s in box)
-    return Mask(origin=tuple(s.start for s in box), shape=shape, runs=tuple(int(n) for n in runs))
-
-
-def _decode(mask: Mask, within: tuple[int, ...]) -> tuple[Box, NDArray[np.bool_]]:
-    """Box in an image of some shape, and the pixels in it; what lies outside of the image is left out."""
-    if any(n > most for n, most in zip(mask.shape, within, strict=True)):  # of another image
-        return (slice(0, 0),) * 3, np.zeros((0, 0, 0), bool)
-    inside = np.zeros(int(np.prod(mask.shape)), bool)
-    ends = np.cumsum(np.asarray(mask.runs, np.int64)).clip(0, inside.size)
-    for start, stop in zip(ends[:-1:2], ends[1::2], strict=False):
-        inside[start:stop] = True
-    stops = [min(o + n, most) for o, n, most in zip(mask.origin, mask.shape, within, strict=True)]
-    box = tuple(slice(max(o, 0), max(stop, 0)) for o, stop in zip(mask.origin, stops, strict=True))
-    kept = tuple(slice(s.start - o, s.stop - o) for s, o in zip(box, mask.origin, strict=True))
-    return box, inside.reshape(mask.shape)[kept]
-
-
-def _box(mask: NDArray[np.bool_]) -> Box | None:
-    """Where a mask holds anything."""
-    spans = []
-    for axis in range(mask.ndim):
-        there = np.flatnonzero(mask.any(axis=tuple(k for k in range(mask.ndim) if k != axis)))
-        if not len(there):
-            return None
-        spans.append(slice(int(there[0]), int(there[-1]) + 1))
-    return tuple(spans)

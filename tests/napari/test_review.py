@@ -178,7 +178,7 @@ def test_cells_wear_the_colours_of_their_clones(hands):
     picture = hands.viewer.screenshot(canvas_only=True, flash=False)[..., :3]
     shown = {tuple(colour) for colour in np.unique(picture.reshape(-1, 3), axis=0)}
     wanted = np.unique(np.round(255 * desk.colouring.rgb[desk.rows_of(desk.image_id)]), axis=0)
-    near = [any(np.abs(np.subtract(a, b, dtype=int)).max() <= 2 for b in shown) for a in wanted]
+    near = [any(np.abs(np.array(a, int) - np.array(b, int)).max() <= 2 for b in shown) for a in wanted]
     assert np.mean(near) == 1
     row = desk.rows_of(desk.image_id)[0]
     number = desk.key_of(row)[2]
@@ -557,7 +557,10 @@ def test_results_are_opened_from_the_menu(viewer, results, screen):
     start.open(results)
     wait()
     assert start.told.text() == f"{results} is open"
-    assert "rgbtrack review" in viewer.window.dock_widgets
+    panel = viewer.window.dock_widgets["rgbtrack review"]
+    while not panel.desk.is_idle:
+        QApplication.processEvents()
+    panel.detach()
     viewer.window.remove_dock_widget("all")
 
 
