@@ -10,7 +10,7 @@ import tifffile
 
 from rgbtrack import DataError, append_correction, load_clones, read_review, run
 from rgbtrack.files import read_json, read_labels, read_table, write_table
-from rgbtrack.pipeline import called_cells, correct_frame, found_labels, remeasure, remeasure_cells
+from rgbtrack.pipeline import called_cells, correct_frame, found_labels, remeasure_cells
 from rgbtrack.review import (
     Redraw,
     Undo,
@@ -347,18 +347,6 @@ def test_cells_measured_while_waiting_are_those_of_the_run(redrawn):
     assert set(live.columns) >= set(cells.columns) - {"red_detected", "corrected_by", "clone_name"}
 
 
-def test_one_call_does_it_all_for_a_results_folder(redrawn):
-    results, name, _, after, _, live = redrawn
-    numbers = live["cell"].to_list()
-    pd.testing.assert_frame_equal(
-        remeasure(results, name, 0, after, numbers)[["cell", "red", "area_um2"]],
-        live[["cell", "red", "area_um2"]],
-    )
-    nothing = remeasure(results, name, 0, after, [], correct_frame(results, name, 0))
-    assert len(nothing) == 0
-    assert {"clone", "clone_probability", "subject"} <= set(nothing.columns)
-
-
 def test_other_images_are_not_done_again_and_a_rerun_does_nothing(redrawn, finished):
     results, name, *_ = redrawn
     now, then = (read_json(folder / "run.json")["images"] for folder in (results, finished))
@@ -390,7 +378,13 @@ def test_results_that_do_not_tell_what_they_undid_are_refused(untouched):
     told = read_table(results / "corrections.csv").drop(columns="used")
     write_table(results / "corrections.csv", told)
     with pytest.raises(DataError, match="did not tell by how much it corrected colours"):
-        remeasure(results, name, 0, labels[0], [1])
+        remeasure_cells(
+            correct_frame(results, name, 0),
+            results,
+            labels[0],
+            [1],
+            load_clones(results / "clone_model.json"),
+        )
 
 
 def test_an_image_that_is_no_longer_in_the_sheet_cannot_be_measured(finished):

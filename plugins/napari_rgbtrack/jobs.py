@@ -45,7 +45,7 @@ class Jobs:
     def close(self) -> None:
         """Tell nobody any more, as when the panel is closed."""
         self.forget()
-        self._busy = self._trouble = lambda *_: None
+        self._busy, self._trouble = (lambda _: None), (lambda _what, _words: None)
 
     def _next(self) -> None:
         from napari.qt.threading import create_worker

@@ -49,7 +49,7 @@ def tried_layers(tried: Tried, channels: Sequence[Any]) -> list[Made]:
         data, settings = _placed(pixels, tried, like)
         made.append((data, {**settings, **shown, "name": CORRECTED.format(name)}, "image"))
     data, settings = _placed(tried.labels, tried, like)
-    of_clones = {cell: (*rgb, 1.0) for cell, rgb in (tried.clones or {}).items()}
+    of_clones: dict[int | None, Any] = {cell: (*rgb, 1.0) for cell, rgb in (tried.clones or {}).items()}
     colormap: dict[int | None, Any] = {
         0: (0.0, 0.0, 0.0, 0.0),
         None: OUTLINE if tried.clones is None else UNASSIGNED,

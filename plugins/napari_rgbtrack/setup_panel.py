@@ -77,7 +77,7 @@ class SetupPanel(QWidget):
             "Save into experiment.toml", self.save, "Its comments and all else stay", "save"
         )
         self.run = RunBar(
-            "Run", "All images, from pixels to the report", self._what, lambda _: None, self.tell
+            "Run", "All images, from pixels to the report", self._what, lambda _: None, self._tell_run
         )
         self.review = button(
             "Review clones", self._review, "Look through the results, and put them right", "review"
@@ -335,9 +335,9 @@ class SetupPanel(QWidget):
         if now.frame != before.frame or max(far) > MOVED_PX:
             self._changed()
 
-    def _adopt(self, _: Any = None) -> None:
+    def _adopt(self, event: Any = None) -> None:
         """Take over an experiment that was opened by other means."""
-        found = shown_experiment(self.viewer.layers)
+        found = shown_experiment(self.viewer.layers if event is None else [event.value])
         if found is not None and found[0] != self._path and self._may_leave():
             self.open(*found)
 
