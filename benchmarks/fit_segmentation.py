@@ -169,7 +169,7 @@ def object_rows(case: Case, working: Working, parts: Parts, seams: Network) -> n
         return seam_features(seams, sums, peak, working.diameter, working.spacing, volume)
 
     root, doubt = join_regions(found, sums, peak, describe, lambda _, x: seams(x), PARAMS.join)
-    made = outline_objects(root, doubt, parts, working, PARAMS)
+    made = outline_objects(root, doubt, sums, parts, working, PARAMS)
     full = enlarge(made.labels, working.shrink, case.labels.shape)
     pairs = match_cells(full, case.labels, 0.45)
     answer, weight = np.zeros(made.n + 1), np.ones(made.n + 1)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 amend = typer.Typer(
     name="amend",
-    help="Correct clones by hand: each correction is kept in RESULTS/review.jsonl and made by every later "
-    "run. Numbers are those of the last run.",
+    help="Correct clones, tracks and outlines by hand: each correction is kept in RESULTS/review.jsonl and "
+    "made by every later run. Numbers are those of the last run.",
     no_args_is_help=True,
 )
 
@@ -125,6 +125,68 @@ def rename(
 
 
 @amend.command()
+def redraw(
+    context: typer.Context,
+    image: Annotated[str, typer.Argument(help="image_id of the image", show_default=False)],
+    labels: Annotated[
+        Path, typer.Argument(help="its labels, corrected in Fiji, QuPath or napari", show_default=False)
+    ],
+    note: Note = None,
+    who: Who = None,
+) -> None:
+    """Take outlines that were corrected elsewhere for those of an image: one correction for each frame."""
+    from rgbtrack.files import read_labels
+    from rgbtrack.review import number_as_before, redraw_cells
+
+    before_file, table = Path(context.obj) / "labels" / f"{image}.tif", _cells(context)
+    if not before_file.is_file():
+        known = sorted(set(table["image_id"].astype("str")))
+        raise ParamError(
+            f"{image}: the results hold no labels of it: give an image_id of cells.parquet "
+            f"({', '.join(known[:5])}{' ...' if len(known) > 5 else ''})"
+        )
+    before = read_labels(before_file)
+    after = read_labels(labels, before.shape)
+    now = [number_as_before(was, drawn) for was, drawn in zip(before, after, strict=True)]
+    other = [t for t, frame in enumerate(now) if (frame != before[t]).any()]
+    if not other:
+        raise DataError(f"{labels}: the outlines are those of {before_file}: nothing was changed")
+    _add(
+        context,
+        *(redraw_cells(table, before[t], now[t], image_id=image, frame=t, who=who, note=note) for t in other),
+    )
+
+
+@amend.command()
+def cut(
+    context: typer.Context,
+    cell: Annotated[str, typer.Argument(help="the later cell, as IMAGE:FRAME:CELL", show_default=False)],
+    note: Note = None,
+    who: Who = None,
+) -> None:
+    """Cut the link of a cell to the one before it, or to its mother."""
+    from rgbtrack.review import cut_link
+
+    table = _cells(context)
+    _add(context, cut_link(table, _key(table, cell), who=who, note=note))
+
+
+@amend.command()
+def join(
+    context: typer.Context,
+    earlier: Annotated[str, typer.Argument(help="the earlier cell, as IMAGE:FRAME:CELL", show_default=False)],
+    later: Annotated[str, typer.Argument(help="the later cell, as IMAGE:FRAME:CELL", show_default=False)],
+    note: Note = None,
+    who: Who = None,
+) -> None:
+    """Let a cell follow an earlier one; as a daughter, where another follows that already."""
+    from rgbtrack.review import join_cells
+
+    table = _cells(context)
+    _add(context, join_cells(table, _key(table, earlier), _key(table, later), who=who, note=note))
+
+
+@amend.command()
 def undo(
     context: typer.Context,
     correction: Annotated[str, typer.Argument(help="its id, or how the id begins", show_default=False)],
@@ -175,19 +237,20 @@ def _cells(context: typer.Context) -> "pd.DataFrame":
     return read_table(Path(context.obj) / "cells.parquet")
 
 
-def _add(context: typer.Context, correction: "Correction") -> None:
-    """Write a correction, and tell what the next run will do."""
+def _add(context: typer.Context, *corrections: "Correction") -> None:
+    """Write corrections, and tell what the next run will do."""
     from rgbtrack.files import read_json
     from rgbtrack.review import append_correction
 
-    append_correction(_file(context), correction)
-    print(f"{correction.id}: {correction.said}")
+    for correction in corrections:
+        append_correction(_file(context), correction)
+        print(f"{correction.id}: {correction.said}")
     experiment = Path(read_json(Path(context.obj) / "run.json").get("experiment", "EXPERIMENT"))
     results = Path(context.obj).resolve()
     out = "" if results == experiment.parent / "results" else f" --out {shlex.quote(str(results))}"
-    print(
-        f"kept in {_file(context)}; the next run makes it: rgbtrack run {shlex.quote(str(experiment))}{out}"
-    )
+    them = "it" if len(corrections) == 1 else "them"
+    command = f"rgbtrack run {shlex.quote(str(experiment))}{out}"
+    print(f"kept in {_file(context)}; the next run makes {them}: {command}")
 
 
 def _key(cells: "pd.DataFrame", text: str) -> tuple[str, int, int]:

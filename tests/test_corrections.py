@@ -9,7 +9,8 @@ from scipy import ndimage as ndi
 from rgbtrack import ParamError, correct_stack, measure_signatures, read_experiment, run, simulate_scene
 from rgbtrack.correct import estimate_falloff, pool_fadings
 from rgbtrack.correct.light import field
-from rgbtrack.files import read_bleed_through, read_json, read_table
+from rgbtrack.files import read_bleed_through, read_json, read_labels, read_table
+from rgbtrack.pipeline import called_cells, remeasure
 from rgbtrack.pipeline.batches import judge_batches, look_at_batches
 from rgbtrack.pipeline.run import image_tasks
 from rgbtrack.report.corrections import correction_rows, correction_warnings
@@ -129,6 +130,15 @@ def test_a_second_run_finds_nothing_to_do(volumes):
     before = {path: path.stat().st_mtime_ns for path in (results / ".parts").iterdir()}
     run(volumes[0], workers=1)
     assert {path: path.stat().st_mtime_ns for path in (results / ".parts").iterdir()} == before
+
+
+def test_cells_measured_between_runs_are_corrected_as_the_run_corrected_them(volumes):
+    results = volumes[0] / "results"
+    cells = called_cells(results)
+    own = cells[cells["image_id"] == "i0"].reset_index(drop=True).head(5)
+    live = remeasure(results, "i0", 0, read_labels(results / "labels" / "i0.tif")[0], own["cell"])
+    for column in ("red", "green", "blue", "red_se", "blue_systematic", "snr", "volume_um3", "x_um"):
+        np.testing.assert_allclose(live[column], own[column], rtol=1e-5, atol=1e-4, err_msg=column)
 
 
 def test_what_is_switched_off_is_not_looked_for(volumes, tmp_path):

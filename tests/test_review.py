@@ -1008,10 +1008,11 @@ def test_what_the_documentation_says_works(rgbtrack, finished, tmp_path, monkeyp
     assert told["status"].eq("applied").all(), told["outcome"].tolist()
     (results / "review.jsonl").unlink()
     monkeypatch.chdir(tmp_path)
-    for code in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
-        with redirect_stdout(io.StringIO()) as said:
+    with redirect_stdout(io.StringIO()) as said:
+        for code in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
             exec(compile(code, "review.md", "exec"), {})
     assert "applied" in said.getvalue()
+    assert "Of 20 cells drawn at random and looked at, 0 were of another clone" in said.getvalue()
     assert len(read_review(results / "review.jsonl")) == 2
 
 

@@ -12,14 +12,19 @@ from rgbtrack import (
     DataError,
     ParamError,
     RgbtrackWarning,
+    append_correction,
     evaluate_results,
+    load_clones,
     read_experiment,
+    read_review,
     read_stack,
     run,
     simulate_experiment,
 )
 from rgbtrack.files import read_json, read_labels, read_table, read_tracks, write_table
+from rgbtrack.pipeline import called_cells, replay
 from rgbtrack.pipeline.movies import one_row_a_family, strays_of
+from rgbtrack.review import join_cells
 from rgbtrack.simulate import PRESETS
 from rgbtrack.tables import CELLS, CLONE_MOTILITY, MOTILITY_BY_TREATMENT, MSD, TRACKED, TRACKS
 
@@ -318,3 +323,48 @@ def test_the_treatment_makes_cells_faster(tmp_path):
     assert speed["isoproterenol"] > 1.5 * speed["vehicle"]
     with pytest.raises(ParamError, match="speed_up is 0: give a positive number"):
         simulate_experiment(tmp_path / "none", params, speed_up=0)
+
+
+# ---------------------------------------------------------------- links corrected by hand
+
+
+def test_links_are_corrected_before_clones_are_found(rgbtrack, made, results):
+    before = linked(results)
+    name = MOVIES[0]
+    movie = before[before["image_id"] == name]
+    long = movie[movie.groupby("track")["frame"].transform("nunique") == 5]
+    track = int(long["track"].iloc[0])
+    cell = long[long["track"] == track].set_index("frame")["cell"]
+    segmented = (results / "labels" / f"{name}.tif").stat().st_mtime_ns
+    assert rgbtrack("amend", results, "cut", f"{name}:3:{cell[3]}", "-n", "jumps")[0] == 0
+    code, _, err = rgbtrack("amend", results, "join", f"{name}:1:{cell[1]}", f"{name}:3:{cell[3]}")
+    assert code == 2
+    assert "already, and no cell has two before it: cut a link first" in err
+    assert rgbtrack("clones", made, "--out", results, "-w", 1)[0] == 0
+    assert (results / "labels" / f"{name}.tif").stat().st_mtime_ns == segmented
+
+    after = linked(results)
+    now = after[after["image_id"] == name].set_index(["frame", "cell"])
+    assert [now["track"][frame, cell[frame]] == track for frame in range(5)] == [True] * 3 + [False] * 2
+    assert np.isnan(now["link_probability"][3, cell[3]])
+    assert after["track_clone"].notna().any()
+
+    place = join_cells(after, (name, 1, cell[1]), (name, 3, cell[3]))
+    append_correction(results / "review.jsonl", place)
+    assert rgbtrack("clones", made, "--out", results, "-w", 1)[0] == 0
+    cells = read_table(results / "cells.parquet")
+    now = cells[cells["image_id"] == name].set_index(["frame", "cell"])
+    born = [now["parent"][2, cell[2]], now["parent"][3, cell[3]]]
+    assert born == [track, track]
+    told = read_table(results / "review.csv")
+    assert told["status"].tolist() == ["applied", "applied"]
+    assert told["outcome"].iloc[1] == (
+        f"{name}:3:{cell[3]} follows {name}:1:{cell[1]}, which divides: its other daughter is {name}:2:{cell[2]}"
+    )
+
+    called = called_cells(results)
+    assert called.loc[called["image_id"] == name, "track"].tolist() == movie["track"].tolist()
+    corrections, model = read_review(results / "review.jsonl"), load_clones(results / "clone_model.json")
+    again, outcomes = replay(called, corrections, model)
+    pd.testing.assert_frame_equal(again, cells, check_dtype=False)
+    assert outcomes["status"].tolist() == ["applied", "applied"]

@@ -35,6 +35,22 @@ def is_results(folder: Path) -> bool:
     return isinstance(run, dict) and {"images", "configuration"} <= run.keys()
 
 
+def check_results(results: str | Path) -> Path:
+    """Return the path of a results folder with at least one image.
+
+    Raises
+    ------
+    DataError
+        If it holds none.
+    """
+    results = Path(results)
+    if not is_results(results):
+        raise DataError(f"{results} holds no results of rgbtrack: give the folder that a run wrote")
+    if not image_ids(results):
+        raise DataError(f"{results}: no image was processed; {results / 'run.json'} tells why")
+    return results
+
+
 def image_ids(results: Path) -> list[str]:
     """Images of a results folder that were processed, in the order of the sample sheet."""
     images = read_json(results / "run.json")["images"]
@@ -63,30 +79,32 @@ def image_layers(results: str | Path, image_id: str | None = None) -> list[Layer
     DataError
         If the folder holds no results, or no such image.
     """
-    results = Path(results)
-    if not is_results(results):
-        raise DataError(f"{results} holds no results of rgbtrack: give the folder that a run wrote")
+    results = check_results(results)
     run = read_json(results / "run.json")
     ids = image_ids(results)
-    if not ids:
-        raise DataError(f"{results}: no image was processed; {results / 'run.json'} tells why")
     image_id = ids[0] if image_id is None else image_id
     if image_id not in ids:
         raise DataError(
             f"{results}: no processed image is named {image_id!r}; there are {', '.join(ids[:20])}"
         )
-    record = run["images"][image_id]
     labels = read_labels(results / "labels" / f"{image_id}.tif")  # (t, z, y, x)
     cells = _cells_of(results / "cells.parquet", image_id)
     clones = read_table(results / "clones.csv") if (results / "clones.csv").exists() else None
-    settings = _geometry(record, labels.shape)
-    layers = _channel_layers(record, run["configuration"], labels.shape, settings)
-    if not layers:
-        layers = _thumbnail_layer(results / "thumbnails" / f"{image_id}.png", labels.shape, settings)
-    layers.append(_cell_layer(labels, cells, clones, settings))
+    layers = picture_layers(results, run, image_id, labels.shape)
+    layers.append(_cell_layer(labels, cells, clones, geometry(run["images"][image_id], labels.shape)))
     for _, layer_settings, _ in layers:
         layer_settings["metadata"] = {"rgbtrack": {"results": str(results), "image_id": image_id}}
     return layers
+
+
+def picture_layers(
+    results: Path, run: dict[str, Any], image_id: str, shape: tuple[int, ...]
+) -> list[LayerData]:
+    """Layers of an image's channels; of its thumbnail, with a warning, where the image is not there."""
+    record = run["images"][image_id]
+    settings = geometry(record, shape)
+    layers = _channel_layers(record, run["configuration"], shape, settings)
+    return layers or _thumbnail_layer(results / "thumbnails" / f"{image_id}.png", shape, settings)
 
 
 def _cells_of(path: Path, image_id: str) -> pd.DataFrame:
@@ -98,7 +116,7 @@ def _cells_of(path: Path, image_id: str) -> pd.DataFrame:
     return cells[cells["image_id"].astype("str") == image_id]
 
 
-def _geometry(record: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
+def geometry(record: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
     """Scale, units and names of the axes that are there: t and z only where longer than 1."""
     pixel = record.get("pixel_size_um")
     step = record.get("z_step_um") or pixel
@@ -118,7 +136,7 @@ def _geometry(record: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
     }
 
 
-def _drop_singletons(array: Any) -> Any:
+def drop_singletons(array: Any) -> Any:
     """(t, z, y, x) without t and z where they are 1 long."""
     index = tuple(0 if n == 1 and axis < 2 else slice(None) for axis, n in enumerate(array.shape))
     return array[index]
@@ -144,7 +162,7 @@ def _channel_layers(
             stacklevel=3,
         )
         return []
-    return [_channel_layer(stack, c, settings) for c in range(len(stack.channels))]
+    return [channel_layer(stack, c, settings) for c in range(len(stack.channels))]
 
 
 def _thumbnail_layer(path: Path, shape: tuple[int, ...], settings: dict[str, Any]) -> list[LayerData]:
@@ -170,14 +188,15 @@ def _thumbnail_layer(path: Path, shape: tuple[int, ...], settings: dict[str, Any
     ]
 
 
-def _channel_layer(stack: Stack, c: int, settings: dict[str, Any]) -> LayerData:
+def channel_layer(stack: Stack, c: int, settings: dict[str, Any]) -> LayerData:
+    """Layer of one channel, additive, in its marker's hue."""
     name = stack.channels[c]
     first = np.asarray(stack.pixels[0, c])[..., ::2, ::2]
     finite = first[np.isfinite(first)]
     low, high = (float(value) for value in np.percentile(finite, (20, 99.8))) if finite.size else (0.0, 1.0)
     nucleus = name == NUCLEUS
     return (
-        _drop_singletons(stack.pixels[:, c]),
+        drop_singletons(stack.pixels[:, c]),
         {
             **settings,
             "name": name,
@@ -213,7 +232,7 @@ def _cell_layer(
     features = cells[columns].reset_index(drop=True)
     features.insert(0, "index", number)
     return (
-        _drop_singletons(unique),
+        drop_singletons(unique),
         {**settings, "name": "cells", "features": features, "colormap": colours, "opacity": 0.6},
         "labels",
     )

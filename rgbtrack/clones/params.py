@@ -23,6 +23,7 @@ class ClonesParams(Params):
         None,
         description="clones found before (clone_model.json of a results folder): cells are called with them, "
         "and none are looked for; None: clones are looked for",
+        json_schema_extra={"format": "file-path"},
     )
     min_probability: float = Field(
         0.5,

@@ -66,6 +66,47 @@ class LogCells:
         ]
 
 
+class _Group:
+    """Cells seen in the same channels, and what no rate changes of their pairs; channels come first.
+
+    Attributes
+    ----------
+    rows, on
+        The cells, and the channels.
+    u, z
+        Log-intensities, shape (c, n), and depth or time, shape (n,).
+    dz
+        Differences in z, shape (n, n).
+    w, total
+        Precision of a pair's difference in each channel, (c, n, n), and of its shared brightness, (n, n).
+    """
+
+    def __init__(self, cells: LogCells, rows: Ints, on: Ints, width: Width) -> None:
+        self.rows, self.on = rows, on
+        self.u, self.z = cells.u[np.ix_(rows, on)].T, cells.z[rows]
+        self.dz = self.z[:, None] - self.z[None]
+        d = cells.variance[np.ix_(rows, on)].T
+        self.w = 1 / (d[:, :, None] + d[:, None] + 2 * width.colour**2)
+        self.total = self.w.sum(0) + 1 / (2 * width.brightness**2)
+        self._log_w, self._log_total = np.log(self.w).sum(0), np.log(self.total)
+
+    def weigh(self, rate: Floats) -> tuple[Floats, Floats]:
+        """Weights of the pairs, (n, n), and precision times difference, (n, n, c)."""
+        v = rate[self.on][:, None] * self.z + self.u
+        apart = v[:, :, None] - v[:, None]
+        shared = (self.w * apart).sum(0) / self.total
+        pull = self.w * (apart - shared)
+        log_k = -0.5 * ((apart * pull).sum(0) - self._log_w + self._log_total)
+        log_k -= log_k.max()
+        k = np.exp(log_k, out=log_k)
+        k[np.diag_indices_from(k)] *= ALONE
+        return k / k.sum(1, keepdims=True), _channels_last(pull)
+
+
+def _channels_last(pairs: Floats) -> Floats:
+    return np.ascontiguousarray(np.moveaxis(pairs, 0, -1))
+
+
 def fit_rates(cells: LogCells, start: Floats) -> tuple[Floats, Floats]:
     """Find the rates that make cells look alike.
 
@@ -85,25 +126,25 @@ def fit_rates(cells: LogCells, start: Floats) -> tuple[Floats, Floats]:
     rate = start.astype(float)
     scale = max(float(np.std(cells.z)), 1e-9)
     for width in WIDTHS:
+        groups = [_Group(cells, rows, on, width) for rows, on in cells.groups()]
         for _ in range(8):
-            step = _step(cells, rate, width)
+            step = _step(groups, cells, rate)
             rate = rate + step
             if np.abs(step).max() * scale < 1e-3:
                 break
-    width = WIDTHS[-1]
     for _ in range(3):
-        slope = _curve(cells, rate, width, 0.02 / scale)
+        slope = _curve(groups, cells, rate, 0.02 / scale)
         if np.linalg.eigvalsh(slope).max() >= 0:
             break
-        step = -np.linalg.solve(slope, _scores(cells, rate, width).sum(0) / 2)
+        step = -np.linalg.solve(slope, _scores(groups, cells, rate).sum(0) / 2)
         if np.abs(step).max() * scale > 0.3:
             break
         rate = rate + step
-    return rate, _covariance(cells, rate, width, 0.02 / scale)
+    return rate, _covariance(groups, cells, rate, 0.02 / scale)
 
 
-def _covariance(cells: LogCells, rate: Floats, width: Width, by: float) -> Floats:
-    slope = _curve(cells, rate, width, by)
+def _covariance(groups: list[_Group], cells: LogCells, rate: Floats, by: float) -> Floats:
+    slope = _curve(groups, cells, rate, by)
     unknown = np.full(slope.shape, np.nan)
     np.fill_diagonal(unknown, np.inf)
     if np.linalg.eigvalsh(slope).max() >= -1e-9:
@@ -112,41 +153,23 @@ def _covariance(cells: LogCells, rate: Floats, width: Width, by: float) -> Float
     if n <= 2 * spent:
         return unknown
     sums = np.zeros((n, len(rate)))
-    np.add.at(sums, cells.cluster, _scores(cells, rate, width, within=0.5))
+    np.add.at(sums, cells.cluster, _scores(groups, cells, rate, within=0.5))
     inverse = np.linalg.inv(slope)
     return np.asarray(inverse @ (sums.T @ sums * n / (n - spent)) @ inverse)
 
 
-def _pairs(cells: LogCells, rate: Floats, width: Width, rows: Ints, on: Ints) -> tuple[Floats, ...]:
-    """Weights (n, n), differences in z (n, n), precision times difference (n, n, c), diagonal W, total."""
-    v = rate[on] * cells.z[rows][:, None] + cells.u[np.ix_(rows, on)]  # (n, c)
-    d = cells.variance[np.ix_(rows, on)]
-    apart = v[:, None] - v[None]  # (n, n, c)
-    w = 1 / (d[:, None] + d[None] + 2 * width.colour**2)
-    total = w.sum(-1) + 1 / (2 * width.brightness**2)
-    shared = (w * apart).sum(-1) / total
-    pull = w * (apart - shared[..., None])
-    log_k = -0.5 * ((apart * pull).sum(-1) - np.log(w).sum(-1) + np.log(total))
-    log_k -= log_k.max()
-    k = np.exp(log_k)
-    n = len(rows)
-    k[np.arange(n), np.arange(n)] *= ALONE
-    weight = k / k.sum(1, keepdims=True)
-    z = cells.z[rows]
-    return weight, z[:, None] - z[None], pull, w, total
-
-
-def _step(cells: LogCells, rate: Floats, width: Width) -> Floats:
+def _step(groups: list[_Group], cells: LogCells, rate: Floats) -> Floats:
     """One step of expectation and maximisation: weighted least squares over the pairs."""
     c = len(rate)
     normal, right = np.zeros((c, c)), np.zeros(c)
-    for rows, on in cells.groups():
-        weight, dz, pull, w, total = _pairs(cells, rate, width, rows, on)
-        heavy = weight * dz**2
-        part = -np.einsum("ij,ija,ijb->ab", heavy / total, w, w, optimize=True)
+    for group in groups:
+        on, w = group.on, _channels_last(group.w)
+        weight, pull = group.weigh(rate)
+        heavy = weight * group.dz**2
+        part = -np.einsum("ij,ija,ijb->ab", heavy / group.total, w, w, optimize=True)
         part[np.arange(len(on)), np.arange(len(on))] += np.einsum("ij,ija->a", heavy, w)
         normal[np.ix_(on, on)] += part
-        right[on] -= np.einsum("ij,ija->a", weight * dz, pull)
+        right[on] -= np.einsum("ij,ija->a", weight * group.dz, pull)
     ridge = np.trace(normal) / c * 1e-6 + 1e-12
     step = np.linalg.solve(normal + ridge * np.eye(c), right)
     # pairs share what they tell: a step goes about half the way
@@ -154,28 +177,28 @@ def _step(cells: LogCells, rate: Floats, width: Width) -> Floats:
     return np.asarray(np.clip(1.7 * step, -longest, longest))
 
 
-def _scores(cells: LogCells, rate: Floats, width: Width, within: float = 1.0) -> Floats:
+def _scores(groups: list[_Group], cells: LogCells, rate: Floats, within: float = 1.0) -> Floats:
     """What each cell adds to the slope of the objective through all of its pairs, (n, c).
 
     Each pair counts with both of its cells; `within` weighs pairs of one cluster, which would be in its sum
     twice.
     """
     scores = np.zeros(cells.u.shape)
-    for rows, on in cells.groups():
-        weight, dz, pull, _, _ = _pairs(cells, rate, width, rows, on)
-        own = cells.cluster[rows]
-        both = (weight + weight.T) * dz * np.where(own[:, None] == own, within, 1.0)
-        scores[np.ix_(rows, on)] -= np.einsum("ij,ija->ia", both, pull)
+    for group in groups:
+        weight, pull = group.weigh(rate)
+        own = cells.cluster[group.rows]
+        both = (weight + weight.T) * group.dz * np.where(own[:, None] == own, within, 1.0)
+        scores[np.ix_(group.rows, group.on)] -= np.einsum("ij,ija->ia", both, pull)
     return scores
 
 
-def _curve(cells: LogCells, rate: Floats, width: Width, by: float) -> Floats:
+def _curve(groups: list[_Group], cells: LogCells, rate: Floats, by: float) -> Floats:
     """Second derivative of the objective, (c, c), from its slopes on both sides."""
     c = len(rate)
     curve = np.empty((c, c))
     for j in range(c):
         move = np.zeros(c)
         move[j] = by
-        up, down = (_scores(cells, rate + side * move, width).sum(0) / 2 for side in (1, -1))
+        up, down = (_scores(groups, cells, rate + side * move).sum(0) / 2 for side in (1, -1))
         curve[j] = (up - down) / (2 * by)
     return (curve + curve.T) / 2

@@ -47,7 +47,7 @@ def background_rows(
     height, width = small.shape
     low, high = np.empty(width, np.float32), np.empty(width, np.float32)
     sums, n = np.empty(width, np.float32), np.empty(width, np.float32)
-    full = np.float32(factor * factor)
+    full, zero, one = np.float32(factor * factor), np.float32(0), np.float32(1)
     for row in range(start, stop):
         for column in range(total.shape[1]):
             middle = level[row, column]
@@ -57,11 +57,12 @@ def background_rows(
         sums[:] = 0
         n[:] = 0
         for y in range(row * factor, min(height, (row + 1) * factor)):
+            line = small[y]
             for x in range(width):
-                value = small[y, x]
-                inside = np.float32((value > low[x]) & (value < high[x]))
-                sums[x] += inside * value
-                n[x] += inside
+                value = line[x]
+                inside = (value > low[x]) & (value < high[x])
+                sums[x] += value if inside else zero
+                n[x] += one if inside else zero
         pool(sums, factor, total[row])
         pool(n, factor, share[row])
         for column in range(total.shape[1]):

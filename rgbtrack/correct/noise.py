@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+Array = NDArray[np.float64]
 Image = NDArray[np.float32]
 SAMPLE_PX = 250_000
 BAND_ROWS = 16
@@ -76,7 +77,8 @@ def estimate_noise(planes: NDArray[Any], *, step: float = 1.0) -> NoiseModel:
     rank = np.cumsum(np.bincount(fine, minlength=LEVELS + 1))
     even = np.searchsorted(rank, np.linspace(0, rank[-1], BINS)[1:-1])
     edges = np.union1d(even, np.linspace(0, LEVELS, BINS).astype(int)[1:-1])
-    bins = np.searchsorted(edges, np.arange(LEVELS + 1)).astype(np.uint8)[fine]
+    first = np.concatenate([[0], edges + 1, [LEVELS + 1]])  # of the levels of each bin
+    bins = np.repeat(np.arange(len(edges) + 1, dtype=np.uint8), np.diff(first))[fine]
     order = np.argsort(bins, kind="stable")
     ranks = np.concatenate([[0], np.cumsum(np.bincount(bins))])
     mean, rest, slope = mean[order], np.abs(rest[order]), slope[order]
@@ -105,13 +107,20 @@ def estimate_noise(planes: NDArray[Any], *, step: float = 1.0) -> NoiseModel:
     fitted, share = spread, np.ones(len(spread))
     for _ in range(20):
         # weighed by what the line says: a bin that came out low by chance would weigh most
-        gain, intercept = np.polyfit(level, spread, 1, w=share * np.sqrt(weights) / fitted)
+        gain, intercept = _line(level, spread, np.square(share / fitted) * weights)
         fitted = np.maximum(gain * level + intercept, np.maximum(floor, 0.3 * dark))
         # structure only ever adds variance: what lies above the line is believed less
         share = believed / np.maximum((spread - fitted) / fitted, believed)
     if gain <= 0:
         return NoiseModel(1e-3, dark, max(floor, 0.5 * dark))
     return NoiseModel(float(gain), float(intercept), max(floor, 0.5 * dark))
+
+
+def _line(x: Array, y: Array, weight: Array) -> tuple[float, float]:
+    """Slope and intercept of the line of least squares."""
+    x_mean, y_mean = np.average(x, weights=weight), np.average(y, weights=weight)
+    slope = (weight * (x - x_mean) * (y - y_mean)).sum() / (weight * (x - x_mean) ** 2).sum()
+    return float(slope), float(y_mean - slope * x_mean)
 
 
 def _steepness(plane: Image) -> Image:

@@ -17,15 +17,18 @@ class CorrectParams(Params):
         "none",
         description="CSV file of the bleed-through matrix (rows detectors, columns proteins; made by "
         "'rgbtrack controls'), 'auto' to estimate it from the cells, or 'none'",
+        json_schema_extra={"format": "file-path"},
     )
     flat_field: str = Field(
         "auto",
         description="image of even illumination, one plane per marker or one for all; 'auto' to estimate it "
         "from the images of a batch, or 'none'",
+        json_schema_extra={"format": "file-path"},
     )
     dark_field: str = Field(
         "none",
         description="image without light, one plane per marker or one for all, or 'none'",
+        json_schema_extra={"format": "file-path"},
     )
     background: bool = Field(True, description="take off the local background of each channel")
     background_um: float = Field(

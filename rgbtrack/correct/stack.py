@@ -221,9 +221,10 @@ def _noise_of(
 
     From the settings where they tell, else from the file where the image agrees, else from the image.
     """
-    flat = planes.reshape(-1, *planes.shape[-2:])
-    noise = estimate_noise(flat, step=step)
-    centre = float(np.median(flat))
+    noise = estimate_noise(planes.reshape(-1, *planes.shape[-2:]), step=step)
+    if params.gain is None and recorded == DetectorSettings():
+        return noise, recorded
+    centre = float(np.median(planes))
     believed = _believe(recorded, noise, centre)
     gain = params.gain if params.gain is not None else believed.gain
     offset = params.offset if params.offset is not None else believed.offset

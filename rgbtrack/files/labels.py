@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
@@ -13,7 +14,10 @@ from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.files.atomic import write_atomically
 from rgbtrack.files.images import read_file
 from rgbtrack.files.outlines import OUTLINE_ENDINGS, read_outlines
-from rgbtrack.threads import n_threads
+from rgbtrack.threads import over_bands
+
+STRIP_ROWS = 256
+"""Rows of a label image that are packed at once."""
 
 
 def read_labels(path: str | Path, shape: tuple[int, ...] | None = None) -> NDArray[np.uint32]:
@@ -90,15 +94,25 @@ def write_labels(path: str | Path, labels: NDArray[Any]) -> None:
     """Write labels (t, z, y, x) as a uint32 TIFF, singletons dropped; Fiji, QuPath and napari open it."""
     axes = "".join(name for name, n in zip("TZYX", labels.shape, strict=True) if n > 1 or name in "YX")
     image = labels.reshape([n for name, n in zip("TZYX", labels.shape, strict=True) if name in axes])
+    planes = image.reshape(-1, *image.shape[-2:])
+    height = planes.shape[1]
+    cuts = [(z, y) for z in range(len(planes)) for y in range(0, height, STRIP_ROWS)]
+
+    def pack(i: int, _: int) -> bytes:
+        z, y = cuts[i]
+        strip = planes[z, y : y + STRIP_ROWS].astype(np.uint32, copy=False)
+        return bytes(imagecodecs.zlibng_encode(strip.tobytes(), level=2))
+
+    strips = over_bands(pack, len(cuts), len(cuts))
     write_atomically(
         path,
         lambda temporary: tifffile.imwrite(
             temporary,
-            image.astype(np.uint32, copy=False),
+            iter(strips),
+            shape=image.shape,
+            dtype=np.uint32,
             compression="zlib",
-            compressionargs={"level": 3},
-            rowsperstrip=min(256, image.shape[-2]),
-            maxworkers=min(4, n_threads()),
+            rowsperstrip=min(STRIP_ROWS, height),
             metadata={"axes": axes},
             photometric="minisblack",
             software="rgbtrack",

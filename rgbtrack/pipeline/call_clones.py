@@ -30,6 +30,7 @@ from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.files import sha256, write_table
 from rgbtrack.pipeline.batches import by_batch, judge_batches
 from rgbtrack.pipeline.before_after import MOST, draw_corrections, plain_name
+from rgbtrack.pipeline.called import CALLED, keep_called
 from rgbtrack.pipeline.colours import correct_colours
 from rgbtrack.pipeline.experiment import Experiment
 from rgbtrack.pipeline.findings import Finding, findings_table
@@ -45,6 +46,7 @@ from rgbtrack.pipeline.movies import (
 from rgbtrack.pipeline.review import REVIEW, keep_doubts, name_clones, review_cells, review_counts
 from rgbtrack.pipeline.steps import checksums, done, step
 from rgbtrack.plot import plot_resolution, save_figure
+from rgbtrack.review import apply_links, read_review
 from rgbtrack.signature import no_colours
 
 WRITTEN = (
@@ -56,6 +58,8 @@ WRITTEN = (
     "corrections.csv",
     "bleed_through.csv",
     "review.csv",
+    "audit.csv",
+    CALLED,
 )
 STRANGE = 0.15
 """Share of cells like no clone of an earlier run, from which they are hardly of its founders."""
@@ -74,6 +78,7 @@ def call_clones(
     key = content_key(
         [
             rgbtrack.__version__,
+            list(Finding.__dataclass_fields__),
             experiment.correct.model_dump(),
             None if matrix is None else matrix.to_json(),
             experiment.signature.model_dump(),
@@ -88,21 +93,25 @@ def call_clones(
     with step(results, "clones", key, lambda _: written, overwrite) as told:
         if told is None:
             return
+        corrections = read_review(results / REVIEW)
         corrected = correct_colours(_gather_cells(experiment, results, records), experiment, records)
         with threadpool_limits(1):
-            cells = link_movies(corrected.cells, experiment, records)
+            linked = link_movies(corrected.cells, experiment, records)
+            cells, links = apply_links(linked, corrections)
             model = _clones_of(cells, experiment.clones)
             cells = assign_clones(cells, experiment.clones, model=model)
             strays = strays_of(cells)
             if strays.any():  # what clones tell to be debris is no daughter
-                cells = link_movies(corrected.cells, experiment, records, strays)
+                linked = link_movies(corrected.cells, experiment, records, strays)
+                cells, links = apply_links(linked, corrections)
                 cells = assign_clones(cells, experiment.clones, model=model)
             cells = agree_on_clones(cells)
             # what colour can tell rests on the clones as they were found, whatever a hand made of them
             resolutions = resolve_palettes(cells, model, experiment.clones)
             matches = match_subjects(cells, model, experiment.clones)
             clones, fitted = describe_clones(cells, model, experiment.clones), cells["clone"]
-            cells, reviewed = review_cells(cells, results, model)
+            keep_called(results, cells, linked)
+            cells, reviewed, audits = review_cells(cells, corrections, model, links, records)
             if len(reviewed):
                 by_hand = describe_clones(cells, model, experiment.clones)
                 clones = keep_doubts(by_hand, clones, cells["clone"], fitted)
@@ -130,12 +139,14 @@ def call_clones(
         write_table(results / "clone_matches.csv", matches)
         save_clones(results / "clone_model.json", model)
         write_table(results / "corrections.csv", findings_table(found))
-        for name in ("bleed_through.csv", "review.csv"):
+        for name in ("bleed_through.csv", "review.csv", "audit.csv"):
             (results / name).unlink(missing_ok=True)
         if corrected.matrix is not None:
             write_table(results / "bleed_through.csv", _by_channel(corrected.matrix, experiment))
         if len(reviewed):
             write_table(results / "review.csv", reviewed)
+        if len(audits):
+            write_table(results / "audit.csv", audits)
         seen = gains_seen(cells, model)
         draw_corrections(results, replace(corrected, cells=cells), batches, present, seen)
         _draw_resolutions(results, resolutions, clones)

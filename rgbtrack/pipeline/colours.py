@@ -247,8 +247,9 @@ def _findings(name: str, where: str, fading: Fading) -> list[Finding]:
             unit,
             bool(evident),
             fading.reason,
+            float(rate),
         )
-        for channel, estimate, se, evident in zip(
-            fading.channels, fading.estimate, fading.se, fading.evident, strict=True
+        for channel, estimate, se, evident, rate in zip(
+            fading.channels, fading.estimate, fading.se, fading.evident, fading.rate, strict=True
         )
     ]

@@ -231,7 +231,8 @@ def _wide(given: Given, table: pd.DataFrame, value: str, rows: list[str]) -> pd.
 def _rehearse(results: Path, cells: pd.DataFrame) -> pd.DataFrame | None:
     """Cells of the fitted clones with their calls; None where clones were not fitted, or changed by hand."""
     path = results / "clone_model.json"
-    if not path.is_file() or (results / "review.csv").is_file() or cells["clone"].isna().all():
+    by_hand = "corrected_by" in cells and cells["corrected_by"].notna().any()
+    if not path.is_file() or by_hand or cells["clone"].isna().all():
         return None
     with threadpool_limits(1):
         return rehearse_calls(counted(cells), load_clones(path))

@@ -150,13 +150,15 @@ class Experiment:
         return {"experiment": head, **rest}
 
 
-def read_experiment(path: str | Path) -> Experiment:
+def read_experiment(path: str | Path, instead: Mapping[str, Mapping[str, Any]] | None = None) -> Experiment:
     """Read experiment.toml and its sample sheet, and check both.
 
     Parameters
     ----------
     path
         experiment.toml, or the folder that holds it.
+    instead
+        Sections that stand in for those of the file, to try settings before they are saved.
 
     Returns
     -------
@@ -170,7 +172,7 @@ def read_experiment(path: str | Path) -> Experiment:
     """
     path = Path(path)
     path = path / "experiment.toml" if path.is_dir() else path
-    content = _read_toml(path)
+    content = {**_read_toml(path), **(instead or {})}
     problems: list[str] = []
     for section in content:
         if section not in SECTIONS:
@@ -364,6 +366,17 @@ def _matrix(folder: Path, correct: CorrectParams, channels: ChannelsParams) -> p
     matrix = read_bleed_through(folder / correct.bleed_through, channels.markers)
     names = pd.Index([str(channel) for channel in channels.markers.values()])
     return matrix.set_axis(names, axis=0).set_axis(names, axis=1)
+
+
+def check_section(section: str, content: Mapping[str, Any]) -> Params:
+    """Settings of one section, from what it would hold.
+
+    Raises
+    ------
+    ParamError
+        All that is wrong with it, at once, in the words of a file's mistakes.
+    """
+    return _validate("experiment.toml", section, SECTIONS[section], content)
 
 
 def read_sections(path: str | Path, names: Sequence[str]) -> dict[str, Any]:

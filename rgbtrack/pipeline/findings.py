@@ -25,6 +25,9 @@ class Finding:
         Whether anything was changed by it.
     reason
         Why, or why not, in words.
+    used
+        Of light that fades: the rate that was undone, 0 for none. It is not `value` where only a part of that
+        is evident.
     """
 
     correction: str
@@ -35,6 +38,7 @@ class Finding:
     unit: str = ""
     applied: bool = False
     reason: str = ""
+    used: float = np.nan
 
 
 def findings_table(findings: Iterable[Finding]) -> pd.DataFrame:

@@ -5,7 +5,7 @@ import json
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import rgbtrack
 from rgbtrack.correct import CorrectParams, correct_stack
 from rgbtrack.correct.light import field
-from rgbtrack.errors import RgbtrackError, RgbtrackWarning
+from rgbtrack.errors import DataError, RgbtrackError, RgbtrackWarning
 from rgbtrack.files import (
     read_json,
     read_labels,
@@ -33,6 +33,7 @@ from rgbtrack.pipeline.closeup import write_closeup
 from rgbtrack.pipeline.drift import follow_stage, see_from_above
 from rgbtrack.pipeline.masks import refuse_mask_volume
 from rgbtrack.pipeline.thumbnail import write_thumbnail
+from rgbtrack.review import Redraw, apply_redraws
 from rgbtrack.segment import Segmentation, SegmentParams, find_cells
 from rgbtrack.segment.params import OURS
 from rgbtrack.signature import SignatureParams, measure_signatures
@@ -42,6 +43,8 @@ PARTS = ".parts"
 QUALITY_PX = 250_000
 TOGETHER = 2.0
 """Noise correlation that is told."""
+FOUND_LABELS = "found_labels"
+BY_HAND = "erased by hand"
 SURE_JOIN = 0.8
 """Parts joined with less probability may be two cells."""
 
@@ -71,8 +74,14 @@ class ImageTask:
     batch: str = ""
     shift_px: NDArray[np.float64] | None = None
     light: NDArray[np.float64] | None = None
+    redraws: tuple[Redraw, ...] = ()
     overwrite: bool = False
     measure: bool = True
+
+    @property
+    def found_labels_file(self) -> Path:
+        """Where the labels are kept as they were found, where outlines were changed by hand since."""
+        return self.out / PARTS / FOUND_LABELS / f"{self.image_id}.tif"
 
     @property
     def labels_file(self) -> Path:
@@ -98,6 +107,11 @@ class ImageTask:
     def found_file(self) -> Path:
         """Where it is written how sure the segmentation was of each cell."""
         return self.out / PARTS / f"{self.image_id}.found.parquet"
+
+    @property
+    def aside_file(self) -> Path:
+        """Where it is written what was found in the first frame and is no cell."""
+        return self.out / PARTS / f"{self.image_id}.aside.parquet"
 
     @property
     def record_file(self) -> Path:
@@ -149,6 +163,8 @@ def forget_image(out: Path, image_id: str) -> None:
         out / PARTS / f"{image_id}.json",
         out / PARTS / f"{image_id}.parquet",
         out / PARTS / f"{image_id}.found.parquet",
+        out / PARTS / f"{image_id}.aside.parquet",
+        out / PARTS / FOUND_LABELS / f"{image_id}.tif",
         out / "labels" / f"{image_id}.tif",
         out / "thumbnails" / f"{image_id}.png",
         out / "closeups" / f"{image_id}.png",
@@ -161,22 +177,26 @@ def _process(task: ImageTask) -> dict[str, Any]:
     old = {} if task.overwrite else _old_record(task)
     # where nothing was done before, the work need not wait for the checksums
     segment_key, measure_key = _keys(task, hashing.result()) if old else ("", "")
-    segmented = bool(old) and old.get("segment_key") == segment_key and task.labels_file.exists()
-    measured = segmented and old.get("measure_key") == measure_key and task.cells_file.exists()
-    if measured or (segmented and not task.measure):
+    found_file = task.found_labels_file if old.get("redraw_key") else task.labels_file
+    segmented = bool(old) and old.get("segment_key") == segment_key and found_file.exists()
+    drawn = segmented and old.get("redraw_key") == _redraw_key(task) and task.labels_file.exists()
+    measured = drawn and old.get("measure_key") == measure_key and task.cells_file.exists()
+    if measured or (drawn and not task.measure):
         return old
     start = time.perf_counter()
     record = (dict(old) if segmented else _new_record({})) | {"paths": [str(path) for path in task.paths]}
-    labels, cells, sure, set_aside, lights = [], [], [], [], []
+    record |= {"redrawn": {}, "redraw_key": _redraw_key(task)}
+    record["rejected"] = {reason: n for reason, n in record["rejected"].items() if reason != BY_HAND}
+    labels, found_labels, cells, sure, set_aside, lights = [], [], [], [], [], []
     corrected_first: Stack | None = None
-    ready = task.labels_file if segmented else task.labels
+    ready = found_file if segmented else task.labels
     segment = task.segment
     stack = task.read()
     shape = (stack.n_frames, *stack.pixels.shape[2:])
     if ready is not None:
         refuse_mask_volume(ready, stack)
     known = read_labels(ready, shape) if ready is not None else None
-    for t, frame in _corrected_frames(task, stack):
+    for t, frame in _corrected_frames(task, stack, range(stack.n_frames)):
         if corrected_first is None:
             corrected_first = frame
             record |= _quality(frame, stack)
@@ -187,33 +207,45 @@ def _process(task: ImageTask) -> dict[str, Any]:
             _count_rejected(record, found)
             if np.isfinite(found.diameter_um):
                 record["diameter_um"] = found.diameter_um
-            labels.append(found.labels[0])
+            found_labels.append(found.labels[0])
             sure.append(found.cells.assign(frame=t))
             set_aside.append(found.set_aside)
         else:
-            labels.append(known[t])
+            found_labels.append(known[t])
+        labels.append(_redraw(record, task, found_labels[-1], t, stack))
         if stack.n_frames > 1 and task.correct.drift == "auto":
             lights.append(see_from_above(frame))
         if task.measure:
             seen = replace(frame, bleed_through=None)  # undone for all images together: see `correct_colours`
             cells.append(measure_signatures(seen, labels[-1][None], task.signature).assign(frame=t))
     all_labels = np.stack(labels)
-    if not segmented:
+    if not drawn:
         # the old record vouches for the old labels: it goes before they do
         task.record_file.unlink(missing_ok=True)
+        if task.redraws:
+            task.found_labels_file.parent.mkdir(exist_ok=True)
+            write_labels(task.found_labels_file, np.stack(found_labels))
         write_labels(task.labels_file, all_labels)
+        if not task.redraws:
+            task.found_labels_file.unlink(missing_ok=True)
+    if not segmented:
         task.found_file.unlink(missing_ok=True)
         if any(len(table) for table in sure):
             write_table(task.found_file, pd.concat(sure, ignore_index=True))
+        task.aside_file.unlink(missing_ok=True)
+        if set_aside and len(set_aside[0]):
+            write_table(task.aside_file, set_aside[0])
         assert corrected_first is not None  # noqa: S101 - a stack has at least one frame
         write_thumbnail(task.thumbnail_file, corrected_first)
-        lost = set_aside[0] if set_aside else pd.DataFrame()
+    if not drawn:
+        assert corrected_first is not None  # noqa: S101 - a stack has at least one frame
+        lost = read_table(task.aside_file) if task.aside_file.exists() else pd.DataFrame()
         write_closeup(task.closeup_file, corrected_first, all_labels[0], lost)
     segment_key, measure_key = _keys(task, hashing.result())
     record |= {"inputs": hashing.result(), "segment_key": segment_key, "measure_key": None}
     if task.measure:
         table = pd.concat(cells, ignore_index=True)
-        table = _add_certainty(table, task.found_file)
+        table = _add_certainty(table, task.found_file, record["redrawn"])
         table.insert(0, "image_id", task.image_id)
         if stack.n_frames > 1 and stack.frame_interval_h is not None:
             table.insert(3, "time_h", table["frame"] * stack.frame_interval_h)
@@ -232,17 +264,68 @@ def _process(task: ImageTask) -> dict[str, Any]:
     return record
 
 
-def _add_certainty(cells: pd.DataFrame, file: Path) -> pd.DataFrame:
-    """Add how sure the segmentation was of each cell; of ready-made masks nobody knows."""
+def _redraw(
+    record: dict[str, Any], task: ImageTask, labels: NDArray[np.uint32], frame: int, stack: Stack
+) -> NDArray[np.uint32]:
+    """Outlines of a frame with those that a person changed; the record tells what came of it."""
+    changed, redrawn = apply_redraws(
+        labels,
+        task.redraws,
+        image_id=task.image_id,
+        frame=frame,
+        voxel_um=voxel_um(stack.pixel_size_um, stack.z_step_um),
+    )
+    record["redrawn"] |= {name: asdict(told) | {"frame": frame} for name, told in redrawn.items()}
+    erased = sum(told.n_erased for told in redrawn.values())
+    if erased:
+        record["rejected"][BY_HAND] = record["rejected"].get(BY_HAND, 0) + erased
+    return changed
+
+
+def voxel_um(pixel_size_um: float | None, z_step_um: float | None) -> tuple[float, float, float]:
+    """Size of a voxel, (z, y, x), as the centroids of the tables have it: 1 where it is not known."""
+    pixel = pixel_size_um or 1.0
+    return (z_step_um or pixel, pixel, pixel)
+
+
+def found_labels(out: Path, image_id: str) -> NDArray[np.uint32]:
+    """Labels of an image as they were found, (t, z, y, x), before any outline was changed by hand."""
+    kept = out / PARTS / FOUND_LABELS / f"{image_id}.tif"
+    return read_labels(kept if kept.is_file() else out / "labels" / f"{image_id}.tif")
+
+
+def _add_certainty(cells: pd.DataFrame, file: Path, redrawn: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Add how sure the segmentation was of each cell; of ready-made masks, and by hand, nobody knows."""
     if not file.exists():
         return cells.assign(cell_probability=np.nan, merged=False)
     sure = read_table(file).astype({"frame": cells["frame"].dtype, "cell": cells["cell"].dtype})
+    for told in redrawn.values():
+        sure = sure[(sure["frame"] != told["frame"]) | ~sure["cell"].isin(told["cells"])]
     table = cells.merge(sure, on=["frame", "cell"], how="left", validate="1:1")
     doubt = table.pop("join_probability") < SURE_JOIN
     return table.assign(merged=doubt)
 
 
-def _corrected_frames(task: ImageTask, stack: Stack) -> Iterator[tuple[int, Stack]]:
+def corrected_frame(task: ImageTask, frame: int, window: tuple[slice, slice] | None = None) -> Stack:
+    """Read one frame, or some rows and columns of it, corrected.
+
+    Raises
+    ------
+    DataError
+        If the image has no such frame, or cannot be read.
+    """
+    stack = task.read()
+    if not 0 <= frame < stack.n_frames:
+        raise DataError(f"{task.image_id} has {stack.n_frames} frames: there is no frame {frame}")
+    return next(_corrected_frames(task, stack, range(frame, frame + 1), window))[1]
+
+
+def _corrected_frames(
+    task: ImageTask,
+    stack: Stack,
+    frames: range,
+    window: tuple[slice, slice] | None = None,
+) -> Iterator[tuple[int, Stack]]:
     """Each frame, corrected; only one is in memory at a time."""
     flat, dark = (
         None if path is None else np.squeeze(read_stack(path).frame(0).pixels)
@@ -251,7 +334,10 @@ def _corrected_frames(task: ImageTask, stack: Stack) -> Iterator[tuple[int, Stac
     if task.light is not None:
         height, width = stack.pixels.shape[3:]
         flat = np.stack([field(beta, (height, width)) for beta in task.light])
-    for t in range(stack.n_frames):
+    if window is not None:
+        stack = stack.crop(window)
+        flat, dark = (None if light is None else light[..., window[0], window[1]] for light in (flat, dark))
+    for t in frames:
         yield (
             t,
             correct_stack(
@@ -297,8 +383,13 @@ def _keys(task: ImageTask, inputs: dict[str, str]) -> tuple[str, str]:
         "segment": task.segment.model_dump() | {"model": _model_key(task.segment.model)},
         "labels": task.labels is not None,
     }
-    measure = segment | {"signature": task.signature.model_dump()}
+    measure = segment | {"signature": task.signature.model_dump(), "redraws": _redraw_key(task)}
     return content_key(segment), content_key(measure)
+
+
+def _redraw_key(task: ImageTask) -> str:
+    """Name of what a person drew; empty for nothing."""
+    return content_key([redraw.model_dump() for redraw in task.redraws]) if task.redraws else ""
 
 
 def _model_key(model: str | None) -> Any:

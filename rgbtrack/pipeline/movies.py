@@ -14,10 +14,8 @@ from rgbtrack.files import match_tracks, read_tracks, sha256
 from rgbtrack.link import link_cells, track_clones, track_signatures
 from rgbtrack.pipeline.experiment import Experiment
 from rgbtrack.pipeline.steps import done
+from rgbtrack.review.links import LINKED
 from rgbtrack.tables import markers_of
-
-LINKED = ("track", "parent", "tree", "link_probability")
-"""Columns that linking adds to cells; all of them, or none where no image is a time series."""
 
 
 def movies_of(records: Mapping[str, dict[str, Any]]) -> list[str]:

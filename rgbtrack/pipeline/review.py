@@ -1,14 +1,17 @@
 """Corrections by hand, as a part of a run."""
 
 import warnings
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from rgbtrack.clones import CloneModel, SubjectModels
 from rgbtrack.errors import RgbtrackWarning
-from rgbtrack.review import apply_review, read_review
+from rgbtrack.pipeline.called import correct_calls
+from rgbtrack.review import Correction, Redrawn, audit_rates
+from rgbtrack.review.outcomes import in_order
 
 REVIEW = "review.jsonl"
 SAME = 0.9
@@ -19,12 +22,30 @@ TOLD = 3
 
 
 def review_cells(
-    cells: pd.DataFrame, results: Path, model: CloneModel | SubjectModels
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Make the corrections of a results folder; warn of those that could not be made as they were meant."""
-    within = "subject" if isinstance(model, SubjectModels) else None
-    corrections = read_review(results / REVIEW)
-    cells, outcomes = apply_review(cells, corrections, within=within, assign=model.assign)
+    cells: pd.DataFrame,
+    corrections: Sequence[Correction],
+    model: CloneModel | SubjectModels,
+    links: pd.DataFrame,
+    records: Mapping[str, Mapping[str, Any]],
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Make corrections; warn of those that could not be made as they were meant.
+
+    Parameters
+    ----------
+    cells, corrections, model
+        As for `rgbtrack.pipeline.replay`.
+    links
+        What came of those of links, which were made before the cells were called.
+    records
+        Of the images: what came of those of outlines, which were made before the cells were measured.
+
+    Returns
+    -------
+    cells, outcomes, audits
+        Cells as corrected, what came of each correction, and the error rates of audits.
+    """
+    cells, calls = correct_calls(cells, corrections, model, redrawn=redrawn_in(records))
+    outcomes = in_order(corrections, links, calls)
     status, overrules = outcomes["status"], outcomes["overrules"].notna()
     for which, what in (
         (status == "conflict", "could not be made"),
@@ -33,7 +54,16 @@ def review_cells(
     ):
         if which.any():
             warnings.warn(_words(outcomes[which], len(outcomes), what), RgbtrackWarning, stacklevel=2)
-    return cells, outcomes
+    return cells, outcomes, audit_rates(corrections, outcomes)
+
+
+def redrawn_in(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Redrawn]:
+    """What came of corrections of outlines, of the records of the images."""
+    return {
+        name: Redrawn(**{key: value for key, value in told.items() if key != "frame"})
+        for record in records.values()
+        for name, told in (record.get("redrawn") or {}).items()
+    }
 
 
 def _words(some: pd.DataFrame, n: int, what: str) -> str:

@@ -23,6 +23,7 @@ from rgbtrack.pipeline.review import REVIEW
 from rgbtrack.pipeline.steps import checksums, done, step
 from rgbtrack.pipeline.tracks import MOTILITY, describe_movies
 from rgbtrack.report import write_report
+from rgbtrack.review import read_review, standing_redraws
 from rgbtrack.segment import check_method
 
 Step = Literal["segment", "measure", "clones", "link", "dynamics", "report"]
@@ -143,6 +144,7 @@ def image_tasks(
         matrix = matrix.set_axis(list(experiment.channels.markers)).set_axis(
             list(experiment.channels.markers), axis=1
         )
+    corrections = read_review(results / REVIEW)
     return [
         ImageTask(
             image_id=str(row["image_id"]),
@@ -160,6 +162,7 @@ def image_tasks(
             flat_field=None if flat in ("auto", "none") else experiment.folder / flat,
             dark_field=None if dark == "none" else experiment.folder / dark,
             batch="" if pd.isna(row.get("batch")) else str(row.get("batch")),
+            redraws=standing_redraws(corrections, str(row["image_id"])),
             overwrite=overwrite,
             measure=measure,
         )
@@ -256,7 +259,7 @@ def _write_run_json(
 
 
 def _write_report(experiment: Experiment, results: Path, records: dict[str, Any], overwrite: bool) -> None:
-    names = ("cells.parquet", "clones.csv", "clone_sizes.csv", "review.csv")
+    names = ("cells.parquet", "clones.csv", "clone_sizes.csv", "review.csv", "audit.csv")
     tables = [results / name for name in (*names, "tracks.csv")]
     tables += [results / "dynamics" / f"{name}.csv" for name in (*DYNAMICS, *MOTILITY)]
     key = content_key([rgbtrack.__version__, experiment.configuration(), records, checksums(tables)])

@@ -95,19 +95,42 @@ def clone_colours(clones: pd.DataFrame, markers: Sequence[str] | None = None) ->
             f"clones table holds no marker means; found {', '.join(map(str, clones.columns))}: "
             f"add a column per marker"
         )
-    means = np.clip(np.nan_to_num(clones[markers].to_numpy(dtype=float)), 0, None)
-    # one outstanding clone must not darken its marker in all others
-    top = np.where(means.max(axis=0) > 0, np.quantile(means, 0.9, axis=0, method="higher"), 1)
-    shares = np.minimum(means / np.where(top > 0, top, 1), 1) ** 0.7
-    picture = shares @ np.asarray([HUES[hue] for hue in marker_hues(markers)])
-    peak = picture.max(axis=1, keepdims=True)
-    pure = picture / np.where(peak > 0, peak, 1)
-    value = 0.5 + 0.5 * np.clip(peak / max(float(np.median(peak)), 1e-12), 0, 1)
-    shown = np.where(peak > 0, pure * value, UNASSIGNED)
+    shown = mixed_colours(clones[markers].to_numpy(dtype=float), markers)
     return {
         int(clone): (float(r), float(g), float(b))
         for clone, (r, g, b) in zip(clones["clone"], shown.round(4), strict=True)
     }
+
+
+def mixed_colours(light: NDArray[np.floating], markers: Sequence[str]) -> NDArray[np.floating]:
+    """Colours on a screen of some readings, each marker on the scale of all of them, brightened.
+
+    Parameters
+    ----------
+    light
+        One row per clone or cell, one column per marker.
+    markers
+        Names of the markers: each has a hue, see `marker_hues`.
+
+    Returns
+    -------
+    colours
+        Shape (n, 3), each 0 to 1; grey where nothing was read.
+    """
+    if not len(light):
+        return np.empty((0, 3), light.dtype)
+    # a row per marker, then per screen colour: many cells are gone over fast
+    light = np.clip(np.nan_to_num(np.ascontiguousarray(light.T)), 0, None)
+    some = slice(None, None, 1 + light.shape[1] // 50_000)  # enough to know the scale of many
+    # one outstanding clone or cell must not darken its marker in all others
+    top = np.quantile(light[:, some], 0.9, axis=1, method="higher", keepdims=True).astype(light.dtype)
+    shares = np.minimum(light / np.where(top > 0, top, 1), 1) ** 0.7
+    picture = np.asarray([HUES[hue] for hue in marker_hues(markers)], light.dtype).T @ shares
+    peak = picture.max(axis=0)
+    value = 0.5 + 0.5 * np.minimum(peak / max(float(np.median(peak[some])), 1e-12), 1)
+    picture *= value / np.where(peak > 0, peak, 1)
+    picture[:, peak <= 0] = np.asarray(UNASSIGNED, light.dtype)[:, None]
+    return picture.T
 
 
 def row_colours(clone: pd.Series, colours: dict[int, RGB]) -> NDArray[np.float64]:

@@ -18,6 +18,7 @@ from rgbtrack.tables import CELLS, markers_of
 
 ANGLES = np.radians([90.0, 210.0, 330.0])
 """Where the pure markers lie, as in the triangle."""
+_ARMS = np.column_stack([np.cos(ANGLES), np.sin(ANGLES)])
 _WHEEL = 180
 
 Floats = NDArray[np.float64]
@@ -80,8 +81,7 @@ def hue_saturation(
         light = light[known]
         clone = cells["clone"] if "clone" in cells.columns else pd.Series(np.nan, index=cells.index)
         clone = clone[known]
-        unit = np.quantile(light, 0.95, axis=0)
-        unit = np.where(unit > 0, unit, light.max())
+        unit = _unit(light)
 
         def place(light: Floats) -> Floats:
             return _disc(light / unit)
@@ -101,11 +101,33 @@ def hue_saturation(
     return figure
 
 
+def hue_degrees(light: Floats) -> Floats:
+    """Hue of cells of three markers, (n, 3), by angle: the first marker 0, the second 120, the third 240.
+
+    Each marker is on its own scale, as in `hue_saturation`. NaN where nothing was read.
+    """
+    some = light[:: 1 + len(light) // 50_000]  # enough to know the scale of many
+    some = some[np.isfinite(some).all(axis=1)]
+    if not len(some):
+        return np.full(len(light), np.nan)
+    # a row per marker: many cells are gone over fast
+    scaled = np.clip(light.T, 0, None) / np.maximum(_unit(some), 1e-12)[:, None]
+    x, y = _ARMS.T @ scaled
+    hue = np.degrees(np.arctan2(y, x)) - 90
+    return np.where((x == 0) & (y == 0), np.nan, np.where(hue < 0, hue + 360, hue))
+
+
+def _unit(light: Floats) -> Floats:
+    """Reading of each marker that one cell in twenty exceeds."""
+    unit = np.quantile(light, 0.95, axis=0)
+    return np.asarray(np.where(unit > 0, unit, light.max()))
+
+
 def _disc(light: Floats) -> Floats:
     """Place of each colour (n, 3) on the disc, shape (n, 2); beyond its rim where a marker is below zero."""
     middle = np.maximum(np.clip(light, 0, None).mean(axis=1), 1e-12)
     saturation = 1 - light.min(axis=1) / middle
-    arms = light @ np.column_stack([np.cos(ANGLES), np.sin(ANGLES)])
+    arms = light @ _ARMS
     length = np.maximum(np.hypot(*arms.T), 1e-12)
     return np.asarray(arms * (saturation / length)[:, None])
 

@@ -1,6 +1,7 @@
 """Colour space: where the cells and the clones lie."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ from rgbtrack.tables import CELLS, markers_of
 
 HEIGHT = np.sqrt(3) / 2
 
-Plane = tuple[Figure, Axes, Patch, Callable[[NDArray[Any]], NDArray[Any]]]
-"""A figure, its panel, the ground of the cells, and where shares of markers lie on it."""
+CORNERS = np.array([[0.5, HEIGHT], [0.0, 0.0], [1.0, 0.0]])
+"""Where the pure markers lie in the triangle."""
 
 
 def ternary(
@@ -75,13 +76,15 @@ def ternary(
         if len(markers) == 2:
             return _histogram(shares[:, 0], clone, colours, markers)
         step = thinned(len(shares))
-        plane = _triangle(markers) if len(markers) == 3 else _principal(shares[::step], markers)
-        figure, axes, ground, project = plane
-        draw_dots(axes, project(shares[::step]), row_colours(clone[::step], colours))
+        plane = colour_plane(shares, markers)
+        figure = new_figure(6.6, 5.7) if len(markers) == 3 else new_figure(6.4, 5.6)
+        axes = figure.add_subplot()
+        ground = plane.draw(axes)
+        draw_dots(axes, plane.project(shares[::step]), row_colours(clone[::step], colours))
         if len(clones):
 
             def place(means: NDArray[np.float64]) -> NDArray[np.float64]:
-                return project(_shares(means))
+                return plane.project(_shares(means))
 
             if rehearsed is not None:
                 draw_contours(axes, ground, place, rehearsed, markers, clones, colours)
@@ -91,12 +94,50 @@ def ternary(
     return figure
 
 
-def _triangle(markers: Sequence[str]) -> Plane:
-    figure = new_figure(6.6, 5.7)
-    axes = figure.add_subplot()
+@dataclass(frozen=True)
+class ColourPlane:
+    """Where the shares of three or more markers lie on a plane: see `colour_plane`."""
+
+    markers: tuple[str, ...]
+    centre: NDArray[Any]
+    directions: NDArray[Any]
+    """Shape (2, m)."""
+    explained: tuple[float, ...] = ()
+    """Share of the variance that each direction shows; none for the triangle, which shows all."""
+
+    def project(self, shares: NDArray[Any]) -> NDArray[Any]:
+        """Places of cells, (n, 2), with these shares of the markers, (n, m)."""
+        return shares @ self.directions.T - self.directions @ self.centre
+
+    def draw(self, axes: Axes) -> Patch:
+        """Draw what lies behind and around the cells; return the ground that they lie on."""
+        return _draw_principal(axes, self) if self.explained else _draw_triangle(axes, self)
+
+
+def colour_plane(shares: NDArray[Any], markers: Sequence[str]) -> ColourPlane:
+    """Lay out the shares of the markers on a plane.
+
+    Parameters
+    ----------
+    shares
+        Of the cells, shape (n, m), all known; many are thinned.
+    markers
+        Their names, three or more.
+
+    Returns
+    -------
+    plane
+        Three markers span a triangle; more are seen along the two directions in which the shares differ most.
+    """
+    if len(markers) == 3:
+        return ColourPlane(tuple(markers), np.zeros(3), CORNERS.T)
+    return _principal(shares[:: thinned(max(len(shares), 1))], markers)
+
+
+def _draw_triangle(axes: Axes, plane: ColourPlane) -> Patch:
     axes.set_aspect("equal")
     axes.set_axis_off()
-    corners = np.array([[0.5, HEIGHT], [0.0, 0.0], [1.0, 0.0]])
+    corners, markers = CORNERS, plane.markers
     (ground,) = axes.fill(*corners.T, facecolor=DARK, edgecolor=INK, linewidth=1.2, zorder=1)
     for share in (0.2, 0.4, 0.6, 0.8):
         for i in range(3):
@@ -109,7 +150,7 @@ def _triangle(markers: Sequence[str]) -> Plane:
             axes.text(
                 outward[0], outward[1], f"{share:.0%}", fontsize=7, color="#6b7280", ha="center", va="center"
             )
-    places = (("center", "bottom", 0, 0.035), ("right", "top", 0.02, -0.045), ("left", "top", -0.02, -0.045))
+    places = (("center", "bottom", 0, 0.035), ("center", "top", 0, -0.05), ("center", "top", 0, -0.05))
     for corner, name, hue, (ha, va, dx, dy) in zip(
         corners, markers, marker_hues(markers), places, strict=True
     ):
@@ -118,10 +159,10 @@ def _triangle(markers: Sequence[str]) -> Plane:
         )
         axes.plot(*corner, "o", markersize=8, color=hex_of(HUES[hue]), markeredgecolor=INK, zorder=4)
     axes.set(xlim=(-0.12, 1.12), ylim=(-0.1, HEIGHT + 0.08))
-    return figure, axes, ground, lambda shares: shares @ corners
+    return ground
 
 
-def _principal(shares: NDArray[Any], markers: Sequence[str]) -> Plane:
+def _principal(shares: NDArray[Any], markers: Sequence[str]) -> ColourPlane:
     centre = shares.mean(axis=0)
     _, s, directions = np.linalg.svd(shares - centre, full_matrices=False)
     directions = directions[:2]
@@ -131,20 +172,24 @@ def _principal(shares: NDArray[Any], markers: Sequence[str]) -> Plane:
     axes_of[: len(directions)] = directions
     part = np.zeros(2)
     part[: min(2, len(s))] = (s**2 / max((s**2).sum(), 1e-12))[:2]
-    figure = new_figure(6.4, 5.6)
-    axes = figure.add_subplot()
+    return ColourPlane(tuple(markers), centre, axes_of, tuple(part))
+
+
+def _draw_principal(axes: Axes, plane: ColourPlane) -> Patch:
+    markers = plane.markers
     axes.set_facecolor(DARK)
-    arrows = (np.eye(len(markers)) - centre) @ axes_of.T
+    arrows = plane.project(np.eye(len(markers)))
     for name, arrow, hue in zip(markers, arrows, marker_hues(markers), strict=True):
         axes.plot([0, arrow[0]], [0, arrow[1]], color=hex_of(HUES[hue]), linewidth=1, alpha=0.9, zorder=4)
         box = {"facecolor": "white", "edgecolor": INK, "boxstyle": "round,pad=0.2", "linewidth": 0.6}
-        axes.text(arrow[0], arrow[1], name, ha="center", va="center", fontsize=8, bbox=box, zorder=7)
-    axes.set_xlabel(
-        f"first principal axis of the {len(markers)} marker shares ({part[0]:.0%} of the variance)"
-    )
-    axes.set_ylabel(f"second principal axis ({part[1]:.0%})")
+        axes.text(
+            arrow[0], arrow[1], name, ha="center", va="center", color=INK, fontsize=8, bbox=box, zorder=7
+        )
+    first, second = plane.explained
+    axes.set_xlabel(f"first principal axis of the {len(markers)} marker shares ({first:.0%} of the variance)")
+    axes.set_ylabel(f"second principal axis ({second:.0%})")
     axes.margins(0.1)
-    return figure, axes, axes.patch, lambda shares: (shares - centre) @ axes_of.T
+    return axes.patch
 
 
 def _histogram(

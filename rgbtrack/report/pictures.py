@@ -343,6 +343,7 @@ def written(folder: Path) -> list[tuple[str, str]]:
         "figures": "every figure of this page as SVG (editable) and PNG, and the clone maps",
         "review.jsonl": "corrections made by hand: made again by every later run, keep it",
         "review.csv": "what came of each correction made by hand",
+        "audit.csv": "one row per audit: cells drawn at random and looked at, and the share of wrong calls",
         "run.json": "version, settings, checksums of the inputs, what failed and why",
     }
     return [(name, text) for name, text in meanings.items() if (folder / name).exists()]

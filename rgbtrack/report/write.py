@@ -26,7 +26,7 @@ from rgbtrack.report.pictures import (
 )
 from rgbtrack.report.responses import response_chapter
 from rgbtrack.report.results import Results, read_results
-from rgbtrack.report.review import review_rows
+from rgbtrack.report.review import audit_words, review_rows
 from rgbtrack.report.sites import sites_chapter
 from rgbtrack.report.time_lapse import time_lapse_chapter
 from rgbtrack.report.words import count, doubts_of, headline, percent, share, trust_of, warnings_of
@@ -83,6 +83,7 @@ def write_report(
         resolution_pictures=resolution_pictures(found),
         correction_pictures=correction_pictures(found),
         reviewed=review_rows(found),
+        audits=audit_words(found),
         markers=found.markers,
         control=found.control,
         palette=found.palette,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,28 @@ from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
 from rgbtrack.review.colour import nearest_group
-from rgbtrack.review.corrections import Assign, Correction, Exclude, Merge, Place, Places, Rename, Split, Undo
-from rgbtrack.review.places import AGREE, FOUND, Ints, locate
-from rgbtrack.tables import CELLS, EXCLUDED, REVIEW
+from rgbtrack.review.corrections import (
+    Assign,
+    Correction,
+    Cut,
+    Exclude,
+    Join,
+    Merge,
+    Place,
+    Places,
+    Redraw,
+    Rename,
+    Split,
+    Undo,
+    Verdict,
+)
+from rgbtrack.review.memory import AssignClones, Memory
+from rgbtrack.review.outcomes import Told, count_cells, outcome_table
+from rgbtrack.review.places import AGREE, FOUND, Ints
+from rgbtrack.review.redraw import Redrawn
+from rgbtrack.review.texts import Texts
+from rgbtrack.review.undo import undone_by
+from rgbtrack.tables import CELLS, EXCLUDED
 
 UNASSIGNED = "unassigned by hand"
 
@@ -22,7 +42,9 @@ def apply_review(
     corrections: Sequence[Correction],
     *,
     within: str | None = None,
-    assign: Callable[[pd.DataFrame, Sequence[int]], pd.DataFrame] | None = None,
+    assign: AssignClones | None = None,
+    memory: Memory | None = None,
+    redrawn: Mapping[str, Redrawn] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make corrections by hand on called cells, in the order in which they were given.
 
@@ -41,6 +63,12 @@ def apply_review(
         `CloneModel.assign` of the model that called the cells: a merge then calls the cells that lay between
         the merged clones too, and gives their cells the probability of being of any of them. Without it
         those cells stay unassigned, and probabilities as they are.
+    memory
+        Of an earlier call with the same table and `assign`: its work is not done again. It is added to.
+
+    redrawn
+        What came of corrections of outlines, from `apply_redraws`: they are made on labels, before cells are
+        measured. Those of which nothing is told are conflicts.
 
     Returns
     -------
@@ -49,7 +77,8 @@ def apply_review(
         ``clone_name`` the name of its clone. ``clone_probability`` is missing where a person decided.
     outcomes
         One row per correction: whether it could be made, on how many cells, and in words; see
-        `rgbtrack.tables.REVIEW`.
+        `rgbtrack.tables.REVIEW`. Those of links are made before cells are called, by `apply_links`, which
+        tells of them.
 
     Raises
     ------
@@ -83,28 +112,22 @@ def apply_review(
     numbers = cells["clone"].dropna().to_numpy(float)
     if not (np.isfinite(numbers) & (numbers == np.round(numbers)) & (numbers >= 0)).all():
         raise DataError("cells table: column clone should hold whole numbers, or nothing")
-    replay = _Replay.of(cells, locate(cells, (p for c in corrections for p in c.places)), within, assign)
-    undone = _undone(corrections)
-    for correction in corrections:
+    memory = memory or Memory()
+    rows = memory.rows(cells, (place for correction in corrections for place in correction.places))
+    known = None if assign is None else partial(memory.called, cells, assign=assign)
+    replay = _Replay.of(cells, rows, within, known)
+    undone = undone_by(corrections)
+    for n, correction in enumerate(corrections):
+        if isinstance(correction, Cut | Join):
+            continue
         if correction.id in undone:
-            told = _Told("undone", words=[f"taken back by {undone[correction.id]}"])
+            told = Told("undone", words=[f"taken back by {undone[correction.id]}"])
         elif isinstance(correction, Undo):
-            told = _undo(correction, set(replay.told))
+            told = _undo(correction, {earlier.id for earlier in corrections[:n]})
         else:
-            told = _make(replay, correction)
+            told = _make(replay, correction, redrawn or {})
         replay.told[correction.id] = told
-    return replay.table(), _outcomes(corrections, replay.told)
-
-
-@dataclass
-class _Told:
-    """What came of one correction."""
-
-    status: str = ""
-    n_cells: int = 0
-    n_missing: int = 0
-    overrules: list[str] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
+    return replay.table(), outcome_table(corrections, replay.told)
 
 
 @dataclass
@@ -115,17 +138,19 @@ class _Replay:
     rows: Mapping[Place, int]
     clone: Ints
     probability: NDArray[np.float64]
-    reason: NDArray[Any]
-    touched: NDArray[Any]
+    reason: Texts
+    touched: Texts
     palette: Ints
     last: int
-    assign: Callable[[pd.DataFrame, Sequence[int]], pd.DataFrame] | None
+    assign: Callable[[Ints, Sequence[int]], pd.DataFrame] | None
     fitted: dict[int, list[int]]
     """Clone to the fitted ones that it is made of; one that was split is made of none."""
     names: dict[int, str] = field(default_factory=dict)
     decided: dict[int, str] = field(default_factory=dict)
     """Row to the correction that decided on this very cell."""
-    told: dict[str, _Told] = field(default_factory=dict)
+    judged: dict[tuple[str, int], str] = field(default_factory=dict)
+    """Audit and row to the latest verdict."""
+    told: dict[str, Told] = field(default_factory=dict)
 
     @classmethod
     def of(cls, cells: pd.DataFrame, rows: Mapping[Place, int], within: str | None, assign: Any) -> "_Replay":
@@ -138,8 +163,8 @@ class _Replay:
             rows,
             clone,
             cells["clone_probability"].to_numpy(float, na_value=np.nan).copy(),
-            _column(cells, "unassigned_reason"),
-            _column(cells, "corrected_by"),
+            Texts.of(cells, "unassigned_reason"),
+            Texts.of(cells, "corrected_by"),
             palette.astype(np.int64),
             int(clone.max(initial=0)),
             assign,
@@ -154,16 +179,10 @@ class _Replay:
     def call(self, rows: Ints, clone: Any, correction: Correction, reason: str | None = None) -> None:
         """Give cells another clone, or none for a reason."""
         self.clone[rows] = clone
-        self.reason[rows] = reason
-        self.touch(rows, correction)
+        self.reason.put(rows, reason)
+        self.touched.add(rows, correction.id)
 
-    def touch(self, rows: Ints, correction: Correction) -> None:
-        """Note which correction changed these rows."""
-        for row in rows:
-            before = self.touched[row]
-            self.touched[row] = correction.id if before is None else f"{before} {correction.id}"
-
-    def decide(self, rows: Ints, correction: Correction, told: _Told) -> None:
+    def decide(self, rows: Ints, correction: Correction, told: Told) -> None:
         """Note that a person decided on these very cells, and what that overrules."""
         self.probability[rows] = np.nan
         overruled: dict[str, int] = {}
@@ -173,31 +192,34 @@ class _Replay:
             self.decided[row] = correction.id
         for earlier, n in overruled.items():
             told.overrules.append(earlier)
-            told.words.append(f"overrules {earlier} for {_count(n)}")
-            self.told[earlier].words.append(f"overruled by {correction.id} for {_count(n)}")
+            told.words.append(f"overrules {earlier} for {count_cells(n)}")
+            self.told[earlier].words.append(f"overruled by {correction.id} for {count_cells(n)}")
 
     def table(self) -> pd.DataFrame:
         """The cells as called now."""
         clone = pd.array(self.clone, dtype="Int64")
         clone[self.clone == 0] = pd.NA
-        names = pd.Series(self.clone).map(self.names).astype("string")
-        excluded = pd.Series(self.reason, self.cells.index).astype("string").str.startswith(EXCLUDED)
+        which, numbers = pd.factorize(self.clone)
+        names = pd.array([self.names.get(int(number)) for number in numbers], dtype="string").take(which)
+        excluded = self.reason.where(_is_excluded)
         by_colour = {
-            name: self.cells[name].mask(excluded.fillna(value=False))
-            for name in ("colour_clone",)
-            if name in self.cells.columns
+            name: self.cells[name].mask(excluded) for name in ("colour_clone",) if name in self.cells.columns
         }
         return self.cells.assign(
             **by_colour,
             clone=clone,
             clone_probability=self.probability,
-            unassigned_reason=pd.array(self.reason, dtype="string"),
-            corrected_by=pd.array(self.touched, dtype="string"),
-            clone_name=names.array,
+            unassigned_reason=self.reason.array(),
+            corrected_by=self.touched.array(),
+            clone_name=names,
         )
 
 
-def _make(replay: _Replay, correction: Merge | Split | Assign | Exclude | Rename) -> _Told:
+def _make(
+    replay: _Replay,
+    correction: Merge | Split | Assign | Exclude | Rename | Verdict | Redraw,
+    redrawn: Mapping[str, Redrawn],
+) -> Told:
     """Make one correction."""
     match correction:
         case Merge():
@@ -210,13 +232,17 @@ def _make(replay: _Replay, correction: Merge | Split | Assign | Exclude | Rename
             return _exclude(replay, correction)
         case Rename():
             return _rename(replay, correction)
+        case Verdict():
+            return _verdict(replay, correction)
+        case Redraw():
+            return _redraw(replay, correction, redrawn)
 
 
-def _merge(replay: _Replay, correction: Merge) -> _Told:
+def _merge(replay: _Replay, correction: Merge) -> Told:
     meant = [_clone_of(replay, anchors) for anchors in correction.clones]
     unclear = [words for number, words in meant if not number]
     numbers = sorted({number for number, _ in meant if number})
-    told = _Told(words=unclear)
+    told = Told(words=unclear)
     if len(numbers) < 2:
         if unclear:
             told.status = "conflict"
@@ -227,8 +253,8 @@ def _merge(replay: _Replay, correction: Merge) -> _Told:
     kept, *others = numbers
     if len({int(replay.palette[replay.clone == number][0]) for number in numbers}) > 1:
         clones = " and ".join(map(str, numbers))
-        return _Told("conflict", words=[f"clones {clones} are of different subjects, which share no clones"])
-    sizes = {number: _count(int((replay.clone == number).sum())) for number in numbers}
+        return Told("conflict", words=[f"clones {clones} are of different subjects, which share no clones"])
+    sizes = {number: count_cells(int((replay.clone == number).sum())) for number in numbers}
     rows = np.flatnonzero(np.isin(replay.clone, numbers))
     replay.call(rows, kept, correction)
     between = _call_between(replay, kept, others, correction)
@@ -241,7 +267,7 @@ def _merge(replay: _Replay, correction: Merge) -> _Told:
     joined = " and ".join(f"clone {number} ({sizes[number]})" for number in others)
     told.words.insert(0, f"{joined} joined to clone {kept} ({sizes[kept]})")
     if between:
-        told.words.insert(1, f"{_count(between)} that lay between them called too")
+        told.words.insert(1, f"{count_cells(between)} that lay between them called too")
     if len(names) > 1:
         told.words.append(f"the name {names[0]!r} is kept, {' and '.join(map(repr, names[1:]))} dropped")
     return told
@@ -253,9 +279,10 @@ def _call_between(replay: _Replay, kept: int, others: Sequence[int], correction:
     if replay.assign is None or not all(parts):
         return 0
     replay.fitted[kept] = sorted(number for part in parts for number in part)
-    by_hand = np.isin(np.arange(len(replay.clone)), list(replay.decided))
-    rows = np.flatnonzero(np.isin(replay.clone, (0, kept)) & ~by_hand)
-    again = replay.assign(replay.cells.iloc[rows], replay.fitted[kept])
+    free = (replay.clone == 0) | (replay.clone == kept)
+    free[list(replay.decided)] = False
+    rows = np.flatnonzero(free)
+    again = replay.assign(rows, replay.fitted[kept])
     theirs = again["clone"].isin(replay.fitted[kept]).to_numpy(bool)
     # by colour alone: where neighbours had made one of the two surer, that holds for both together
     replay.probability[rows[theirs]] = np.where(
@@ -268,9 +295,9 @@ def _call_between(replay: _Replay, kept: int, others: Sequence[int], correction:
     return len(between)
 
 
-def _split(replay: _Replay, correction: Split) -> _Told:
+def _split(replay: _Replay, correction: Split) -> Told:
     groups = [replay.find(group) for group in correction.groups]
-    told = _Told(n_missing=sum(p not in replay.rows for group in correction.groups for p in group))
+    told = Told(n_missing=sum(p not in replay.rows for group in correction.groups for p in group))
     if not all(len(group) for group in groups):
         told.status = "conflict"
         told.words.append("no cell of a part was found")
@@ -300,7 +327,7 @@ def _split(replay: _Replay, correction: Split) -> _Told:
     return _split_by_cells(replay, correction, clone, groups, told)
 
 
-def _split_by_cells(replay: _Replay, correction: Split, clone: int, groups: list[Ints], told: _Told) -> _Told:
+def _split_by_cells(replay: _Replay, correction: Split, clone: int, groups: list[Ints], told: Told) -> Told:
     """Make each group a clone; the rest stays, and where there is none the first group keeps the number."""
     replay.fitted.pop(clone, None)
     named = np.unique(np.concatenate(groups))
@@ -312,7 +339,7 @@ def _split_by_cells(replay: _Replay, correction: Split, clone: int, groups: list
         group = group[replay.clone[group] == clone]  # a cell that is in two groups now goes with the first
         if len(group):
             replay.last += 1
-            new.append(f"{replay.last} ({_count(len(group))})")
+            new.append(f"{replay.last} ({count_cells(len(group))})")
             replay.call(group, replay.last, correction)
             replay.decide(group, correction, told)
             told.n_cells += len(group)
@@ -322,13 +349,11 @@ def _split_by_cells(replay: _Replay, correction: Split, clone: int, groups: list
         return told
     told.words.insert(0, f"clone {clone} split: new clone {', '.join(new)}")
     if n_outside:
-        told.words.append(f"{_count(n_outside)} left where they are, no longer of clone {clone}")
+        told.words.append(f"{count_cells(n_outside)} left where they are, no longer of clone {clone}")
     return _finish(told, partly=bool(n_outside))
 
 
-def _split_by_colour(
-    replay: _Replay, correction: Split, clone: int, groups: list[Ints], told: _Told
-) -> _Told:
+def _split_by_colour(replay: _Replay, correction: Split, clone: int, groups: list[Ints], told: Told) -> Told:
     """Give every cell of a clone to a group; the largest part keeps the number."""
     replay.fitted.pop(clone, None)
     members = np.flatnonzero(replay.clone == clone)
@@ -344,19 +369,19 @@ def _split_by_colour(
         rows = members[part == number]
         if number != largest and len(rows):
             replay.last += 1
-            new.append(f"{replay.last} ({_count(len(rows))})")
+            new.append(f"{replay.last} ({count_cells(len(rows))})")
             replay.clone[rows] = replay.last
-    replay.touch(members, correction)
+    replay.touched.add(members, correction.id)
     told.n_cells = len(members)
     told.words.insert(0, f"clone {clone} split by colour: new clone {', '.join(new)}")
     return _finish(told)
 
 
-def _assign(replay: _Replay, correction: Assign) -> _Told:
+def _assign(replay: _Replay, correction: Assign) -> Told:
     rows = replay.find(correction.cells)
-    told = _Told(n_missing=sum(place not in replay.rows for place in correction.cells))
+    told = Told(n_missing=sum(place not in replay.rows for place in correction.cells))
     if correction.clone is None:
-        changed = rows[(replay.clone[rows] > 0) | np.char.startswith(_text(replay.reason[rows]), EXCLUDED)]
+        changed = rows[(replay.clone[rows] > 0) | replay.reason.where(_is_excluded, rows)]
         replay.call(changed, 0, correction, UNASSIGNED)
         replay.decide(changed, correction, told)
         return _moved(told, changed, rows, "no clone")
@@ -373,47 +398,70 @@ def _assign(replay: _Replay, correction: Assign) -> _Told:
     replay.decide(changed, correction, told)
     if len(strangers):
         told.words.append(
-            f"{_count(len(strangers))} left: of another subject than clone {clone}; subjects share no clones"
+            f"{count_cells(len(strangers))} left: of another subject than clone {clone}; subjects share no "
+            f"clones"
         )
     return _moved(told, changed, rows, f"clone {clone}", partly=len(strangers) > 0)
 
 
-def _exclude(replay: _Replay, correction: Exclude) -> _Told:
+def _exclude(replay: _Replay, correction: Exclude) -> Told:
     rows = replay.find(correction.cells)
-    told = _Told(n_missing=sum(place not in replay.rows for place in correction.cells))
+    told = Told(n_missing=sum(place not in replay.rows for place in correction.cells))
     reason = f"{EXCLUDED}: {correction.reason}"
-    changed = rows[_text(replay.reason[rows]) != reason]
+    changed = rows[~replay.reason.where(lambda text: text == reason, rows)]
     replay.call(changed, 0, correction, reason)
     replay.decide(changed, correction, told)
     return _moved(told, changed, rows, "excluded")
 
 
-def _rename(replay: _Replay, correction: Rename) -> _Told:
+def _rename(replay: _Replay, correction: Rename) -> Told:
     clone, why = _clone_of(replay, correction.clone)
     if not clone:
-        return _Told("conflict", words=[why])
+        return Told("conflict", words=[why])
     before = replay.names.get(clone)
     replay.names[clone] = correction.name
     words = [f"clone {clone} is {correction.name!r}"]
     if before not in (None, correction.name):
         words.append(f"until then {before!r}")
-    return _Told("nothing" if before == correction.name else "applied", words=words)
+    return Told("nothing" if before == correction.name else "applied", words=words)
 
 
-def _undo(correction: Undo, known: set[str]) -> _Told:
+def _undo(correction: Undo, known: set[str]) -> Told:
     if correction.of not in known:
-        return _Told("conflict", words=[f"no earlier correction is named {correction.of}"])
-    return _Told("applied", words=[f"takes back {correction.of}"])
+        return Told("conflict", words=[f"no earlier correction is named {correction.of}"])
+    return Told("applied", words=[f"takes back {correction.of}"])
 
 
-def _undone(corrections: Sequence[Correction]) -> dict[str, str]:
-    """Correction to the undo that takes it back; an undo that was itself undone takes nothing back."""
-    undone: dict[str, str] = {}
-    earlier = [correction.id for correction in corrections]
-    for n, correction in reversed(list(enumerate(corrections))):
-        if isinstance(correction, Undo) and correction.id not in undone and correction.of in earlier[:n]:
-            undone[correction.of] = correction.id
-    return undone
+def _redraw(replay: _Replay, correction: Redraw, redrawn: Mapping[str, Redrawn]) -> Told:
+    """Tell what came of outlines that were drawn before there was a table."""
+    came = redrawn.get(correction.id)
+    if came is None:
+        return Told("conflict", words=[f"{correction.image_id} has no outlines of frame {correction.frame}"])
+    here = (replay.cells["image_id"].astype("str") == correction.image_id) & (
+        replay.cells["frame"] == correction.frame
+    )
+    rows = np.flatnonzero(here & replay.cells["cell"].isin(came.cells))
+    replay.touched.add(rows, correction.id)
+    return Told(came.status, len(came.cells) + came.n_erased, came.n_missing, words=[came.words])
+
+
+def _verdict(replay: _Replay, correction: Verdict) -> Told:
+    row = replay.rows.get(correction.cell)
+    if row is None:
+        return Told("conflict", n_missing=1, words=["the cell was not found"])
+    clone, why = _clone_of(replay, correction.clone)
+    told = Told("applied", words=[f"counts in {correction.audit!r}"])
+    if row in replay.decided:
+        told = Told("stale", words=[f"does not count: its clone is from {replay.decided[row]} now"])
+    elif replay.clone[row] != clone or not clone:
+        now = int(replay.clone[row])
+        told = Told("stale", words=["does not count: " + (why or f"it is of clone {now or 'none'} now")])
+    former = replay.judged.get((correction.audit, row))
+    if former is not None:
+        told.words.append(f"replaces {former}")
+        replay.told[former] = Told("replaced", words=[f"replaced by {correction.id}"])
+    replay.judged[correction.audit, row] = correction.id
+    return told
 
 
 def _clone_of(replay: _Replay, anchors: Places) -> tuple[int, str]:
@@ -432,7 +480,7 @@ def _clone_of(replay: _Replay, anchors: Places) -> tuple[int, str]:
     return 0, f"the cells that stand for a clone no longer agree: {where}"
 
 
-def _moved(told: _Told, changed: Ints, rows: Ints, where: str, *, partly: bool = False) -> _Told:
+def _moved(told: Told, changed: Ints, rows: Ints, where: str, *, partly: bool = False) -> Told:
     """Tell of cells that were given to a clone, or to none."""
     told.n_cells = len(changed)
     if not len(rows):
@@ -440,50 +488,18 @@ def _moved(told: _Told, changed: Ints, rows: Ints, where: str, *, partly: bool =
         told.words = told.words or ["none of its cells was found"]
         return told
     if len(changed):
-        told.words.insert(0, f"{_count(len(changed))}: {where}")
+        told.words.insert(0, f"{count_cells(len(changed))}: {where}")
     if len(changed) < len(rows):
-        told.words.append(f"{_count(len(rows) - len(changed))} there already: {where}")
+        told.words.append(f"{count_cells(len(rows) - len(changed))} there already: {where}")
     return _finish(told, partly=partly)
 
 
-def _finish(told: _Told, *, partly: bool = False) -> _Told:
+def _finish(told: Told, *, partly: bool = False) -> Told:
     if told.n_missing:
-        told.words.append(f"{_count(told.n_missing)} not found")
+        told.words.append(f"{count_cells(told.n_missing)} not found")
     told.status = "partly" if partly or told.n_missing else "applied" if told.n_cells else "nothing"
     return told
 
 
-def _outcomes(corrections: Sequence[Correction], told: Mapping[str, _Told]) -> pd.DataFrame:
-    rows = [
-        {
-            "id": correction.id,
-            "action": correction.action,
-            "said": correction.said,
-            "status": told[correction.id].status,
-            "n_cells": told[correction.id].n_cells,
-            "n_missing": told[correction.id].n_missing,
-            "overrules": " ".join(told[correction.id].overrules) or None,
-            "outcome": "; ".join(told[correction.id].words),
-            "note": correction.note,
-            "who": correction.who,
-            "when": correction.when,
-        }
-        for correction in corrections
-    ]
-    table = pd.DataFrame(rows, columns=[column.name for column in REVIEW.columns])
-    return table.astype({c.name: "string" if c.kind == "str" else "int64" for c in REVIEW.columns})
-
-
-def _column(cells: pd.DataFrame, name: str) -> NDArray[Any]:
-    """A copy of a column of text, with None where it is missing."""
-    if name not in cells.columns:
-        return np.full(len(cells), None, dtype=object)
-    return np.array(cells[name].astype("object").where(cells[name].notna(), None), dtype=object)
-
-
-def _text(values: NDArray[Any]) -> NDArray[np.str_]:
-    return np.array([value or "" for value in values], dtype=np.str_)
-
-
-def _count(n: int) -> str:
-    return f"{n:,} cell{'' if n == 1 else 's'}"
+def _is_excluded(reason: str) -> bool:
+    return reason.startswith(EXCLUDED)

@@ -40,7 +40,8 @@ def nearest_group(
     """
     markers = list(markers_of(cells))
     table = cells[markers].to_numpy(float, na_value=np.nan)
-    x, s = table[rows], errors_of(cells.iloc[rows], markers)
+    errors = [name for name in cells if str(name).endswith(("_se", "_systematic"))]
+    x, s = table[rows], errors_of(cells[errors].iloc[rows], markers)
     variance = s**2 + (SPREAD * x) ** 2
     misfit = []
     for group in groups:

@@ -5,11 +5,12 @@ cells, its anchors, and a cell by its image, frame and place.
 """
 
 import datetime
+import math
 import secrets
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import Field, StringConstraints, TypeAdapter
+from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
 import rgbtrack
 from rgbtrack.params import Params
@@ -127,6 +128,97 @@ class Rename(_Said):
         return self.clone
 
 
+Judged = Literal["right", "wrong", "unclear"]
+
+
+class Verdict(_Said):
+    """Whether a cell that was drawn at random is of the clone that it was called; it changes nothing."""
+
+    action: Literal["verdict"] = "verdict"
+    audit: Words = Field(
+        description="name of the audit; a later verdict in it on the same cell replaces this"
+    )
+    cell: Place = Field(description="the cell")
+    clone: Some = Field(description="anchors of the clone that it was called")
+    verdict: Judged = Field(description="unclear: a look does not tell")
+    probability: float | None = Field(None, description="its clone_probability then")
+
+    @property
+    def places(self) -> Iterable[Place]:
+        """Every cell that it names."""
+        return (self.cell, *self.clone)
+
+
+class Mask(Params):
+    """Pixels of a cell within a box."""
+
+    origin: tuple[int, int, int] = Field(description="first plane, row and column of the box")
+    shape: tuple[int, int, int] = Field(description="planes, rows and columns of the box")
+    runs: tuple[int, ...] = Field(
+        description="lengths of runs through the box, plane by plane and row by row: of pixels outside of "
+        "the cell, of pixels in it, and so on in turn"
+    )
+
+    @model_validator(mode="after")
+    def _fills_its_box(self) -> "Mask":
+        if min(self.runs, default=0) < 0 or min(self.shape) < 1 or sum(self.runs) != math.prod(self.shape):
+            raise ValueError(f"runs add up to {sum(self.runs)}, the box holds {math.prod(self.shape)} pixels")
+        return self
+
+
+class Outline(Params):
+    """A cell whose outline a person changed."""
+
+    was: Place | None = Field(description="the cell before; null where there was none")
+    cell: int = Field(ge=1, description="its label when the correction was made")
+    mask: Mask | None = Field(description="its pixels; null where it was erased")
+
+
+class Redraw(_Said):
+    """Outlines of one image and frame that a person changed."""
+
+    action: Literal["redraw"] = "redraw"
+    image_id: str = Field(description="image")
+    frame: int = Field(ge=0, description="0-based frame")
+    outlines: tuple[Outline, ...] = Field(min_length=1, description="every cell that changed")
+
+    @property
+    def places(self) -> Iterable[Place]:
+        """Every cell that it names: looked for in the labels, before there is a table."""
+        return ()
+
+    @property
+    def former(self) -> Places:
+        """Every cell that it changes or erases."""
+        return tuple(outline.was for outline in self.outlines if outline.was is not None)
+
+
+class Cut(_Said):
+    """A link that is wrong: the cell does not follow, or descend from, the one before."""
+
+    action: Literal["cut"] = "cut"
+    before: Place = Field(description="the earlier cell")
+    cell: Place = Field(description="the later cell")
+
+    @property
+    def places(self) -> Iterable[Place]:
+        """Every cell that it names."""
+        return (self.before, self.cell)
+
+
+class Join(_Said):
+    """A link that is missing: the later cell continues, or descends from, the earlier."""
+
+    action: Literal["join"] = "join"
+    earlier: Place = Field(description="the earlier cell; where one follows it already, it divides")
+    later: Place = Field(description="the later cell")
+
+    @property
+    def places(self) -> Iterable[Place]:
+        """Every cell that it names."""
+        return (self.earlier, self.later)
+
+
 class Undo(_Said):
     """A correction that is taken back; an undo can be undone too."""
 
@@ -134,5 +226,6 @@ class Undo(_Said):
     of: str = Field(description="id of an earlier correction")
 
 
-Correction = Merge | Split | Assign | Exclude | Rename | Undo
+Correction = Merge | Split | Assign | Exclude | Rename | Verdict | Cut | Join | Redraw | Undo
 CORRECTION: TypeAdapter[Correction] = TypeAdapter(Annotated[Correction, Field(discriminator="action")])
+ACTIONS = tuple(kind.model_fields["action"].default for kind in get_args(Correction))

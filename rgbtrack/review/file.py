@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rgbtrack.errors import DataError, RgbtrackWarning
-from rgbtrack.review.corrections import CORRECTION, Correction, Undo
+from rgbtrack.review.corrections import ACTIONS, CORRECTION, Correction, Undo
 
 BINARY = getattr(os, "O_BINARY", 0)
 CUT_OFF = b" #cut off"
@@ -153,7 +153,7 @@ def _first(error: ValidationError) -> str:
     if fault["type"] == "json_invalid":
         return "not JSON"
     if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        return "action is none of merge, split, assign, exclude, rename, undo"
+        return f"action is none of {', '.join(ACTIONS)}"
     # the first step names the kind of correction
     where = ".".join(str(step) for step in fault["loc"][1:])
     return f"{where}: {fault['msg']}" if where else fault["msg"]

@@ -7,6 +7,7 @@ import pandas as pd
 
 from rgbtrack.errors import DataError, ParamError
 from rgbtrack.review.corrections import Assign, Exclude, Merge, Rename, Split
+from rgbtrack.review.outcomes import count_cells
 from rgbtrack.review.places import Key, anchors_of, places_of, rows_of
 from rgbtrack.tables import CELLS
 
@@ -90,7 +91,7 @@ def split_clone(
         raise DataError(f"split of clone {clone}: a cell is named twice: each belongs to one part")
     if not by_colour and len(rows) == 1 and len(named) == (cells["clone"] == clone).sum():
         raise ParamError(f"split of clone {clone}: these are all of its cells: leave some, or name two parts")
-    parts = " and ".join(_count(len(part)) for part in rows)
+    parts = " and ".join(count_cells(len(part)) for part in rows)
     if by_colour:
         said = f"split {_clone(cells, clone)} by the colours of {parts}"
     else:
@@ -140,7 +141,7 @@ def assign_cells(
     return Assign(
         cells=named,
         clone=None if clone is None else anchors_of(cells, clone, without=rows) or anchors_of(cells, clone),
-        said=f"assign {_count(len(rows))} to {to}",
+        said=f"assign {count_cells(len(rows))} to {to}",
         who=who,
         note=note,
     )
@@ -176,7 +177,7 @@ def exclude_cells(
     """
     if not reason.strip():
         raise ParamError("exclude without a reason: say why the cells do not count, as 'debris'")
-    said = f"exclude {_count(len(keys))}: {reason.strip()}"
+    said = f"exclude {count_cells(len(keys))}: {reason.strip()}"
     return Exclude(cells=_named(cells, keys), reason=reason, said=said, who=who, note=note)
 
 
@@ -244,8 +245,4 @@ def _check_members(cells: pd.DataFrame, rows: np.ndarray, clone: int) -> None:
 
 def _clone(cells: pd.DataFrame, clone: int) -> str:
     """A clone in words, with its size, to see that it is the one that was meant."""
-    return f"clone {clone} ({_count(int((cells['clone'] == clone).sum()))})"
-
-
-def _count(n: int) -> str:
-    return f"{n:,} cell{'' if n == 1 else 's'}"
+    return f"clone {clone} ({count_cells(int((cells['clone'] == clone).sum()))})"

@@ -43,25 +43,35 @@ def locate(cells: pd.DataFrame, places: Iterable[Place]) -> dict[Place, int]:
         return rows
     CELLS.check(cells, need=["image_id", "frame", "cell", *CENTROID])
     cell, centroid = (cells[c].to_numpy(float, na_value=np.nan) for c in ("cell", CENTROID))
-    placed = (np.abs(centroid) <= _FAR).all(axis=1)
-    shown = cells["image_id"].astype("str").isin({image_id for image_id, _ in wanted})
-    named = np.flatnonzero(shown.to_numpy(bool) & placed)
-    here = cells[["image_id", "frame"]].iloc[named].astype({"image_id": "str"})
-    rows_in = {key: named[rows] for key, rows in here.groupby(["image_id", "frame"]).indices.items()}
+    placed = np.flatnonzero((np.abs(centroid) <= _FAR).all(axis=1))
+    rows_in = _rows_by_frame(cells, placed, {image_id for image_id, _ in wanted})
     for key, meant in wanted.items():
         found = rows_in.get(key)
         if found is None:
             continue
-        tree = cKDTree(centroid[found])
         points = np.array([[place.z_um, place.y_um, place.x_um] for place in meant]).clip(-_FAR, _FAR)
-        nearest = tree.query(points, k=min(2, len(found)))[1]
-        for place, point, near in zip(meant, points, nearest, strict=True):
-            near = found[np.atleast_1d(near)]
-            far = np.linalg.norm(centroid[near] - point, axis=1).round(6)
-            best = min(zip(far, cell[near] != place.cell, near, strict=True))
-            if best[0] <= place.radius_um:
-                rows[place] = int(best[2])
+        nearest = cKDTree(centroid[found]).query(points, k=min(2, len(found)))[1]
+        near = found[nearest.reshape(len(meant), -1)]
+        far = np.linalg.norm(centroid[near] - points[:, None], axis=2).round(6)
+        other = cell[near] != np.array([place.cell for place in meant])[:, None]
+        best = np.lexsort((near, other, far))[:, :1]
+        reached = np.take_along_axis(far, best, 1)[:, 0] <= [place.radius_um for place in meant]
+        chosen = np.take_along_axis(near, best, 1)[:, 0]
+        rows |= {place: int(row) for place, row, ok in zip(meant, chosen, reached, strict=True) if ok}
     return rows
+
+
+def _rows_by_frame(cells: pd.DataFrame, rows: Ints, images: set[str]) -> dict[tuple[str, int], Ints]:
+    """Some rows, by image and frame, of these images only."""
+    which, names = pd.factorize(cells["image_id"])
+    wanted = np.array([str(name) in images for name in [*names, None]])  # the last: no image
+    rows = rows[wanted[which[rows]]]
+    frame = cells["frame"].to_numpy(np.int64)[rows]
+    order = np.lexsort((frame, which[rows]))
+    rows, frame = rows[order], frame[order]
+    begins = np.flatnonzero((np.diff(which[rows], prepend=-2) != 0) | (np.diff(frame, prepend=-1) != 0))
+    parts = np.split(rows, begins[1:])
+    return {(str(names[which[part[0]]]), int(frame[k])): part for part, k in zip(parts, begins, strict=False)}
 
 
 def rows_of(cells: pd.DataFrame, keys: Sequence[Key]) -> Ints:
@@ -74,7 +84,8 @@ def rows_of(cells: pd.DataFrame, keys: Sequence[Key]) -> Ints:
     """
     CELLS.check(cells, need=["image_id"])
     here = np.flatnonzero(cells["image_id"].astype("str").isin({image_id for image_id, _, _ in keys}))
-    names = CELLS.check(cells.iloc[here], need=["image_id", "frame", "cell"])
+    key = [name for name in CELLS.key if name in cells]
+    names = CELLS.check(cells[key].iloc[here], need=CELLS.key)
     index = pd.MultiIndex.from_arrays([names["image_id"].astype("str"), names["frame"], names["cell"]])
     found = index.get_indexer(pd.MultiIndex.from_tuples(list(keys)) if keys else index[:0])
     rows = np.append(here, -1)[found]
@@ -94,8 +105,9 @@ def places_of(cells: pd.DataFrame, rows: NDArray[Any]) -> Places:
     DataError
         If the table does not tell how large they are.
     """
-    here = cells.iloc[rows]
-    CELLS.check(here, need=["image_id", "frame", "cell", *CENTROID])
+    needed = [*CELLS.key, *CENTROID]
+    here = cells[[name for name in (*needed, "area_um2", "volume_um3") if name in cells]].iloc[rows]
+    CELLS.check(here, need=needed)
     area, volume = _numbers(here, "area_um2"), _numbers(here, "volume_um3")
     radius = np.where(np.isnan(area), np.cbrt(volume * 0.75 / np.pi), np.sqrt(area / np.pi))
     if not (radius > 0).all():
@@ -143,8 +155,9 @@ def anchors_of(
     """
     members = np.flatnonzero(cells["clone"].to_numpy(float, na_value=np.nan) == clone)
     members = np.setdiff1d(members, [] if without is None else without)
-    here = cells.iloc[members]
-    light = np.maximum(np.nan_to_num(here[list(markers_of(cells))].to_numpy(float, na_value=np.nan)), 0)
+    markers = list(markers_of(cells))
+    here = cells[[*markers, *(name for name in ("clone_probability",) if name in cells)]].iloc[members]
+    light = np.maximum(np.nan_to_num(here[markers].to_numpy(float, na_value=np.nan)), 0)
     shares = light / np.maximum(light.sum(axis=1, keepdims=True), 1e-12)
     odd = np.abs(shares - np.median(shares, axis=0)).sum(axis=1) if len(here) else np.zeros(0)
     probability = _numbers(here, "clone_probability")

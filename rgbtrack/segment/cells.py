@@ -17,6 +17,7 @@ from rgbtrack.segment.outlines import make_whole, trim
 from rgbtrack.segment.params import OURS, SegmentParams
 from rgbtrack.segment.parts import LEAST_PIECE, Parts, find_parts
 from rgbtrack.segment.regions import (
+    CHANNELS,
     POSITION,
     Array,
     Seams,
@@ -76,6 +77,17 @@ class Segmentation:
     set_aside: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=["frame", *CENTRE, "reason"])
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """Objects of a working image: labels (z, y, x), their number, features, sureness of joining, centres."""
+
+    labels: NDArray[np.int32]
+    n: int
+    features: Array
+    join_probability: Array
+    centre: Array
 
 
 def segment_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> NDArray[np.uint32]:  # noqa: B008
@@ -190,19 +202,14 @@ def _find_by_light(
     nuclei: NDArray[np.uint32] | None = None,
 ) -> tuple[NDArray[np.uint32], pd.DataFrame, pd.DataFrame]:
     """Labels (z, y, x) of what shines in some channels, a row each, and one for each thing set aside."""
-    working = working_image(stack, t, channels, diameter_px)
-    seeds = None if nuclei is None else thin_out(nuclei, working.shrink, working.strength.shape)
-    parts = find_parts(working, params.min_snr, seeds)
-    objects = join_parts(parts, working, params, seeds)
-    kind = "volume_objects" if working.strength.shape[0] > 1 else "objects"
+    objects, stained, shrink = _objects_by_light(stack, t, channels, diameter_px, params, nuclei)
+    kind = "volume_objects" if objects.labels.shape[0] > 1 else "objects"
     probability = cell_probability(objects.features, kind)
     why = reason(objects.features, params.min_area)
-    least = np.full(objects.n, params.min_probability)
-    if seeds is not None:
-        least[np.bincount(objects.labels[seeds > 0], minlength=objects.n + 1)[1:] > 0] *= WITH_NUCLEUS
+    least = np.where(stained, WITH_NUCLEUS, 1) * params.min_probability
     cell = (probability >= least) & (why != DEBRIS)
     # the centre of a working pixel, in image pixels
-    step = np.array([1, working.shrink, working.shrink])
+    step = np.array([1, shrink, shrink])
     centre = pd.DataFrame(step * objects.centre + (step - 1) / 2, columns=CENTRE)
     lost = centre[~cell].assign(reason=why[~cell])
     labels, n = renumber(objects.labels, np.concatenate([[False], cell]))
@@ -214,8 +221,25 @@ def _find_by_light(
             **centre[cell].to_dict("list"),
         }
     )
-    full = enlarge(labels, working.shrink, stack.pixels.shape[2:])
-    return full, table, lost
+    return enlarge(labels, shrink, stack.pixels.shape[2:]), table, lost
+
+
+def _objects_by_light(
+    stack: Stack,
+    t: int,
+    channels: list[int],
+    diameter_px: float,
+    params: SegmentParams,
+    nuclei: NDArray[np.uint32] | None,
+) -> tuple[Objects, NDArray[np.bool_], int]:
+    """What shines in some channels, whether each has a nucleus, and image pixels per working pixel."""
+    working = working_image(stack, t, channels, diameter_px)
+    seeds = None if nuclei is None else thin_out(nuclei, working.shrink, working.strength.shape)
+    objects = join_parts(find_parts(working, params.min_snr, seeds), working, params, seeds)
+    stained = np.zeros(objects.n + 1, bool)
+    if seeds is not None:
+        stained[objects.labels[seeds > 0]] = True
+    return objects, stained[1:], working.shrink
 
 
 def _find_diameter(stack: Stack, params: SegmentParams) -> float:
@@ -269,17 +293,6 @@ def _settle_diameter(
     return diameter, n, n_objects
 
 
-@dataclass(frozen=True, eq=False)
-class Objects:
-    """Objects of a working image: labels (z, y, x), their number, features, sureness of joining, centres."""
-
-    labels: NDArray[np.int32]
-    n: int
-    features: Array
-    join_probability: Array
-    centre: Array
-
-
 def join_parts(
     parts: Parts, working: Working, params: SegmentParams, nuclei: NDArray[np.int32] | None = None
 ) -> Objects:
@@ -298,21 +311,28 @@ def join_parts(
         return np.where(seams.second <= n_nuclei, 0.0, judge(features))
 
     root, doubt = join_regions(seams, sums, peak, describe, weigh, params.join)
-    return outline_objects(root, doubt, parts, working, params, nuclei)
+    return outline_objects(root, doubt, sums, parts, working, params, nuclei)
 
 
 def outline_objects(
     root: NDArray[np.int64],
     doubt: Array,
+    sums: Array,
     parts: Parts,
     working: Working,
     params: SegmentParams,
     nuclei: NDArray[np.int32] | None = None,
 ) -> Objects:
-    """Trim joined parts to their outlines and describe them; a nucleus is not trimmed off its cell."""
+    """Trim joined parts, of which sums are given, to their outlines and describe them.
+
+    A nucleus is not trimmed off its cell.
+    """
     n = parts.n
     labels = relabel(parts.labels, root.astype(np.int32))
-    trimmed = trim(labels, n, working.light, params.contrast)
+    colour = slice(CHANNELS + len(working.units), None)
+    light = np.zeros((n + 1, len(working.units)))
+    np.add.at(light, root, sums[:, colour])
+    trimmed = trim(labels, light, working.light, params.contrast)
     if nuclei is not None:
         trimmed = np.where(nuclei > 0, labels, trimmed)
     labels = make_whole(trimmed, n)

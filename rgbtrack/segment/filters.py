@@ -27,19 +27,24 @@ def blur(image: Image, sigma: float, spacing: float = 1.0) -> Image:
 
 
 def wide_mean(image: Image, sigma: float) -> Image:
-    """Gaussian mean over a wide neighbourhood in the plane, of (z, y, x), on a smaller copy."""
+    """Gaussian mean over a wide neighbourhood in the plane, of (z, y, x)."""
     height, width = image.shape[1:]
-    shrink = max(1, min(int(sigma / 2), min(height, width) // 4))
-    small = (max(1, width // shrink), max(1, height // shrink))
     wide = np.empty_like(image)
 
     def work(z: int, _: int) -> None:
-        reduced = cv2.resize(image[z], small, interpolation=cv2.INTER_AREA).reshape(1, *small[::-1])
-        blurred = blur(reduced, sigma / shrink)[0]
-        cv2.resize(blurred, (width, height), dst=wide[z], interpolation=cv2.INTER_LINEAR)
+        cv2.resize(wide_grid(image[z], sigma), (width, height), dst=wide[z], interpolation=cv2.INTER_LINEAR)
 
     over_bands(work, len(image), len(image))
     return wide
+
+
+def wide_grid(plane: Image, sigma: float) -> Image:
+    """Gaussian mean over a wide neighbourhood of (y, x), on a smaller copy."""
+    height, width = plane.shape
+    shrink = max(1, min(int(sigma / 2), min(height, width) // 4))
+    small = (max(1, width // shrink), max(1, height // shrink))
+    reduced = cv2.resize(plane, small, interpolation=cv2.INTER_AREA).reshape(1, *small[::-1])
+    return blur(reduced, sigma / shrink)[0]
 
 
 def open_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -51,9 +51,9 @@ def seam_features(
     n_small = np.minimum(n_one, n_other)
     n_colours = (sums.shape[1] - CHANNELS) // 2
     typical = typical_size(diameter, spacing, volume)
-    fill_each = ellipsoid(sums, volume, spacing)[0]
+    fill_one, fill_other = (ellipsoid(each, volume, spacing)[0] for each in (one, other))
     fill, long, short = ellipsoid(both, volume, spacing)
-    parts = (n_one * fill_each[a] + n_other * fill_each[b]) / (n_one + n_other)
+    parts = (n_one * fill_one + n_other * fill_other) / (n_one + n_other)
     colours = slice(CHANNELS, CHANNELS + n_colours)
     colour_one, colour_other = one[:, colours] / n_one[:, None], other[:, colours] / n_other[:, None]
     apart = np.sqrt(((colour_one - colour_other) ** 2).sum(1))
@@ -145,25 +145,11 @@ def join_regions(
         changed = np.zeros(n + 1, bool)
         changed[a] = True
         first, second = target[seams.first], target[seams.second]
-        stay = first != second
-        low, high = np.minimum(first, second)[stay], np.maximum(first, second)[stay]
-        key = low * (n + 1) + high
-        known = dict_lookup(key, probability[stay])
-        seams = fold_seams(key, n, seams.sums[stay], seams.pass_height[stay])
-        probability = known(seams.first * (n + 1) + seams.second)
-        anew = changed[seams.first] | changed[seams.second]
-        some = Seams(seams.first[anew], seams.second[anew], seams.sums[anew], seams.pass_height[anew])
-        probability[anew] = judge(some, describe(some, sums, peak))
+        anew = (changed[first] | changed[second]) & (first != second)
+        low, high = np.minimum(first, second)[anew], np.maximum(first, second)[anew]
+        some = fold_seams(low * (n + 1) + high, n, seams.sums[anew], seams.pass_height[anew])
+        # the others are as they were
+        same = ~(changed[first] | changed[second])
+        seams, order = seams.take(same).merge(some)
+        probability = np.concatenate([probability[same], judge(some, describe(some, sums, peak))])[order]
     return root, doubt
-
-
-def dict_lookup(key: NDArray[np.int64], value: Array) -> Callable[[NDArray[np.int64]], Array]:
-    """Values by key, for arrays of keys that are all known."""
-    order = np.argsort(key, kind="stable")
-    key, value = key[order], value[order]
-
-    def look_up(wanted: NDArray[np.int64]) -> Array:
-        found: Array = value[np.searchsorted(key, wanted)]
-        return found
-
-    return look_up

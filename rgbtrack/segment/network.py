@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+ROWS = 128
 NETWORKS = files("rgbtrack.segment").joinpath("networks.json")
 
 
@@ -39,9 +40,16 @@ class Network:
 
     def __call__(self, features: Array) -> Array:
         """Probability of each row of features, shape (n, f) -> (n,)."""
+        # few rows at a time: a large product would be shared among threads, which wait longer than they work
+        parts = [self._answer(features[i : i + ROWS]) for i in range(0, len(features), ROWS)]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def _answer(self, features: Array) -> Array:
         # what lies far outside all that was seen is taken as lying at its edge
         inputs = np.clip((features - self.centre) / self.scale, -6, 6)
-        hidden = np.maximum(inputs @ self.weights + self.offsets, 0)
+        hidden = inputs @ self.weights
+        hidden += self.offsets
+        np.maximum(hidden, 0, out=hidden)
         answer: Array = 1 / (1 + np.exp(-np.clip(hidden @ self.out + self.bias, -40, 40)))
         return answer
 

@@ -7,7 +7,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from rgbtrack.segment.filters import Image, wide_mean
+from rgbtrack.segment.filters import Image, wide_grid
 from rgbtrack.segment.joining import typical_size
 from rgbtrack.segment.network import Array, network
 from rgbtrack.segment.outlines import Labels
@@ -18,6 +18,7 @@ from rgbtrack.segment.regions import (
     N,
     ellipsoid,
     find_seams,
+    grid_sums,
     image_sums,
     outline_mean,
 )
@@ -84,11 +85,14 @@ def object_features(
     own_units = sums[:, CHANNELS : CHANNELS + n_colours] / size[:, None]
     ratio = np.full(n + 1, -4.0)
 
-    def light_around(c: int, _: int) -> Array:
-        wide = wide_mean(np.maximum(working.light[c], 0), 0.8 * working.diameter)
-        return image_sums(labels, n, wide[None])[:, 0] / size
+    def grid_around(i: int, _: int) -> Image:
+        plane = working.light[divmod(i, len(labels))]
+        return wide_grid(np.maximum(plane, 0), 0.8 * working.diameter)
 
-    for c, around in enumerate(over_bands(light_around, n_colours, n_colours)):
+    n_planes = n_colours * len(labels)
+    grids = np.stack(over_bands(grid_around, n_planes, n_planes))
+    light_around = grid_sums(labels, n, grids.reshape(n_colours, len(labels), *grids.shape[1:])).T / size
+    for c, around in enumerate(light_around):
         lit = own_units[:, c] > 2
         value = np.log(np.maximum(own_light[lit, c], 1e-3) / np.maximum(around[lit], 1e-3))
         ratio[lit] = np.maximum(ratio[lit], value)

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rgbtrack.segment.filters import Image
-from rgbtrack.segment.regions import BANDS, image_sums
+from rgbtrack.segment.regions import BANDS, Array, end_of_run
 from rgbtrack.segment.runs import clear_runs, find_runs
 from rgbtrack.threads import over_bands, sum_bands
 
@@ -14,26 +14,34 @@ HERE, OPEN = 1, 2
 """Background met in this search, and background known to be no hole."""
 
 
-def trim(labels: Labels, n: int, light: Image, share: float) -> Labels:
+def trim(labels: Labels, sums: Array, light: Image, share: float) -> Labels:
     """Drop the pixels of each region that fall below a share of its level.
 
     Light is looked at in the region's own colour, ``p = x . m / |m|`` with m its mean; the level is the mean
     of the pixels above the mean. A dim cell beside a bright one keeps its own level.
+
+    Parameters
+    ----------
+    labels
+        Regions, shape (z, y, x).
+    sums
+        Light of each region, shape (n + 1, c).
+    light
+        Shape (c, z, y, x).
+    share
+        Of the level.
     """
-    colour = np.maximum(image_sums(labels, n, light), 0)  # (n + 1, c)
+    n, colour = len(sums) - 1, np.maximum(sums, 0)
     colour /= np.maximum(np.sqrt((colour**2).sum(1)), 1e-9)[:, None]
-    flat, n_px = labels.reshape(-1), labels.size
-    light = light.reshape(len(light), -1)
-    own = np.zeros(n_px, np.float32)  # light in the region's own colour
+    own = np.empty(labels.shape, np.float32)  # light in the region's own colour
+    rows, trimmed = labels.shape[0] * labels.shape[1], np.empty_like(labels)
     sums = sum_bands(
-        lambda a, b, sums: _project(flat, light, colour, a, b, own, sums), n_px, BANDS, (n + 1, 2)
+        lambda a, b, sums: _project(labels, light, colour, a, b, own, sums), rows, BANDS, (n + 1, 2)
     )
     mean = sums[:, 1] / np.maximum(sums[:, 0], 1)
-    sums = sum_bands(lambda a, b, sums: _bright_sums(flat, own, mean, a, b, sums), n_px, BANDS, (n + 1, 2))
+    sums = sum_bands(lambda a, b, sums: _bright_sums(labels, own, mean, a, b, sums), rows, BANDS, (n + 1, 2))
     level = share * sums[:, 1] / np.maximum(sums[:, 0], 1)
-    trimmed = np.empty_like(labels)
-    kept = trimmed.reshape(-1)
-    over_bands(lambda a, b: _keep_bright(flat, own, level, a, b, kept), n_px)
+    over_bands(lambda a, b: _keep_bright(labels, own, level, a, b, trimmed), rows)
     return trimmed
 
 
@@ -54,30 +62,49 @@ def make_whole(labels: Labels, n: int) -> Labels:
 
 @numba.njit(cache=True, nogil=True)
 def _project(labels, light, colour, start, stop, own, sums):  # type: ignore[no-untyped-def]
-    for i in range(start, stop):
-        k = labels[i]
-        if k > 0:
-            p = 0.0
+    _, height, width = labels.shape
+    for row in range(start, stop):
+        z, y = row // height, row % height
+        cells, line = labels[z, y], own[z, y]
+        x = 0
+        while x < width:
+            first, k = x, cells[x]
+            x = end_of_run(cells, x)
+            if k == 0:
+                continue
+            line[first:x] = 0
             for c in range(len(light)):
-                p += light[c, i] * colour[k, c]
-            own[i] = p
-            sums[k, 0] += 1
-            sums[k, 1] += p
+                share, bright = np.float32(colour[k, c]), light[c, z, y]
+                for i in range(first, x):
+                    line[i] += bright[i] * share
+            total = 0.0
+            for i in range(first, x):
+                total += line[i]
+            sums[k, 0] += x - first
+            sums[k, 1] += total
 
 
 @numba.njit(cache=True, nogil=True)
 def _bright_sums(labels, own, mean, start, stop, sums):  # type: ignore[no-untyped-def]
-    for i in range(start, stop):
-        k = labels[i]
-        if k > 0 and own[i] > mean[k]:
-            sums[k, 0] += 1
-            sums[k, 1] += own[i]
+    _, height, width = labels.shape
+    for row in range(start, stop):
+        cells, line = labels[row // height, row % height], own[row // height, row % height]
+        for x in range(width):
+            k = cells[x]
+            if k > 0 and line[x] > mean[k]:
+                sums[k, 0] += 1
+                sums[k, 1] += line[x]
 
 
 @numba.njit(cache=True, nogil=True)
 def _keep_bright(labels, own, level, start, stop, kept):  # type: ignore[no-untyped-def]
-    for i in range(start, stop):
-        kept[i] = labels[i] if own[i] > level[labels[i]] else 0
+    _, height, width = labels.shape
+    for row in range(start, stop):
+        z, y = row // height, row % height
+        cells, line, left = labels[z, y], own[z, y], kept[z, y]
+        for x in range(width):
+            k = cells[x]
+            left[x] = k if k > 0 and line[x] > level[k] else 0
 
 
 @numba.njit(cache=True)

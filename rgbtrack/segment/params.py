@@ -21,6 +21,7 @@ class SegmentParams(Params):
         None,
         description="model name or path, for methods that have models; a path works offline; "
         "None: the method's default",
+        json_schema_extra={"format": "file-path"},
     )
     projection: Literal["none", "max", "mean"] = Field(
         "none",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 
 from rgbtrack.segment.edges import find_edges
@@ -74,19 +75,22 @@ def find_parts(working: Working, min_snr: float, nuclei: Labels | None = None) -
         n = int(nuclei.max(initial=0))
         seeds = np.where(nuclei > 0, nuclei, np.where(seeds > 0, seeds + n, 0)).astype(np.int32)
         mask |= nuclei > 0
-    landscape = _landscape(gradient, smooth, working.diameter)
-    labels = flood(landscape, seeds, mask)
+    del crest, edge, wide  # memory, where it is needed most
+    over_bands(
+        lambda a, b: _to_landscape(gradient, np.float32(working.diameter), a, b, smooth),
+        smooth.shape[0] * smooth.shape[1],
+    )
+    labels = flood(smooth, seeds, mask)
     return Parts(labels, int(seeds.max(initial=0)), gradient, distance)
 
 
-def _landscape(gradient: Image, smooth: Image, diameter: float) -> Image:
-    """High on edges, low far from them; plane by plane, to spare memory."""
-    landscape = np.empty_like(gradient)
-
-    def work(z: int, _: int) -> None:
-        steep = gradient[z] * (diameter / 10)
-        np.divide(steep, steep + 4, out=landscape[z])
-        landscape[z] -= np.minimum(smooth[z] / diameter, 0.6)
-
-    over_bands(work, len(gradient), len(gradient))
-    return landscape
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _to_landscape(gradient, diameter, start, stop, smooth):  # type: ignore[no-untyped-def]
+    """Distances to a landscape that is high on edges and low far from them, in place."""
+    height, width = gradient.shape[1:]
+    scale, half, most = diameter / np.float32(10), np.float32(4), np.float32(0.6)
+    for row in range(start, stop):
+        slope, line = gradient[row // height, row % height], smooth[row // height, row % height]
+        for x in range(width):
+            steep = slope[x] * scale
+            line[x] = steep / (steep + half) - min(line[x] / diameter, most)

@@ -36,6 +36,19 @@ class Seams:
     sums: Array
     pass_height: Array
 
+    def take(self, chosen: NDArray[np.bool_]) -> "Seams":
+        """Some of them."""
+        return Seams(self.first[chosen], self.second[chosen], self.sums[chosen], self.pass_height[chosen])
+
+    def merge(self, other: "Seams") -> tuple["Seams", NDArray[np.int64]]:
+        """These and others, in the order of their labels, and that order among these and then the others."""
+        first = np.concatenate([self.first, other.first])
+        second = np.concatenate([self.second, other.second])
+        order = np.lexsort((second, first))
+        sums = np.concatenate([self.sums, other.sums])[order]
+        height = np.concatenate([self.pass_height, other.pass_height])[order]
+        return Seams(first[order], second[order], sums, height), order
+
 
 def region_sums(labels: NDArray[np.int32], n: int, strength: Image, units: Image, light: Image) -> Array:
     """Sums over the pixels of each label, shape (n + 1, 11 + 2 c)."""
@@ -57,6 +70,12 @@ def image_sums(labels: NDArray[np.int32], n: int, images: Image) -> Array:
     """Sum of each image (c, z, y, x) over the pixels of each label, shape (n + 1, c); of 0 none."""
     shape = (n + 1, len(images))
     return sum_bands(lambda a, b, sums: _image_sums(labels, images, a, b, sums), _rows(labels), BANDS, shape)
+
+
+def grid_sums(labels: NDArray[np.int32], n: int, grids: Image) -> Array:
+    """Sums as of `image_sums`, of images given on coarser grids (c, z, y, x) and bilinear between."""
+    shape = (n + 1, len(grids))
+    return sum_bands(lambda a, b, sums: _grid_sums(labels, grids, a, b, sums), _rows(labels), BANDS, shape)
 
 
 def relabel(labels: NDArray[np.int32], table: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -146,7 +165,8 @@ def ellipsoid(sums: Array, volume: bool, spacing: float) -> tuple[Array, Array, 
 
 
 @numba.njit(cache=True, nogil=True)
-def _end_of_run(line, x):  # type: ignore[no-untyped-def]
+def end_of_run(line, x):  # type: ignore[no-untyped-def]
+    """The first pixel of a row after x that has another label."""
     label = line[x]
     x += 1
     while x < len(line) and line[x] == label:
@@ -162,7 +182,7 @@ def _region_sums(labels, strength, units, light, start, stop, sums):  # type: ig
         z, y = row // height, row % height
         line, x = labels[z, y], 0
         while x < width:
-            first, x = x, _end_of_run(line, x)
+            first, x = x, end_of_run(line, x)
             if line[first] == 0:
                 continue
             total, m = sums[line[first]], x - first
@@ -198,7 +218,7 @@ def _sizes(labels, start, stop, sums):  # type: ignore[no-untyped-def]
     for row in range(start, stop):
         line, x = labels[row // height, row % height], 0
         while x < width:
-            first, x = x, _end_of_run(line, x)
+            first, x = x, end_of_run(line, x)
             if line[first] > 0:
                 sums[line[first]] += x - first
 
@@ -210,10 +230,43 @@ def _image_sums(labels, images, start, stop, sums):  # type: ignore[no-untyped-d
         z, y = row // height, row % height
         line, x = labels[z, y], 0
         while x < width:
-            first, x = x, _end_of_run(line, x)
+            first, x = x, end_of_run(line, x)
             if line[first] > 0:
                 for c in range(len(images)):
                     sums[line[first], c] += _sum(images[c, z, y], first, x)
+
+
+@numba.njit(cache=True, nogil=True)
+def _grid_sums(labels, grids, start, stop, sums):  # type: ignore[no-untyped-def]
+    """Between two points of a grid an image is a straight line: a sum of shares tells that of many pixels."""
+    _, height, width = labels.shape
+    n, _, rows, columns = grids.shape
+    left, shares = np.empty(width + 1, np.int64), np.zeros(width + 1, np.float64)
+    for x in range(width):
+        at = min(max((x + 0.5) * columns / width - 0.5, 0.0), columns - 1.0)
+        left[x], shares[x + 1] = int(at), shares[x] + at - int(at)
+    left[width] = -1
+    line = np.empty((columns + 1, n), np.float32)
+    for row in range(start, stop):
+        z, y = row // height, row % height
+        at = min(max((y + 0.5) * rows / height - 0.5, 0.0), rows - 1.0)
+        upper, lower, share = int(at), min(int(at) + 1, rows - 1), np.float32(at - int(at))
+        for c in range(n):
+            for i in range(columns):
+                value = grids[c, z, upper, i]
+                line[i, c] = value + share * (grids[c, z, lower, i] - value)
+        line[columns] = line[columns - 1]
+        cells, x = labels[z, y], 0
+        while x < width:
+            begin, x = x, end_of_run(cells, x)
+            cell = cells[begin]
+            while cell > 0 and begin < x:
+                near, first = left[begin], begin
+                while begin < x and left[begin] == near:
+                    begin += 1
+                all_, far = begin - first, shares[begin] - shares[first]
+                for c in range(n):
+                    sums[cell, c] += all_ * line[near, c] + far * (line[near + 1, c] - line[near, c])
 
 
 @numba.njit(cache=True, nogil=True)

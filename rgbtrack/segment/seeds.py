@@ -12,14 +12,14 @@ Seeds = NDArray[np.int32]
 
 def find_peaks(image: Image, mask: NDArray[np.bool_], distance: float, spacing: float) -> Seeds:
     """Seeds at the local maxima of a smooth image, none nearer than `distance` to a higher one."""
-    top = np.zeros_like(image)
+    top = np.empty_like(image)
     for step in range(int(distance / spacing) + 1 if len(image) > 1 else 1):
         radius = max(1, round(float(np.sqrt(max(0.0, distance**2 - (step * spacing) ** 2)))))
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-        wide = np.stack([cv2.dilate(plane, disc).reshape(plane.shape) for plane in image])
-        if step == 0:
-            top = wide
-        elif step < len(image):
+        wide = top if step == 0 else np.empty_like(image)
+        for z, plane in enumerate(image):
+            cv2.dilate(plane, disc, dst=wide[z])
+        if 0 < step < len(image):
             np.maximum(top[step:], wide[:-step], out=top[step:])
             np.maximum(top[:-step], wide[step:], out=top[:-step])
     peaks = (image >= top) & mask & (image > 0)

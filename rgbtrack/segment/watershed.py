@@ -7,6 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rgbtrack.segment.framing import framed, inside, steps_of
+from rgbtrack.segment.runs import Runs, find_runs
+from rgbtrack.threads import over_bands
+
+Places = NDArray[np.int32]
 
 LEVELS = 512
 OUTSIDE = -1
@@ -34,48 +38,113 @@ def flood(landscape: NDArray[np.float32], seeds: NDArray[Any], mask: NDArray[np.
     >>> flood(np.float32([[[0, 1, 2, 9, 1, 0]]]), np.array([[[1, 0, 0, 0, 0, 2]]]), np.ones((1, 1, 6), bool))
     array([[[1, 1, 1, 2, 2, 2]]], dtype=int32)
     """
-    inner = landscape[mask]
-    if not inner.size:
-        return np.zeros(mask.shape, np.int32)
-    low, high = float(inner.min()), float(inner.max())
-    del inner
-    scale = (LEVELS - 1) / max(high - low, 1e-9)
-    labels = framed(np.where(mask, seeds, OUTSIDE).astype(np.int32, copy=False), OUTSIDE)
-    level = np.zeros(labels.shape, np.int16)
-    for into, plane in zip(inside(level), landscape, strict=True):
-        into[:] = np.clip((plane - low) * scale, 0, LEVELS - 1)
-    _flood(level.reshape(-1), labels.reshape(-1), steps_of(labels))
-    return np.maximum(inside(labels), 0)
+    return np.maximum(inside(_flooded(landscape, seeds, mask)), 0)
+
+
+def _flooded(
+    landscape: NDArray[np.float32], seeds: NDArray[Any], mask: NDArray[np.bool_]
+) -> NDArray[np.int32]:
+    """Labels in a frame."""
+    landscape, mask = np.ascontiguousarray(landscape), np.ascontiguousarray(mask)
+    runs = find_runs(mask, 0, True)
+    if not len(runs.begin):
+        return framed(np.zeros(mask.shape, np.int32), OUTSIDE)
+    low, high = _range(landscape.reshape(-1), runs.begin, runs.end)
+    scale = np.float32((LEVELS - 1) / max(high - low, 1e-9))
+    begin, end, first = _by_piece(runs, mask.shape)
+    del runs
+    labels = framed(np.asarray(seeds, np.int32), OUTSIDE)
+    level = np.empty(labels.shape, np.int16)
+    over_bands(
+        lambda a, b: _prepare(landscape, mask, np.float32(low), scale, a, b, inside(labels), inside(level)),
+        mask.shape[0] * mask.shape[1],
+    )
+    following = np.empty(level.size, np.int32)
+    # what does not touch floods apart: few pixels at a time, which stay in the processor's cache
+    over_bands(
+        lambda a, b: _flood(
+            level.reshape(-1), labels.reshape(-1), steps_of(labels), begin, end, first[a : b + 1], following
+        ),
+        len(first) - 1,
+    )
+    return labels
+
+
+def _by_piece(runs: Runs, shape: tuple[int, ...]) -> tuple[Places, Places, NDArray[np.int64]]:
+    """Begin and end in the framed image of runs, piece by piece, and the first of each piece."""
+    order = np.argsort(runs.piece, kind="stable")
+    first = np.flatnonzero(np.diff(runs.piece[order], prepend=-1, append=np.prod(shape)))
+    return *_in_frame(runs.begin[order], runs.end[order], shape), first
+
+
+def _in_frame(begin: Places, end: Places, shape: tuple[int, ...]) -> tuple[Places, Places]:
+    """Places in the flat image, of runs of its rows, to those in the framed image."""
+    depth, height, width = shape
+    row = begin // width
+    plane = row // height
+    # two more pixels a row, two more rows a plane; before all a plane of a volume, a row, and a pixel
+    before = ((height + 2) * (width + 2) if depth > 1 else 0) + (width + 2) + 1
+    shift = (2 * row + plane * 2 * (width + 2) + before).astype(begin.dtype)
+    return begin + shift, end + shift
 
 
 @numba.njit(cache=True)
-def _flood(level, labels, steps):  # type: ignore[no-untyped-def]
-    following = np.full(level.size, -1, np.int32)
+def _range(landscape, begin, end):  # type: ignore[no-untyped-def]
+    """Lowest and highest place within runs."""
+    low = high = landscape[begin[0]]
+    for r in range(len(begin)):
+        for i in range(begin[r], end[r]):
+            low, high = min(low, landscape[i]), max(high, landscape[i])
+    return low, high
+
+
+@numba.njit(cache=True, nogil=True)
+def _prepare(landscape, mask, low, scale, start, stop, labels, level):  # type: ignore[no-untyped-def]
+    """Levels of the landscape; what is not of the mask is outside."""
+    height, width = landscape.shape[1:]
+    most, zero, outside = np.float32(LEVELS - 1), np.float32(0), np.int32(OUTSIDE)
+    for row in range(start, stop):
+        z, y = row // height, row % height
+        line, open_, steps, seeds = landscape[z, y], mask[z, y], level[z, y], labels[z, y]
+        for x in range(width):
+            steps[x] = np.int16(min(max((line[x] - low) * scale, zero), most))
+        for x in range(width):
+            seeds[x] = seeds[x] if open_[x] else outside
+
+
+@numba.njit(cache=True, nogil=True)
+def _flood(level, labels, steps, begin, end, first, following):  # type: ignore[no-untyped-def]
+    """Flood one connected piece of the mask after the other, each of some runs."""
     head = np.full(LEVELS, -1, np.int32)
     tail = np.full(LEVELS, -1, np.int32)
-    for i in range(level.size):
-        if labels[i] > 0:
-            at = level[i]
-            if head[at] < 0:
-                head[at] = i
-            else:
-                following[tail[at]] = i
-            tail[at] = i
-    now = 0
-    while now < LEVELS:
-        i = head[now]
-        if i < 0:
-            now += 1
-            continue
-        head[now] = following[i]
-        for step in steps:
-            j = i + step
-            if labels[j] == 0:
-                labels[j] = labels[i]
-                at = max(level[j], now)
-                following[j] = -1
-                if head[at] < 0:
-                    head[at] = j
-                else:
-                    following[tail[at]] = j
-                tail[at] = j
+    for piece in range(len(first) - 1):
+        now, waiting = LEVELS, 0
+        for r in range(first[piece], first[piece + 1]):
+            for i in range(begin[r], end[r]):
+                if labels[i] > 0:
+                    _queue(i, level[i], head, tail, following)
+                    now, waiting = min(now, level[i]), waiting + 1
+        while waiting:
+            i = head[now]
+            if i < 0:
+                now += 1
+                continue
+            head[now] = following[i]
+            waiting -= 1
+            for step in steps:
+                j = i + step
+                if labels[j] == 0:
+                    labels[j] = labels[i]
+                    _queue(j, max(level[j], now), head, tail, following)
+                    waiting += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _queue(i, at, head, tail, following):  # type: ignore[no-untyped-def]
+    """Append a pixel to the queue of a level."""
+    following[i] = -1
+    if head[at] < 0:
+        head[at] = i
+    else:
+        following[tail[at]] = i
+    tail[at] = i

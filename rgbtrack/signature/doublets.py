@@ -20,11 +20,11 @@ def find_doublets(
     from rgbtrack.signature.kernels import colour_rows, half_rows
 
     labels, core, m = members.labels, members.core, len(channel)
+    height = labels.shape[1]
     fractions: dict[int, Any] = {}  # of the core pixels of each band
 
     def add_colours(start: int, stop: int, table: Any) -> None:
-        n = int(np.count_nonzero(core.reshape(-1, core.shape[-1])[start:stop]))
-        fractions[start] = np.empty((n, m), np.float32)
+        fractions[start] = np.empty((core.n_px(start, stop), m), np.float32)
         colour_rows(labels, core, pixels, channel, start, stop, table, fractions[start])
 
     sums = members.total((1 + m + m * m,), add_colours)
@@ -34,7 +34,7 @@ def find_doublets(
     axis = np.ascontiguousarray(np.linalg.eigh(spread)[1][:, :, -1])
     halves = members.total(
         (2, 3 + m),
-        lambda a, b, table: half_rows(labels, core, fractions[a], mean, axis, a, b, table),
+        lambda a, b, table: half_rows(core, height, fractions[a], mean, axis, a, b, table),
     )[members.rows]  # (n, 2, 3 + m)
     size = halves[:, :, 0]
     middle = halves[:, :, 1:] / np.maximum(size, 1)[:, :, None]
@@ -42,4 +42,5 @@ def find_doublets(
     apart = np.hypot(off[:, 0], off[:, 1]) > 0.45 * np.sqrt(members.n_px / np.pi)
     differ = np.sqrt((off[:, 2:] ** 2).sum(1)) > params.doublet_distance
     even = size.min(1) > 0.2 * size.sum(1)
-    return np.asarray(apart & differ & even & (size.sum(1) >= 2 * params.min_core_px))
+    large = ~members.small[members.rows] & (size.sum(1) >= 2 * params.min_core_px)
+    return np.asarray(apart & differ & even & large)

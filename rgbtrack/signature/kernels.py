@@ -19,63 +19,110 @@ _OBLIQUE = np.array([0, 1, 1, 2, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0, 0], np.int64)
 
 @njit(cache=True, nogil=True)
 def shape_rows(labels: Any, start: int, stop: int, inner: Any, shapes: Any) -> None:
-    """Moments and outlines of cells, and the pixels whose neighbours in the plane are of their own cell."""
+    """Moments and outlines of cells, and the pixels whose neighbours in the plane are of their own cell.
+
+    Most pixels look like their neighbours to the left and above: only the others are stopped at.
+    """
     _, height, width = labels.shape
     nothing = np.zeros(width, labels.dtype)
     seen = np.full(shapes.shape[0], -1, np.int64)
+    changed = np.zeros(8 * (width // 8 + 1), np.uint8)
+    words = changed.view(np.uint64)
     for row in range(start, stop):
         z, y = row // height, row % height
         here = labels[z, y]
         above = labels[z, y - 1] if y > 0 else nothing
-        up = labels[z, max(y - 1, 0)]
-        down = labels[z, min(y + 1, height - 1)]
-        inside = inner[z, y]
-        for x in range(width):
-            inside[x] = (here[x] != 0) & (here[x] == up[x]) & (here[x] == down[x])
-        for x in range(width - 1):
-            same = here[x] == here[x + 1]
-            inside[x] &= same
-            inside[x + 1] &= same
-        _squares(above, here, shapes)
-        if y + 1 == height:
-            _squares(here, nothing, shapes)
-        x = 0
-        while x < width:
-            cell = here[x]
-            if cell == 0:
-                x += 1
+        _find_inner(labels[z], y, inner[z, y])
+        _find_changes(above, here, changed)
+        first, cell = 0, here[0] * 0
+        for word in range(words.shape[0]):
+            if words[word] == 0:
                 continue
-            first = x
-            edges = contacts = 0
-            while x < width and here[x] == cell:
-                if up[x] != cell:
-                    edges += 1
-                    contacts += up[x] != 0
-                if down[x] != cell:
-                    edges += 1
-                    contacts += down[x] != 0
-                x += 1
-            if first > 0:
-                edges += 1
-                contacts += here[first - 1] != 0
-            if x < width:
-                edges += 1
-                contacts += here[x] != 0
-            n, last = x - first, x - 1
-            sum_x = n * (first + last) // 2
-            total = shapes[cell]
-            total[N] += n
-            total[Z] += n * z
-            total[Y] += n * y
-            total[X] += sum_x
-            total[YY] += n * y * y
-            total[XX] += _squares_to(last) - _squares_to(first - 1)
-            total[XY] += y * sum_x
-            total[OUTLINE] += edges
-            total[CONTACT] += contacts
-            if seen[cell] != z:
-                seen[cell] = z
-                total[PLANES] += 1
+            for x in range(8 * word, min(8 * word + 8, width + 1)):
+                if changed[x] == 0:
+                    continue
+                four = _four(above, here, x)
+                _cross(four, shapes)
+                now, up, before, _ = four
+                if y > 0 and x < width:
+                    _part(now, up, shapes)
+                if 0 < x < width:
+                    _part(now, before, shapes)
+                if now != cell or x == width:
+                    if cell != 0:
+                        _add_run(z, y, first, x, shapes[cell])
+                        if seen[cell] != z:
+                            seen[cell] = z
+                            shapes[cell, PLANES] += 1
+                    first, cell = x, now
+        if y + 1 == height:
+            _find_changes(here, nothing, changed)
+            for x in range(width + 1):
+                if changed[x]:
+                    _cross(_four(here, nothing, x), shapes)
+
+
+@njit(cache=True, nogil=True)
+def _find_inner(plane: Any, y: int, inside: Any) -> None:
+    """Pixels of a row whose four neighbours are of their own cell."""
+    height, width = plane.shape
+    here, up, down = plane[y], plane[max(y - 1, 0)], plane[min(y + 1, height - 1)]
+    for x in range(width):
+        inside[x] = (here[x] != 0) & (here[x] == up[x]) & (here[x] == down[x])
+    left, right = here[: width - 1], here[1:]
+    for beside in (inside[: width - 1], inside[1:]):
+        for x in range(width - 1):
+            beside[x] &= left[x] == right[x]
+
+
+@njit(cache=True, nogil=True)
+def _find_changes(above: Any, here: Any, changed: Any) -> None:
+    """Places where the pixels to the left, above, and left above are not all of the same cell."""
+    width = here.shape[0]
+    changed[0] = (here[0] != 0) | (above[0] != 0)
+    changed[width] = (here[width - 1] != 0) | (above[width - 1] != 0)
+    for x in range(1, width):
+        changed[x] = (here[x] != here[x - 1]) | (here[x] != above[x]) | (above[x] != above[x - 1])
+
+
+@njit(cache=True, nogil=True)
+def _four(above: Any, here: Any, x: int) -> Any:
+    """A pixel, that above, that to the left, and that left above; 0 outside the plane."""
+    left, right = x > 0, x < here.shape[0]
+    nothing = here[0] * 0
+    return (
+        here[x] if right else nothing,
+        above[x] if right else nothing,
+        here[x - 1] if left else nothing,
+        above[x - 1] if left else nothing,
+    )
+
+
+@njit(cache=True, nogil=True)
+def _part(one: int, other: int, shapes: Any) -> None:
+    """Count a side between two pixels as outline of both, and as contact where both are cells."""
+    if one == other:
+        return
+    if one != 0:
+        shapes[one, OUTLINE] += 1
+        shapes[one, CONTACT] += other != 0
+    if other != 0:
+        shapes[other, OUTLINE] += 1
+        shapes[other, CONTACT] += one != 0
+
+
+@njit(cache=True, nogil=True)
+def _add_run(z: int, y: int, first: int, stop: int, total: Any) -> None:
+    """Add the moments of a run of pixels of one row."""
+    n, last = stop - first, stop - 1
+    sum_x = n * (first + last) // 2
+    total[N] += n
+    total[Z] += n * z
+    total[Y] += n * y
+    total[X] += sum_x
+    total[YY] += n * y * y
+    total[XX] += _squares_to(last) - _squares_to(first - 1)
+    total[XY] += y * sum_x
 
 
 @njit(cache=True, nogil=True)
@@ -85,44 +132,52 @@ def _squares_to(n: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _squares(above: Any, here: Any, shapes: Any) -> None:
-    """Crofton's count of what lies between two rows."""
-    left_above = left = above[0] * 0
-    for x in range(above.shape[0] + 1):
-        right_above = above[x] if x < above.shape[0] else above[0] * 0
-        right = here[x] if x < above.shape[0] else above[0] * 0
-        if not (left == right == left_above == right_above):
-            four = (right, right_above, left, left_above)
-            for i in range(4):
-                cell = four[i]
-                known = cell == 0
-                for j in range(i):
-                    known = known or four[j] == cell
-                if known:
-                    continue
-                code = (
-                    (right == cell)
-                    + 2 * (right_above == cell)
-                    + 4 * (left == cell)
-                    + 8 * (left_above == cell)
-                )
-                shapes[cell, STRAIGHT] += _STRAIGHT[code]
-                shapes[cell, OBLIQUE] += _OBLIQUE[code]
-        left_above, left = right_above, right
+def _cross(four: Any, shapes: Any) -> None:
+    """Crofton's count of how the outlines of cells pass between four pixels."""
+    right, right_above, left, left_above = four
+    for i in range(4):
+        cell = four[i]
+        known = cell == 0
+        for j in range(i):
+            known = known or four[j] == cell
+        if known:
+            continue
+        code = (right == cell) + 2 * (right_above == cell) + 4 * (left == cell) + 8 * (left_above == cell)
+        shapes[cell, STRAIGHT] += _STRAIGHT[code]
+        shapes[cell, OBLIQUE] += _OBLIQUE[code]
 
 
 @njit(cache=True, nogil=True)
-def core_rows(labels: Any, depth: Any, least: Any, start: int, stop: int, core: Any, n_core: Any) -> None:
-    """Pixels that lie deeper in their cell than its least depth, and their number."""
-    _, height, width = labels.shape
-    for row in range(start, stop):
-        z, y = row // height, row % height
-        for x in range(width):
-            cell = labels[z, y, x]
-            deep = cell != 0 and depth[z, y, x] > least[cell]
-            core[z, y, x] = deep
-            if deep:
-                n_core[cell] += 1
+def core_rows(labels: Any, depth: Any, least: Any, core: Any) -> None:
+    """Pixels of some rows that lie deeper in their cell than its least depth."""
+    for y in range(labels.shape[0]):
+        cells, deep, inside = labels[y], depth[y], core[y]
+        for x in range(labels.shape[1]):
+            inside[x] = deep[x] > least[cells[x]]
+
+
+@njit(cache=True, nogil=True)
+def find_runs(labels: Any, core: Any, first: Any, begin: Any, cells: Any, stop: Any) -> int:
+    """Runs of core pixels of one cell, row by row, and the first of each row; their number."""
+    planes, height, width = labels.shape
+    n = 0
+    for row in range(planes * height):
+        first[row] = n
+        line, inside = labels[row // height, row % height], core[row // height, row % height]
+        if not inside.any():
+            continue
+        x = 0
+        while x < width:
+            if not inside[x]:
+                x += 1
+                continue
+            begin[n], cells[n] = x, line[x]
+            while x < width and inside[x] and line[x] == cells[n]:
+                x += 1
+            stop[n] = x
+            n += 1
+    first[planes * height] = n
+    return n
 
 
 @njit(cache=True, nogil=True)
@@ -152,15 +207,35 @@ def gap_rows(
             mean[row, column] /= n
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def window_rows(plane: Any, gap: Any, side: int, share: Any, mean: Any) -> None:
+    """Share of gaps in windows of side x side pixels, and the mean of the light in them."""
+    height, width = plane.shape
+    zero, one = np.float32(0), np.float32(1)
+    sums, n = np.empty(width, np.float32), np.empty(width, np.float32)
+    for i in range(share.shape[0]):
+        sums[:] = 0
+        n[:] = 0
+        first, last = i * side, min(height, (i + 1) * side)
+        for y in range(first, last):
+            line, open_ = plane[y], gap[y]
+            for x in range(width):
+                sums[x] += line[x] if open_[x] else zero
+                n[x] += one if open_[x] else zero
+        pool(sums, side, mean[i])
+        pool(n, side, share[i])
+        for column in range(share.shape[1]):
+            mean[i, column] /= share[i, column]
+            share[i, column] /= (last - first) * (min(width, (column + 1) * side) - column * side)
+
+
 # columns of the table of sums, for each channel
 COUNTS, VARIANCE, HAZE, NEAR = range(4)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def sum_rows(
-    labels: Any,
-    core: Any,
-    small: Any,
+    runs: Any,
     pixels: Any,
     raw: Any,
     gain: Any,
@@ -174,50 +249,59 @@ def sum_rows(
     stop: int,
     sums: Any,
 ) -> None:
-    """Counts, their noise variance, haze and nearby light, over the core of each cell; all of a small one.
+    """Counts, their noise variance, haze and nearby light, over the core of each cell.
 
     The variance of a pixel may come out below what is believed: the floor is that of the whole cell, since a
     floor for each pixel would only ever add.
 
-    Light has the shape (z, rows, columns, 2 m): haze and nearby light of each channel, on a coarser grid.
+    Light has the shape (z, rows, columns, 2 m): haze and nearby light of each channel, on a coarser grid;
+    between two points of which it is a straight line, so that one sum of shares tells that of all pixels.
     """
-    _, height, width = labels.shape
-    m = channel.shape[0]
+    height, width, m = pixels.shape[2], pixels.shape[3], channel.shape[0]
     rows, columns = light.shape[1:3]
-    left, share_x = np.empty(width, np.int64), np.empty(width, np.float32)
+    left, shares = np.empty(width + 1, np.int64), np.zeros(width + 1, np.float64)
     for x in range(width):
         at = min(max((x + 0.5) / factor - 0.5, 0.0), columns - 1.0)
-        left[x], share_x[x] = int(at), at - int(at)
-    line = np.empty((columns + 1) * 2 * m, np.float32)
-    grid = light.reshape(light.shape[0], rows, columns * 2 * m)
+        left[x], shares[x + 1] = int(at), shares[x] + at - int(at)
+    left[width] = -1
+    line = np.empty((columns + 1, 2 * m), np.float32)
     for row in range(start, stop):
         z, y = row // height, row % height
         at = min(max((y + 0.5) / factor - 0.5, 0.0), rows - 1.0)
         share = np.float32(at - int(at))
-        upper, lower = grid[z, int(at)], grid[z, min(int(at) + 1, rows - 1)]
-        for i in range(upper.shape[0]):
-            line[i] = upper[i] + share * (lower[i] - upper[i])
-        line[upper.shape[0] :] = line[upper.shape[0] - 2 * m : upper.shape[0]]
-        cells, inside, counts, values = labels[z, y], core[z, y], raw[:, z, y], pixels[:, z, y]
-        for x in range(width):
-            cell = cells[x]
-            if cell == 0 or not (inside[x] or small[cell]):
-                continue
-            total = sums[cell]
-            near, part = left[x] * 2 * m, share_x[x]
-            far = near + 2 * m
+        upper, lower = light[z, int(at)], light[z, min(int(at) + 1, rows - 1)]
+        for i in range(columns):
+            for k in range(2 * m):
+                line[i, k] = upper[i, k] + share * (lower[i, k] - upper[i, k])
+        line[columns] = line[columns - 1]
+        counts, values = raw[:, z, y], pixels[:, z, y]
+        for r in range(runs.first[row], runs.first[row + 1]):
+            cell, begin, end = runs.cell[r], runs.begin[r], runs.stop[r]
+            x = begin
+            while x < end:
+                near, one = left[x], x
+                while x < end and left[x] == near:
+                    x += 1
+                n, far = x - one, np.float32(shares[x] - shares[one])
+                for j in range(m):
+                    for k in range(2):
+                        low, high = line[near, 2 * j + k], line[near + 1, 2 * j + k]
+                        sums[cell, j, HAZE + k] += n * low + far * (high - low)
+            n = end - begin
             for j in range(m):
                 c = channel[j]
-                variance = gain[c] * np.float32(counts[c, x]) + intercept[c]
+                total, seen, variance = 0.0, 0.0, 0.0
+                for x in range(begin, end):
+                    total += values[c, x]
+                    seen += counts[c, x]
                 if flat.shape[0]:
-                    variance /= flat[c, y, x] * flat[c, y, x]
-                variance /= fade[c, z] * fade[c, z]
-                total[j, COUNTS] += values[c, x]
-                total[j, VARIANCE] += variance
-                total[j, HAZE] += line[near + 2 * j] + part * (line[far + 2 * j] - line[near + 2 * j])
-                total[j, NEAR] += line[near + 2 * j + 1] + part * (
-                    line[far + 2 * j + 1] - line[near + 2 * j + 1]
-                )
+                    for x in range(begin, end):
+                        even = flat[c, y, x] * flat[c, y, x]
+                        variance += (gain[c] * np.float32(counts[c, x]) + intercept[c]) / even
+                else:
+                    variance = gain[c] * seen + n * intercept[c]
+                sums[cell, j, COUNTS] += total
+                sums[cell, j, VARIANCE] += variance / (fade[c, z] * fade[c, z])
 
 
 @njit(cache=True, nogil=True)
@@ -232,9 +316,9 @@ def stain_rows(labels: Any, stain: Any, start: int, stop: int, sums: Any) -> Non
                 sums[cell] += stain[z, y, x]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def colour_rows(
-    labels: Any, core: Any, pixels: Any, channel: Any, start: int, stop: int, sums: Any, fractions: Any
+    labels: Any, runs: Any, pixels: Any, channel: Any, start: int, stop: int, sums: Any, fractions: Any
 ) -> None:
     """Colour of each core pixel, smoothed over 5 x 5 pixels of cells, and its moments in each cell.
 
@@ -242,92 +326,81 @@ def colour_rows(
     """
     _, height, width = labels.shape
     m = channel.shape[0]
-    columns = np.zeros((m + 1, width), np.float64)
-    window, local = np.empty(m + 1, np.float64), np.empty(m, np.float64)
-    masks = np.zeros((2, width), np.float32)
-    at, plane = 0, -1
+    rows = np.zeros((5, m + 1, width), np.float32)
+    columns = np.zeros((m + 1, width + 4), np.float32)  # two more on either side
+    local, count = np.empty(m, np.float32), columns[m]
+    zero, one, tiny = np.float32(0), np.float32(1), np.float32(1e-9)
+    at, known = 0, -1  # rows up to here
     for row in range(start, stop):
         z, y = row // height, row % height
-        if z != plane:
-            plane = z
-            columns[:] = 0
-            for near in range(max(0, y - 2), min(height, y + 3)):
-                _roll(labels, pixels, channel, z, near, -1, masks, columns)
-        else:
-            _roll(labels, pixels, channel, z, y + 2, y - 3, masks, columns)
-        inside, cells = core[z, y], labels[z, y]
-        for x in range(width):
-            if not inside[x]:
-                continue
-            if 2 < x < width - 2 and inside[x - 1]:  # one column further
-                for j in range(m + 1):
-                    window[j] += columns[j, x + 2] - columns[j, x - 3]
-            else:
-                for j in range(m + 1):
-                    window[j] = 0
-                    for near in range(max(0, x - 2), min(width, x + 3)):
-                        window[j] += columns[j, near]
-            bright = 0.0
-            for j in range(m):
-                local[j] = max(window[j], 0.0)
-                bright += local[j]
-            share = 1 / max(bright, 1e-9 * window[m])
-            bright /= window[m]
-            table = sums[cells[x]]
-            table[0] += bright
-            for j in range(m):
-                local[j] *= share
-                fractions[at, j] = local[j]
-                table[1 + j] += bright * local[j]
-                for i in range(j + 1):
-                    table[1 + m + j * m + i] += bright * local[i] * local[j]
-            at += 1
+        if runs.first[row] == runs.first[row + 1]:
+            continue
+        for near in range(max(y - 2, known + 1 - z * height), y + 3):
+            _keep_cells(labels, pixels, channel, z, near, rows[near % 5])
+        known = row + 2 if y < height - 1 else -1
+        for j in range(m + 1):
+            column, a, b, c, d, e = columns[j], rows[0, j], rows[1, j], rows[2, j], rows[3, j], rows[4, j]
+            for x in range(width):
+                column[x + 2] = a[x] + b[x] + c[x] + d[x] + e[x]
+        for r in range(runs.first[row], runs.first[row + 1]):
+            table = sums[runs.cell[r]]
+            for x in range(runs.begin[r], runs.stop[r]):
+                bright = zero
+                for j in range(m):
+                    value = columns[j, x] + columns[j, x + 1] + columns[j, x + 2]
+                    local[j] = max(value + columns[j, x + 3] + columns[j, x + 4], zero)
+                    bright += local[j]
+                n = count[x] + count[x + 1] + count[x + 2] + count[x + 3] + count[x + 4]
+                share = one / max(bright, tiny * n)
+                bright /= n
+                table[0] += bright
+                for j in range(m):
+                    local[j] *= share
+                    fractions[at, j] = local[j]
+                    weighted = np.float64(bright * local[j])
+                    table[1 + j] += weighted
+                    for k in range(j + 1):
+                        table[1 + m + j * m + k] += weighted * local[k]
+                at += 1
 
 
 @njit(cache=True, nogil=True)
-def _roll(
-    labels: Any, pixels: Any, channel: Any, z: int, new: int, old: int, masks: Any, columns: Any
-) -> None:
-    """Add a row to the sums of each column and take one off; the last of the sums counts pixels of cells."""
-    m, height, width = channel.shape[0], labels.shape[1], labels.shape[2]
-    for i, y in enumerate((new, old)):
-        if 0 <= y < height:
-            cells = labels[z, y]
-            for x in range(width):
-                masks[i, x] = np.float32(cells[x] != 0)
-        else:
-            masks[i] = 0
-    count, plus, minus = columns[m], masks[0], masks[1]
-    for x in range(width):
-        count[x] += plus[x] - minus[x]
+def _keep_cells(labels: Any, pixels: Any, channel: Any, z: int, y: int, kept: Any) -> None:
+    """A row of each channel, 0 outside cells; last, 1 in cells."""
+    m, zero, one = channel.shape[0], np.float32(0), np.float32(1)
+    if y < 0 or y >= labels.shape[1]:
+        kept[:] = 0
+        return
+    cells, inside = labels[z, y], kept[m]
+    for x in range(cells.shape[0]):
+        inside[x] = one if cells[x] != 0 else zero
     for j in range(m):
-        column = columns[j]
-        come, go = pixels[channel[j], z, min(new, height - 1)], pixels[channel[j], z, max(old, 0)]
-        for x in range(width):
-            column[x] += np.float64(plus[x] * come[x]) - np.float64(minus[x] * go[x])
+        values, line = pixels[channel[j], z, y], kept[j]
+        for x in range(cells.shape[0]):
+            line[x] = values[x] * inside[x]
 
 
 @njit(cache=True, nogil=True)
 def half_rows(
-    labels: Any, core: Any, fractions: Any, mean: Any, axis: Any, start: int, stop: int, halves: Any
+    runs: Any, height: int, fractions: Any, mean: Any, axis: Any, start: int, stop: int, halves: Any
 ) -> None:
     """Number, place and colour of core pixels on either side of each cell's mean along its colour axis."""
-    _, height, width = labels.shape
-    m = mean.shape[1]
-    at = 0
+    m, at = mean.shape[1], 0
     for row in range(start, stop):
-        z, y = row // height, row % height
-        for x in range(width):
-            if not core[z, y, x]:
-                continue
-            cell = labels[z, y, x]
-            along = 0.0
+        y = row % height
+        for r in range(runs.first[row], runs.first[row + 1]):
+            cell = runs.cell[r]
+            middle = 0.0
             for j in range(m):
-                along += (fractions[at, j] - mean[cell, j]) * axis[cell, j]
-            half = halves[cell, 0 if along > 0 else 1]
-            half[0] += 1
-            half[1] += y
-            half[2] += x
-            for j in range(m):
-                half[3 + j] += fractions[at, j]
-            at += 1
+                middle += mean[cell, j] * axis[cell, j]
+            for x in range(runs.begin[r], runs.stop[r]):
+                along = -middle
+                for j in range(m):
+                    along += fractions[at, j] * axis[cell, j]
+                half = halves[cell, 0 if along > 0 else 1]
+                half[0] += 1
+                half[1] += y
+                half[2] += x
+                for j in range(m):
+                    half[3 + j] += fractions[at, j]
+                at += 1

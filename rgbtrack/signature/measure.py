@@ -73,8 +73,7 @@ def _measure_frame(stack: Stack, labels: Labels, t: int, params: SignatureParams
     z_um = stack.z_step_um or pixel_um
     members = find_members(labels, params)
     n_px = members.n_px
-    small = members.n_core < params.min_core_px  # by label
-    readings = _readings(stack, members, small, t, params)
+    readings = _readings(stack, members, t, params)
     full = _full_share(stack, members, t)
     # a full pixel may have been twice what it reads
     readings = readings._replace(systematic=readings.systematic + (full * readings.raw) ** 2)
@@ -89,15 +88,13 @@ def _measure_frame(stack: Stack, labels: Labels, t: int, params: SignatureParams
         table["nucleus_intensity"] = total[members.rows] / n_px
     table["touches_border"] = _at_border(members)
     table["saturated"] = (full > params.saturated_share).any(axis=1)
-    table["small"] = small[members.rows]
+    table["small"] = members.small[members.rows]
     channel = np.array([stack.channels.index(name) for name in markers])
     table["doublet"] = find_doublets(members, _frame_pixels(stack, t), channel, params)
     return pd.DataFrame(table)
 
 
-def _readings(
-    stack: Stack, members: Members, small: NDArray[np.bool_], t: int, params: SignatureParams
-) -> Readings:
+def _readings(stack: Stack, members: Members, t: int, params: SignatureParams) -> Readings:
     """Mean of each marker's detector over the core of each cell, haze taken off, and how unsure it is."""
     from rgbtrack.signature import kernels
 
@@ -109,7 +106,9 @@ def _readings(
     noise = stack.noise
     assert noise is not None  # noqa: S101 - checked before
     noise = noise.frame(t)
-    rest = background_variance(pixels, noise, channel, gaps, members.n_px)
+    dark = dark_variance(noise, channel, gaps)
+    rest = background_variance(pixels, noise, channel, gaps, dark, members.n_px)
+    dark = dark[len(dark) // 2]
     flat = np.empty((0, 0, 0), np.float32) if noise.flat is None else noise.flat
     fade = np.ones(noise.raw.shape[1:3], np.float32) if noise.fade is None else noise.fade[0]
     counts = np.ascontiguousarray(noise.raw[0])
@@ -119,9 +118,7 @@ def _readings(
 
     def add(start: int, stop: int, sums: Any) -> None:
         kernels.sum_rows(
-            members.labels,
             members.core,
-            small,
             pixels,
             counts,
             noise.gain,
@@ -137,12 +134,11 @@ def _readings(
         )
 
     sums = members.total((len(channel), 4), add)[members.rows]  # (n, m, 4)
-    n_used = np.where(small, members.shapes[:, kernels.N], members.n_core)[members.rows][:, None]
+    n_used = members.n_core[members.rows][:, None]
     haze = sums[..., kernels.HAZE] / n_used
     raw = sums[..., kernels.COUNTS] / n_used - haze
     middle = [members.shapes[members.rows, axis] / members.n_px for axis in (kernels.Z, kernels.Y, kernels.X)]
     z, y, x = (np.asarray(place, int) for place in (middle[0], middle[1] / factor, middle[2] / factor))
-    dark = dark_variance(noise, channel, gaps)
     variance = np.maximum(sums[..., kernels.VARIANCE] / n_used, noise.floor[channel]) / n_used
     level = level_noise(gaps, BACKGROUND_UM / (stack.pixel_size_um or 1.0))
     # each plane has a haze of its own: that of a ball averages over two thirds of its height

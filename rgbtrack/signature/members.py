@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -15,6 +15,34 @@ Array = NDArray[np.float64]
 Labels = NDArray[np.uint32]
 BANDS = 8
 """Pieces of an image that are summed apart: fixed, so that sums do not depend on the number of threads."""
+
+
+class Core(NamedTuple):
+    """Runs of pixels of one cell, in the order of the rows of all planes.
+
+    Attributes
+    ----------
+    first
+        First run of each row, and their number, shape (rows + 1,).
+    begin, stop
+        Columns, shape (r,).
+    cell
+        Labels, shape (r,).
+    """
+
+    first: NDArray[np.int64]
+    begin: NDArray[np.int32]
+    stop: NDArray[np.int32]
+    cell: NDArray[np.uint32]
+
+    def sizes(self, n: int) -> NDArray[np.int64]:
+        """Pixels of each label below n."""
+        return np.bincount(self.cell, self.stop - self.begin, n).astype(np.int64)
+
+    def n_px(self, start: int, stop: int) -> int:
+        """Pixels in some rows."""
+        some = slice(self.first[start], self.first[stop])
+        return int(self.stop[some].sum() - self.begin[some].sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,17 +62,20 @@ class Members:
     shapes
         By label: `rgbtrack.signature.kernels.shape_rows`.
     core
-        1 in the core of a cell, shape (z, y, x).
+        Where the light of a cell is measured: its core, or all of a small one.
     n_core
-        By label.
+        Pixels of that, by label.
+    small
+        Whether a cell is small, by label.
     """
 
     labels: Labels
     cells: NDArray[np.int64]
     rows: NDArray[np.int64]
     shapes: NDArray[np.int64]
-    core: NDArray[np.uint8]
+    core: Core
     n_core: NDArray[np.int64]
+    small: NDArray[np.bool_]
 
     @property
     def n_px(self) -> Array:
@@ -67,7 +98,7 @@ def sum_over(
 
 def find_members(labels: Labels, params: SignatureParams) -> Members:
     """Cells of one frame (z, y, x), and which of their pixels are core."""
-    from rgbtrack.signature.kernels import PLANES, N, core_rows, shape_rows
+    from rgbtrack.signature.kernels import PLANES, N, shape_rows
 
     labels = np.ascontiguousarray(labels, np.uint32)
     top, ids = int(labels.max()), None
@@ -82,12 +113,16 @@ def find_members(labels: Labels, params: SignatureParams) -> Members:
     # radius of a disc of the same area; in volumes, of the mean cross-section
     radius = np.sqrt(shapes[:, N] / np.maximum(shapes[:, PLANES] if len(labels) > 1 else 1, 1) / np.pi)
     least = np.maximum(1.0, params.core * radius)
-    depth = depth_in_cell(inner, float(least.max()))
-    core = inner  # no longer needed as such
-    n_core = sum_over(
-        labels, lambda a, b, table: core_rows(labels, depth, least, a, b, core, table), (top + 1,), np.int64
-    )
-    return Members(labels, rows if ids is None else ids[rows], rows, shapes, core, n_core)
+    mask = find_core(labels, inner, least)
+    core = core_runs(labels, mask)
+    n_core = core.sizes(top + 1)
+    small = n_core < params.min_core_px
+    small[0] = False
+    if small[rows].any():
+        mask |= small[labels]
+        core = core_runs(labels, mask)
+        n_core = core.sizes(top + 1)
+    return Members(labels, rows if ids is None else ids[rows], rows, shapes, core, n_core, small)
 
 
 def _renumber(labels: Labels) -> tuple[NDArray[np.int64], Labels]:
@@ -98,23 +133,41 @@ def _renumber(labels: Labels) -> tuple[NDArray[np.int64], Labels]:
     return ids.astype(np.int64), index.reshape(labels.shape).astype(np.uint32)
 
 
-def depth_in_cell(inner: NDArray[np.uint8], reach: float) -> NDArray[np.float32]:
-    """Distance in the plane from each pixel to the outline of its own cell, pixels; right up to a reach."""
-    planes, height, width = inner.shape
-    depth = np.empty(inner.shape, np.float32)
-    margin = int(reach) + 3
+def find_core(labels: Labels, inner: NDArray[np.uint8], least: Array) -> NDArray[np.uint8]:
+    """1 where a pixel lies deeper in its cell, in the plane, than the distance given for its label."""
+    from rgbtrack.signature.kernels import core_rows
+
+    planes, height, _ = inner.shape
+    core = np.empty_like(inner)
+    margin = int(least.max()) + 3
     pieces = 1 if planes > 1 else min(BANDS, max(1, height // (4 * margin)))
+    least = np.concatenate([[np.inf], least[1:]]).astype(np.float32)
 
     def work(start: int, stop: int) -> None:
         for z in range(planes) if planes == 1 else range(start, stop):
             first, last = (start, stop) if planes == 1 else (0, height)
             low, high = max(0, first - margin), min(height, last + margin)
-            part = inner[z, low:high]
-            if part.all():
-                depth[z, first:last] = min(height, width)
-                continue
-            found = cv2.distanceTransform(part, cv2.DIST_L2, 5).reshape(part.shape)
-            depth[z, first:last] = found[first - low : last - low]
+            depth = depth_in_cell(inner[z, low:high])[first - low : last - low]
+            core_rows(labels[z, first:last], depth, least, core[z, first:last])
 
     over_bands(work, height if planes == 1 else planes, pieces if planes == 1 else planes)
-    return depth
+    return core
+
+
+def core_runs(labels: Labels, mask: NDArray[np.uint8]) -> Core:
+    """The pixels of a mask that lie in cells, as runs."""
+    from rgbtrack.signature.kernels import find_runs
+
+    first = np.empty(labels.shape[0] * labels.shape[1] + 1, np.int64)
+    # what is not used costs nothing
+    begin, stop = np.empty(labels.size, np.int32), np.empty(labels.size, np.int32)
+    cell = np.empty(labels.size, np.uint32)
+    n = find_runs(labels, mask, first, begin, cell, stop)
+    return Core(first, begin[:n].copy(), stop[:n].copy(), cell[:n].copy())
+
+
+def depth_in_cell(inner: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Distance from each pixel of a plane to the outline of its own cell, pixels."""
+    if inner.all():
+        return np.full(inner.shape, min(inner.shape), np.float32)
+    return cv2.distanceTransform(inner, cv2.DIST_L2, 5).reshape(inner.shape)

@@ -113,21 +113,29 @@ def _sample(plane: Any, where: NDArray[np.uint8]) -> Any:
 
 def level_noise(gaps: NDArray[np.uint8], distance: float) -> float:
     """Share of a pixel's noise variance in a background that was averaged over gaps, `distance` px wide."""
-    share = float(gaps.mean())
+    share = np.count_nonzero(gaps) / gaps.size
     return 1 / (4 * np.pi * distance**2 * max(share, LEAST_GAPS))
 
 
 def dark_variance(noise: Detector, channel: list[int], gaps: NDArray[np.uint8]) -> Array:
-    """Typical noise variance of a pixel in the gaps of the middle plane, counts², shape (m,)."""
-    z, step = len(gaps) // 2, max(1, gaps[0].size // SAMPLE_PX)
-    inside = gaps[z, ::step] > 0
-    if not inside.any():
-        inside[:] = True
-    return np.array([np.median(noise.sample(c, z, step)[inside]) for c in channel])
+    """Typical noise variance of a pixel in the gaps of each plane, counts², shape (z, m).
+
+    Of a plane without gaps, that of all its pixels.
+    """
+    step = max(1, gaps[0].size // SAMPLE_PX)
+
+    def work(i: int, _: int) -> float:
+        z, j = divmod(i, len(channel))
+        seen = noise.sample(channel[j], z, step)
+        inside = seen[gaps[z, ::step] > 0]
+        return float(np.median(inside if len(inside) else seen))
+
+    n = len(gaps) * len(channel)
+    return np.reshape(over_bands(work, n, n), (len(gaps), len(channel)))
 
 
 def background_variance(
-    pixels: Any, noise: Detector, channel: list[int], gaps: NDArray[np.uint8], n_px: Array
+    pixels: Any, noise: Detector, channel: list[int], gaps: NDArray[np.uint8], dark: Array, n_px: Array
 ) -> Array:
     """Variance of what is left of the background, at the size of a typical cell, counts², shape (m,).
 
@@ -142,32 +150,30 @@ def background_variance(
         Channels to use, m of them.
     gaps
         From `find_gaps`.
+    dark
+        From `dark_variance`.
     n_px
         Pixels of each cell.
     """
-    from rgbtrack.grids import shrink_rows
-    from rgbtrack.signature.kernels import gap_rows
+    from rgbtrack.signature.kernels import window_rows
 
     planes, height, width = gaps.shape
     side = max(3, int(np.sqrt(np.median(n_px)))) if len(n_px) else 15
     # windows that lie at least half in the image
     rows, columns = ((n + side - side // 2 - 1) // side for n in (height, width))
 
-    step = max(1, height * width // SAMPLE_PX)
-
     def work(i: int, _: int) -> float:
         z, j = divmod(i, len(channel))
-        share, image = np.empty((rows, columns), np.float32), np.empty((rows, columns), np.float32)
-        shrink_rows(gaps[z], side, 0, rows, share)
+        share, mean = (np.empty((rows, columns), np.float32) for _ in range(2))
+        window_rows(pixels[channel[j], z], gaps[z], side, share, mean)
         full = share > 0.5
         if int(full.sum()) < 8:
             return np.nan
-        gap_rows(pixels[channel[j], z], gaps[z], np.inf, side, 0, rows, image, np.empty_like(image))
-        mean = image[full] / share[full]
-        spread = float(1.4826 * np.median(np.abs(mean - np.median(mean)))) ** 2
-        dark = noise.sample(channel[j], z, step)[gaps[z, ::step] > 0]
-        typical = float(np.median(dark)) / (side**2 * float(share[full].mean()))
-        return max(0.0, spread - typical) + float(np.median(mean)) ** 2
+        seen = mean[full]
+        middle = float(np.median(seen))
+        spread = float(1.4826 * np.median(np.abs(seen - middle))) ** 2
+        typical = dark[z, j] / (side**2 * float(share[full].mean()))
+        return max(0.0, spread - typical) + middle**2
 
     n = planes * len(channel)
     excess = np.reshape(over_bands(work, n, n), (planes, len(channel)))

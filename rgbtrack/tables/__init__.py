@@ -3,7 +3,7 @@
 ``<marker>`` in a column name stands for each marker of the experiment.
 """
 
-from rgbtrack.tables.cells import CELLS, REVIEW, TRUTH
+from rgbtrack.tables.cells import AUDITS, CELLS, DOUBTS, REVIEW, TRUTH
 from rgbtrack.tables.clones import CLONE_DISTANCES, CLONE_MATCHES, CLONES
 from rgbtrack.tables.dynamics import (
     CLONE_RESPONSE,
@@ -41,6 +41,7 @@ from rgbtrack.tables.tracks import (
 )
 
 __all__ = [
+    "AUDITS",
     "CELLS",
     "CLONES",
     "CLONE_DISTANCES",
@@ -51,6 +52,7 @@ __all__ = [
     "CLONE_TIMES",
     "DIVERSITY",
     "DIVERSITY_BY_TREATMENT",
+    "DOUBTS",
     "EXCLUDED",
     "GROWTH",
     "GROWTH_BY_TREATMENT",

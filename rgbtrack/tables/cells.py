@@ -1,4 +1,4 @@
-"""Tables of cells: measured, true, corrected by hand."""
+"""Tables of cells: measured, true, doubtful, corrected by hand, audited."""
 
 from rgbtrack.tables.table import MARKER, Column, Table
 
@@ -143,24 +143,46 @@ TRUTH = Table(
     ),
 )
 
+DOUBTS = Table(
+    "doubtful cells",
+    ("image_id", "frame", "cell"),
+    (
+        Column("image_id", "str", "", "image"),
+        Column("frame", "int", "", "0-based frame"),
+        Column("cell", "int", "", "label of the cell"),
+        Column("clone", "int", "", "clone that it was called; missing for a cell between clones"),
+        Column("probability", "float", "", "its clone_probability"),
+        Column("other_clone", "int", "", "clone that it may be of instead; missing where there is none"),
+        Column(
+            "influence",
+            "float",
+            "",
+            "how much a wrong call is expected to change the log shares of clones in its sample",
+        ),
+        Column("why", "str", "", "why it is worth a look, in words"),
+    ),
+)
+
 REVIEW = Table(
     "corrections by hand",
     ("id",),
     (
         Column("id", "str", "", "name of the correction in review.jsonl"),
-        Column("action", "str", "", "merge, split, assign, exclude, rename or undo"),
+        Column("action", "str", "", "merge, split, assign, exclude, rename, verdict, cut, join or undo"),
         Column("said", "str", "", "what was asked, with the clone numbers of that time"),
         Column(
             "status",
             "str",
             "",
-            "applied; partly; nothing: it holds already; conflict: not made; undone: taken back",
+            "applied; partly; nothing: it holds already; conflict: not made; undone: taken back; of verdicts "
+            "also stale: its cell is called otherwise now, and replaced: by a later one",
         ),
         Column(
             "n_cells",
             "int",
             "cells",
-            "cells whose clone it changed, all of it where clones were joined or told apart",
+            "cells whose clone it changed, all of it where clones were joined or told apart; of links, cells "
+            "that follow another now, or none",
         ),
         Column("n_missing", "int", "cells", "cells that it names and that were not found"),
         Column("overrules", "str", "", "ids of earlier corrections that said otherwise of the same cells"),
@@ -168,5 +190,30 @@ REVIEW = Table(
         Column("note", "str", "", "why it was made"),
         Column("who", "str", "", "who made it"),
         Column("when", "str", "", "when it was made (UTC)"),
+    ),
+)
+
+AUDITS = Table(
+    "audits",
+    ("audit",),
+    (
+        Column("audit", "str", "", "name of the audit"),
+        Column("n_cells", "int", "cells", "drawn at random and looked at, and called as they were then"),
+        Column("n_right", "int", "cells", "of the clone that they are called"),
+        Column("n_wrong", "int", "cells", "of another, or of none"),
+        Column("n_unclear", "int", "cells", "of which a look does not tell"),
+        Column("n_stale", "int", "cells", "judged, but called otherwise now or not found: not counted"),
+        Column("error", "float", "", "share of wrong ones among right and wrong; missing without any"),
+        Column("error_low", "float", "", "lower end of its 95 % interval"),
+        Column("error_high", "float", "", "upper end of its 95 % interval"),
+        Column("error_least", "float", "", "lower end of the interval if unclear and stale ones were right"),
+        Column("error_most", "float", "", "upper end of the interval if unclear and stale ones were wrong"),
+        Column(
+            "expected_error",
+            "float",
+            "",
+            "1 - mean clone_probability of right and wrong ones; it counts founders that share a colour",
+        ),
+        Column("words", "str", "", "what it came to, in words"),
     ),
 )

@@ -1,9 +1,14 @@
-"""The window itself, on a virtual screen."""
+"""The review window itself, with a real mouse and real keys on a virtual screen."""
 
 import shutil
+import time
 
 import numpy as np
 import pytest
+
+from rgbtrack import DataError, read_review
+from rgbtrack.files import read_json, read_labels, read_table, write_json
+from rgbtrack.review import Redraw
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -14,112 +19,562 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def viewer(screen, finished):
-    from napari_rgbtrack import open_results
+@pytest.fixture(scope="module")
+def viewer(screen):
+    """One window for all: each test opens results of its own in it."""
+    import napari
 
-    opened = open_results(finished)
-    opened.window._qt_window.resize(1200, 800)
-    yield opened
-    opened.close()
-
-
-def chooser(viewer):
-    return viewer.window.dock_widgets["rgbtrack"]
-
-
-def test_the_picture_shows_cells_in_their_clones_colours(viewer, settle):
-    settle()
-    for name in ("red", "green", "blue"):
-        viewer.layers[name].visible = False
-    cells = viewer.layers["cells"]
-    cells.contour, cells.opacity = 0, 1.0
-    settle()
-    picture = viewer.screenshot(canvas_only=True, flash=False)[..., :3]
-    shown = {tuple(colour) for colour in np.unique(picture.reshape(-1, 3), axis=0)}
-    painted = {
-        tuple(np.round(255 * np.array(rgb[:3])).astype(int))
-        for k, rgb in cells.colormap.color_dict.items()
-        if k
-    }
-    near = [
-        any(max(abs(int(a) - int(b)) for a, b in zip(p, s, strict=True)) <= 2 for s in shown) for p in painted
-    ]
-    assert np.mean(near) > 0.7
-    assert (picture.max(axis=2) > 60).mean() > 0.05
-
-
-def test_stepping_through_the_images(viewer, finished):
-    from napari_rgbtrack.layers import image_ids
-
-    ids = image_ids(finished)
-    panel = chooser(viewer)
-    choice, buttons = panel[0], panel[1]
-    assert choice.value == ids[0]
-    assert not buttons[0].enabled
-    buttons[1].changed.emit(True)
-    assert choice.value == ids[1]
-    assert viewer.layers["cells"].metadata["rgbtrack"]["image_id"] == ids[1]
-    assert [layer.name for layer in viewer.layers] == ["red", "green", "blue", "cells"]
-    choice.value = ids[-1]
-    assert not buttons[1].enabled
-
-
-def test_stepping_keeps_the_users_layers_and_what_is_hidden(viewer, finished):
-    viewer.add_points([[1, 1]], name="mine")
-    viewer.layers["red"].visible = False
-    chooser(viewer)[1][1].changed.emit(True)
-    assert [layer.name for layer in viewer.layers] == ["mine", "red", "green", "blue", "cells"]
-    assert [layer.visible for layer in viewer.layers] == [True, False, True, True, True]
-
-
-def test_an_image_that_cannot_be_opened_is_told_in_the_panel(screen, finished, tmp_path):
-    from napari_rgbtrack import open_results
-    from napari_rgbtrack.layers import image_ids
-
-    results = shutil.copytree(finished, tmp_path / "results")
-    second = image_ids(results)[1]
-    (results / "labels" / f"{second}.tif").unlink()
-    viewer = open_results(results)
-    panel = chooser(viewer)
-    panel[0].value = second
-    assert list(viewer.layers) == []
-    assert f"{second}.tif: no such file" in panel[2].value
-    panel[1][0].changed.emit(True)
-    assert [layer.name for layer in viewer.layers] == ["red", "green", "blue", "cells"]
+    viewer = napari.Viewer()
+    viewer.window._qt_window.resize(1300, 850)
+    yield viewer
     viewer.close()
 
 
-def test_the_cell_under_the_cursor_is_described(viewer):
-    from napari_rgbtrack.review import describe_cell
+class Hands:
+    """A person before the window."""
 
-    cells = viewer.layers["cells"]
-    row = cells.features[cells.features["clone"].notna()].iloc[0]
-    inside = np.argwhere(cells.data == row["index"])
-    viewer.cursor.position = tuple(inside[len(inside) // 2] * cells.scale)
-    assert f"clone {int(row['clone'])}, probability" in describe_cell(viewer)
-    cells.features.loc[cells.features["index"] == row["index"], "clone_probability"] = np.nan
-    assert f"clone {int(row['clone'])}, decided by hand" in describe_cell(viewer)
-    viewer.cursor.position = tuple(np.argwhere(cells.data == 0)[0] * cells.scale)
-    assert describe_cell(viewer) == "Point at a cell"
+    def __init__(self, viewer, results):
+        from napari_rgbtrack.review import PANEL, PLOT, show_review
+        from napari_rgbtrack.state import open_review
+
+        viewer.layers.clear()
+        self.viewer = viewer
+        self.desk = show_review(viewer, open_review(results))
+        self.panel = viewer.window.dock_widgets[PANEL]
+        self.plot = viewer.window.dock_widgets[PLOT]
+        self.told = []
+        self.desk.told.connect(lambda text, trouble: self.told.append((text, trouble)))
+        self.wait()
+
+    @property
+    def view(self):
+        return self.panel.view
+
+    def wait(self, seconds=0.15, most=40):
+        """Let the window draw, and the thread end."""
+        from qtpy.QtWidgets import QApplication
+
+        end, last = time.monotonic() + seconds, time.monotonic() + most
+        while time.monotonic() < end or not self.desk.is_idle:
+            QApplication.processEvents()
+            time.sleep(0.005)
+            assert time.monotonic() < last, "the window does not come to rest"
+
+    def press(self, name):
+        """Click a button, known by its name."""
+        from qtpy.QtCore import Qt
+        from qtpy.QtTest import QTest
+        from qtpy.QtWidgets import QPushButton
+
+        button = self.panel.findChild(QPushButton, name)
+        self.open_tab_of(button)
+        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+        self.wait()
+
+    def open_tab_of(self, widget):
+        tabs = self.panel.tabs
+        for k in range(tabs.count()):
+            if tabs.widget(k).isAncestorOf(widget):
+                tabs.setCurrentIndex(k)
+        self.wait(0.02)
+
+    def key(self, text):
+        """Press a key, as the window gets it."""
+        from qtpy.QtGui import QKeySequence
+
+        wanted = QKeySequence(text)
+        shortcut = next(one for one in self.panel._shortcuts if one.key() == wanted)
+        assert shortcut.isEnabled()
+        assert shortcut.parent() is self.viewer.window._qt_window
+        shortcut.activated.emit()
+        self.wait()
+
+    def point(self, row):
+        """Where a cell is on the canvas, in its pixels."""
+        cell = self.desk.review.cells.iloc[row]
+        labels = self.desk.scene.labels[int(cell["frame"]), 0]
+        inside = np.argwhere(labels == cell["cell"])
+        return self.of_pixel(inside[len(inside) // 2])
+
+    def of_pixel(self, pixel):
+        from qtpy.QtCore import QPoint
+
+        world = np.asarray(pixel) * self.view.cells.scale[-2:]
+        away = (world - np.asarray(self.viewer.camera.center[-2:])) * self.viewer.camera.zoom
+        canvas = self.canvas
+        return QPoint(round(canvas.width() / 2 + away[1]), round(canvas.height() / 2 + away[0]))
+
+    @property
+    def canvas(self):
+        return self.viewer.window._qt_viewer.canvas.native
+
+    def click(self, row, *, shift=False, double=False):
+        from qtpy.QtCore import Qt
+        from qtpy.QtTest import QTest
+
+        keys = Qt.KeyboardModifier.ShiftModifier if shift else Qt.KeyboardModifier.NoModifier
+        for do in (QTest.mouseClick, *([QTest.mouseDClick] if double else [])):
+            do(self.canvas, Qt.MouseButton.LeftButton, keys, self.point(row))
+        self.wait(0.05)
+
+    def drag(self, *pixels):
+        """Drag the mouse over pixels of the image."""
+        from qtpy.QtCore import QEvent, QPointF, Qt
+        from qtpy.QtGui import QMouseEvent
+        from qtpy.QtTest import QTest
+        from qtpy.QtWidgets import QApplication
+
+        left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        places = [self.of_pixel(pixel) for pixel in pixels]
+        QTest.mousePress(self.canvas, left, none, places[0])
+        for place in places[1:]:
+            place_f = QPointF(place)
+            where = QPointF(self.canvas.mapToGlobal(place))
+            moved = QMouseEvent(QEvent.Type.MouseMove, place_f, where, Qt.MouseButton.NoButton, left, none)
+            QApplication.sendEvent(self.canvas, moved)
+            QApplication.processEvents()
+        QTest.mouseRelease(self.canvas, left, none, places[-1])
+        self.wait(0.05)
+
+    def rows(self, **columns):
+        """Rows of the image on the screen with some values."""
+        cells = self.desk.review.cells
+        here = self.desk.rows_of(self.desk.image_id)
+        for name, value in columns.items():
+            here = here[cells[name].iloc[here].eq(value).fillna(value=False).to_numpy(bool)]
+        return here
 
 
-def test_a_folder_can_be_dropped_on_napari(screen, finished):
-    import napari
+@pytest.fixture
+def results(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "results")
 
-    viewer = napari.Viewer(show=False)
+
+@pytest.fixture
+def hands(viewer, results):
+    return Hands(viewer, results)
+
+
+def test_it_opens_ready_to_work(hands, finished):
+    names = [layer.name for layer in hands.viewer.layers]
+    assert names == ["red", "green", "blue", "cells"]
+    ids = hands.desk.review.image_ids
+    assert hands.panel.image.currentText() == ids[0]
+    model = hands.panel.tabs.widget(0).model
+    assert model.table["clone"].tolist() == read_table(finished / "clones.csv")["clone"].tolist()
+    assert hands.viewer.scale_bar.visible
+    cells = hands.view.cells
+    assert np.array_equal(cells.data, read_labels(finished / "labels" / f"{ids[0]}.tif")[0, 0])
+
+
+def test_cells_wear_the_colours_of_their_clones(hands):
+    cells, desk = hands.view.cells, hands.desk
+    for name in ("red", "green", "blue"):
+        hands.viewer.layers[name].visible = False
+    hands.panel.look.setCurrentText("filled")
+    hands.panel.look.activated.emit(1)
+    cells.opacity = 1.0
+    hands.wait(0.3)
+    picture = hands.viewer.screenshot(canvas_only=True, flash=False)[..., :3]
+    shown = {tuple(colour) for colour in np.unique(picture.reshape(-1, 3), axis=0)}
+    wanted = np.unique(np.round(255 * desk.colouring.rgb[desk.rows_of(desk.image_id)]), axis=0)
+    near = [any(np.abs(np.array(a, int) - np.array(b, int)).max() <= 2 for b in shown) for a in wanted]
+    assert np.mean(near) == 1
+    row = desk.rows_of(desk.image_id)[0]
+    number = desk.key_of(row)[2]
+    assert cells.colormap.map(number)[:3] == pytest.approx(desk.colouring.rgb[row])
+
+
+def test_a_click_chooses_a_cell_everywhere_and_tells_why(hands):
+    row = hands.rows(touches_border=False)[0]
+    hands.click(row)
+    assert np.flatnonzero(hands.desk.chosen).tolist() == [row]
+    panel = hands.panel.tabs.widget(1)
+    cell = hands.desk.review.cells.iloc[row]
+    text = panel.about.text()
+    assert f"cell {cell['cell']}: clone {cell['clone']}, probability {cell['clone_probability']:.2f}" in text
+    assert f"clone {cell['clone']} " in text.split("By colour: ")[1]
+    assert "1 selected" in hands.plot.note.text()
+    colours = hands.view.cells.colormap
+    assert colours.map(int(cell["cell"]))[3] == 1
+    other = hands.desk.key_of(hands.rows(touches_border=False)[1])[2]
+    assert colours.map(other)[3] < 0.5
+    hands.click(hands.rows(touches_border=False)[1], shift=True)
+    assert hands.desk.chosen.sum() == 2
+    hands.click(row, shift=True)
+    assert hands.desk.chosen.sum() == 1
+
+
+def test_a_double_click_chooses_the_clone_in_the_table_too(hands):
+    row = hands.rows(touches_border=False)[0]
+    clone = int(hands.desk.review.cells["clone"].iloc[row])
+    zoom = hands.viewer.camera.zoom
+    hands.click(row, double=True)
+    assert hands.desk.clones == [clone]
+    assert hands.viewer.camera.zoom == zoom
+    assert hands.desk.chosen.sum() == hands.desk.review.cells["clone"].eq(clone).sum()
+    view = hands.panel.tabs.widget(0).view
+    assert len(view.selectionModel().selectedRows()) == 1
+
+
+def test_the_lasso_and_the_brush_choose_cells(hands):
+    hands.panel.tool.setCurrentText("Lasso")
+    hands.panel.tool.activated.emit(1)
+    hands.drag((2, 2), (2, 150), (75, 150), (75, 2), (3, 2))
+    cells = hands.desk.review.cells
+    rows = hands.desk.rows_of(hands.desk.image_id)
+    pixel = 0.65
+    inside = (cells["y_um"].iloc[rows] < 74 * pixel) & (cells["x_um"].iloc[rows] < 149 * pixel)
+    inside &= (cells["y_um"].iloc[rows] > 3 * pixel) & (cells["x_um"].iloc[rows] > 3 * pixel)
+    chosen = hands.desk.chosen[rows]
+    assert (chosen == inside.to_numpy()).mean() > 0.9
+    assert chosen.any()
+    assert "choosing" not in [layer.name for layer in hands.viewer.layers]
+    hands.panel.tool.setCurrentText("Brush")
+    hands.panel.tool.activated.emit(2)
+    hands.drag((80, 5), (80, 150))
+    numbers = {hands.desk.key_of(row)[2] for row in np.flatnonzero(hands.desk.chosen)}
+    labels = hands.desk.scene.labels[0, 0]
+    assert numbers <= set(np.unique(labels[78:83]))
+    assert numbers >= set(np.unique(labels[80, 8:146])) - {0}
+    hands.panel.tool.setCurrentText("Point")
+    hands.panel.tool.activated.emit(0)
+    assert hands.viewer.camera.mouse_pan
+
+
+def test_the_plot_chooses_in_the_image(hands):
+    rows = np.arange(5)
+    hands.plot.selected.emit(rows, False)
+    assert np.flatnonzero(hands.desk.chosen).tolist() == rows.tolist()
+    hands.plot.selected.emit(np.array([7, 8]), True)
+    assert hands.desk.chosen.sum() == 7
+
+
+def test_clones_chosen_in_the_table_are_merged_with_a_button_and_a_note(hands):
+    from qtpy.QtCore import QItemSelectionModel
+
+    table = hands.panel.tabs.widget(0)
+    flags = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
+    for k in (0, 1):
+        table.view.selectionModel().select(table.sorted.index(k, 0), flags)
+    assert hands.desk.clones == [1, 2]
+    hands.panel.acts.note.setText("imaged twice")
+    hands.press("merge")
+    assert 2 not in set(hands.desk.review.cells["clone"].dropna())
+    (kept,) = read_review(hands.desk.review.file)
+    assert (kept.action, kept.note) == ("merge", "imaged twice")
+    assert table.model.rowCount() == len(hands.desk.review.clones)
+    assert "applied" in hands.panel.told.text()
+    assert "1 act since the last run" in hands.panel.acts.waits.text()
+    hands.press("undo")
+    assert 2 in set(hands.desk.review.cells["clone"].dropna())
+    hands.press("redo")
+    assert 2 not in set(hands.desk.review.cells["clone"].dropna())
+    assert [hands.panel.acts.list.item(k).text()[0] for k in range(3)] == ["○", "○", "●"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("unassign", "unassigned by hand"), ("exclude", "excluded by hand: out of focus")],
+)
+def test_cells_are_let_go(hands, name, reason):
+    row = hands.rows(touches_border=False)[0]
+    hands.click(row)
+    hands.panel.tabs.widget(1).reason.setCurrentText("out of focus")
+    hands.press(name)
+    cell = hands.desk.review.cells.iloc[row]
+    assert cell["unassigned_reason"] == reason
+    assert "no clone" in hands.panel.tabs.widget(1).about.text()
+
+
+def test_a_cell_is_assigned_and_cells_are_split_off(hands):
+    one = hands.rows(clone=1, touches_border=False)
+    hands.click(one[0])
+    target = hands.panel.tabs.widget(1).target
+    target.setCurrentIndex(target.findData(2))
+    hands.press("assign")
+    assert hands.desk.review.cells["clone"].iloc[one[0]] == 2
+    hands.desk.choose(one[1:3])
+    hands.press("split")
+    new = hands.desk.review.cells["clone"].iloc[one[1:3]]
+    assert new.nunique() == 1
+    assert new.iloc[0] == len(read_table(hands.desk.review.results / "clones.csv")) + 1
+
+
+def test_two_clones_made_one_are_parted_again_by_refit(hands):
+    before = hands.desk.review.cells["clone"]
+    hands.desk.choose_clones([1, 2])
+    hands.press("merge")
+    hands.desk.choose_clones([1])
+    hands.press("refit")
+    after = hands.desk.review.cells["clone"]
+    ours = before.isin([1, 2]).fillna(value=False).to_numpy(bool)
+    for clone in (1, 2):
+        now = after[ours & before.eq(clone).fillna(value=False).to_numpy(bool)]
+        assert now.value_counts(normalize=True).iloc[0] > 0.95
+    assert after[ours].nunique() == 2
+
+
+def test_a_clone_gets_a_name(hands):
+    hands.desk.choose_clones([1])
+    hands.panel.tabs.widget(0).name.setText("big red")
+    hands.press("rename")
+    assert hands.panel.tabs.widget(0).model.table["name"].iloc[0] == "big red"
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        ("merge", "choose two or more clones"),
+        ("split", "no cell is chosen"),
+        ("assign", "no cell is chosen"),
+        ("unassign", "no cell is chosen"),
+        ("exclude", "no cell is chosen"),
+        ("refit", "0 clones are chosen"),
+        ("rename", "0 clones are chosen"),
+        ("fuse", "no cell of the image on the screen is chosen"),
+        ("erase", "no cell of the image on the screen is chosen"),
+        ("right", "no cell is chosen"),
+    ],
+)
+def test_an_act_on_nothing_is_told_and_changes_nothing(hands, act, words):
+    hands.press(act)
+    text, trouble = hands.told[-1]
+    assert words in text
+    assert trouble
+    assert not hands.desk.review.file.exists()
+
+
+def test_a_cell_is_painted_with_the_mouse(hands):
+    labels = hands.desk.scene.labels[0, 0]
+    free = np.argwhere(labels[8:-16, 8:-16] == 0) + 8
+    y, x = next((y, x) for y, x in free if not labels[y - 6 : y + 14, x - 6 : x + 14].any())
+    n = len(hands.desk.review.cells)
+    hands.press("tool_paint")
+    hands.drag((y, x), (y, x + 4), (y + 4, x + 4), (y + 4, x))
+    hands.wait(1.0)
+    assert len(hands.desk.review.cells) == n + 1
+    (kept,) = read_review(hands.desk.review.file)
+    assert isinstance(kept, Redraw)
+    new = hands.desk.review.cells.iloc[-1]
+    assert new["cell"] == labels.max() + 1
+    hands.press("undo")
+    assert len(hands.desk.review.cells) == n
+    assert np.array_equal(hands.view.cells.data, labels)
+
+
+def test_outlines_are_cut_fused_and_erased(hands):
+    labels = hands.desk.scene.labels[0, 0].copy()
+    row = hands.rows(touches_border=False)[0]
+    number = hands.desk.key_of(row)[2]
+    y, x = np.nonzero(labels == number)
+    hands.press("tool_cut")
+    middle = int(np.median(y))
+    hands.drag((middle, x.min() - 4), (middle, int(np.median(x))), (middle, x.max() + 4))
+    hands.wait()
+    cut = hands.desk.scene.labels[0, 0]
+    new = int(cut.max())
+    assert new > labels.max()
+    assert ((cut == number) | (cut == new))[labels == number].mean() > 0.95
+    hands.press("tool_point")
+    hands.desk.choose([hands.desk.row_at(number), hands.desk.row_at(new)])
+    hands.press("fuse")
+    fused = hands.desk.scene.labels[0, 0]
+    assert ((fused > 0) == (labels > 0)).all()
+    assert len(np.unique(fused)) == len(np.unique(labels))
+    hands.desk.choose([hands.desk.row_at(int(fused[y[0], x[0]]))])
+    hands.press("erase")
+    assert not hands.desk.scene.labels[0, 0][labels == number].any()
+    assert [one.action for one in read_review(hands.desk.review.file)] == ["redraw"] * 3
+
+
+def test_stepping_through_the_images(hands):
+    ids = hands.desk.review.image_ids
+    hands.viewer.add_points([[1, 1]], name="mine")
+    hands.viewer.layers["red"].visible = False
+    hands.press("next")
+    assert hands.panel.image.currentText() == ids[1]
+    assert [layer.name for layer in hands.viewer.layers] == ["red", "green", "blue", "cells", "mine"]
+    assert not hands.viewer.layers["red"].visible
+    shown = read_labels(hands.desk.review.results / "labels" / f"{ids[1]}.tif")[0, 0]
+    assert np.array_equal(hands.view.cells.data, shown)
+    hands.key("PgDown")
+    assert hands.desk.image_id == ids[2]
+    hands.key("PgUp")
+    hands.press("previous")
+    assert hands.desk.image_id == ids[0]
+    hands.press("previous")  # there is none before
+    assert hands.desk.image_id == ids[0]
+
+
+def test_colours_by_a_column(hands):
+    by = hands.panel.by
+    for choice in ("clone_probability", "snr", "treatment", "clone (colour-blind safe)", "mean colour"):
+        by.setCurrentText(choice)
+        by.activated.emit(by.currentIndex())
+        assert hands.desk.colouring.by == choice
+        row = hands.rows()[0]
+        number = hands.desk.key_of(row)[2]
+        assert hands.view.cells.colormap.map(number)[:3] == pytest.approx(hands.desk.colouring.rgb[row])
+
+
+def test_keys_do_what_buttons_do(hands):
+    from napari_rgbtrack.acts import ACTS
+
+    hands.desk.choose_clones([1, 2])
+    hands.key(ACTS["merge"].key)
+    assert 2 not in set(hands.desk.review.cells["clone"].dropna())
+    hands.key("Ctrl+Z")
+    assert 2 in set(hands.desk.review.cells["clone"].dropna())
+    hands.key("Ctrl+Shift+Z")
+    assert 2 not in set(hands.desk.review.cells["clone"].dropna())
+    hands.key("Alt+2")
+    assert hands.panel.tabs.currentIndex() == 1
+
+
+def test_every_act_has_a_button_and_a_key_of_its_own(hands):
+    from napari.utils.shortcuts import default_shortcuts
+    from qtpy.QtWidgets import QPushButton
+
+    from napari_rgbtrack.acts import ACTS
+
+    keys = [act.key for act in ACTS.values()]
+    assert len(set(keys)) == len(keys)
+    napari_keys = {str(key) for keys in default_shortcuts.values() for key in keys}
+    assert not set(keys) & (napari_keys - {"Shift+A"})  # that is of points layers
+    for name in set(ACTS) - {"redraw", "cut", "join"}:
+        assert hands.panel.findChild(QPushButton, name) is not None, name
+
+
+def test_the_next_doubtful_cell_is_brought_to_the_middle(hands):
+    from rgbtrack.review import doubtful_cells
+
+    first = doubtful_cells(hands.desk.review.cells, n=2)
+    hands.press("next_doubt")
+    (row,) = np.flatnonzero(hands.desk.chosen)
+    assert hands.desk.key_of(row)[2] == first["cell"].iloc[0]
+    assert hands.desk.image_id == first["image_id"].iloc[0]
+    cell = hands.desk.review.cells.iloc[row]
+    assert np.asarray(hands.viewer.camera.center[-2:]) == pytest.approx([cell["y_um"], cell["x_um"]])
+    assert first["why"].iloc[0] in hands.panel.doubts.about.text()
+    hands.key("Shift+D")
+    (row,) = np.flatnonzero(hands.desk.chosen)
+    assert hands.desk.key_of(row)[2] == first["cell"].iloc[1]
+
+
+def test_an_audit_of_random_cells_gives_an_error_rate(hands):
+    hands.panel.doubts.size.setValue(3)
+    hands.press("draw")
+    for verdict in ("right", "wrong", "right"):
+        hands.press(verdict)
+    text = hands.panel.doubts.progress.text()
+    assert "3 of 3 judged" in text
+    assert "1 was of another clone" in text
+    assert "The sample is done" in text
+    kept = read_review(hands.desk.review.file)
+    assert [one.verdict for one in kept] == ["right", "wrong", "right"]
+    assert len({one.cell for one in kept}) == 3
+
+
+def test_the_view_is_saved_as_a_figure(hands, tmp_path):
+    hands.panel.save_view(str(tmp_path / "view.png"))
+    assert (tmp_path / "view.png").stat().st_size > 10_000
+    hands.panel.save_view(str(tmp_path / "view.xyz"))
+    assert "give a name that ends in" in hands.told[-1][0]
+
+
+def test_the_report_is_renewed_with_the_mouse_alone(hands):
+    hands.desk.choose_clones([1, 2])
+    hands.press("merge")
+    acts = hands.panel.acts
+    hands.press("run")
+    assert not acts.run.run.isEnabled()
+    end = time.monotonic() + 240
+    while not acts.run.run.isEnabled() and time.monotonic() < end:
+        hands.wait(0.1)
+    hands.wait(0.2)
+    assert "The report holds every correction" in acts.waits.text()
+    report = (hands.desk.review.results / "report.html").read_text()
+    assert read_review(hands.desk.review.file)[0].said in report
+
+
+def test_a_cancelled_run_says_how_to_go_on(hands):
+    acts = hands.panel.acts
+    hands.press("run")
+    hands.press("cancel")
+    assert acts.run.run.isEnabled()
+    assert "the next run goes on from what was done" in hands.told[-1][0]
+    hands.wait(0.5)
+
+
+def test_an_experiment_that_moved_away_is_told(hands):
+    told = read_json(hands.desk.review.results / "run.json")
+    write_json(hands.desk.review.results / "run.json", told | {"experiment": "/nowhere/experiment.toml"})
+    hands.desk.reload()
+    hands.wait()
+    hands.press("run")
+    assert "is no longer there: the corrections are kept" in hands.told[-1][0]
+
+
+def test_an_image_that_cannot_be_opened_is_told_and_the_window_lives_on(hands):
+    ids = hands.desk.review.image_ids
+    (hands.desk.review.results / "labels" / f"{ids[1]}.tif").unlink()
+    hands.press("next")
+    assert f"{ids[1]}.tif: no such file" in hands.told[-1][0]
+    assert hands.desk.image_id == ids[0]
+    hands.desk.open_image(ids[2])
+    hands.wait()
+    assert hands.desk.image_id == ids[2]
+
+
+def test_nothing_is_lost_when_napari_is_killed(hands, viewer):
+    hands.desk.choose_clones([1, 2])
+    hands.press("merge")
+    row = hands.rows(touches_border=False)[0]
+    hands.click(row)
+    hands.press("unassign")
+    now = hands.desk.review.cells["clone"]
+    again = Hands(viewer, hands.desk.review.results)  # the same folder, opened by another window
+    assert again.desk.review.cells["clone"].equals(now)
+    again.press("undo")
+    assert again.desk.review.cells["clone"].iloc[row] == 1 or not again.desk.review.cells["clone"].equals(now)
+
+
+def test_results_are_opened_from_the_menu(viewer, results, screen):
+    viewer.layers.clear()
+    _, start = viewer.window.add_plugin_dock_widget("rgbtrack", "Review clones")
+    from qtpy.QtWidgets import QApplication
+
+    def wait():
+        end = time.monotonic() + 20
+        while not start.choose.isEnabled() and time.monotonic() < end:
+            QApplication.processEvents()
+            time.sleep(0.01)
+
+    start.open(results / "labels")
+    wait()
+    assert "holds no results of rgbtrack" in start.told.text()
+    start.open(results)
+    wait()
+    assert start.told.text() == f"{results} is open"
+    panel = viewer.window.dock_widgets["rgbtrack review"]
+    while not panel.desk.is_idle:
+        QApplication.processEvents()
+    panel.detach()
+    viewer.window.remove_dock_widget("all")
+
+
+def test_open_results_tells_mistakes_before_a_window_opens(results, tmp_path):
+    from napari_rgbtrack import open_results
+
+    with pytest.raises(DataError, match="holds no results of rgbtrack"):
+        open_results(tmp_path / "none")
+    with pytest.raises(DataError, match="no processed image is named 'x'"):
+        open_results(results, "x")
+
+
+def test_a_folder_can_be_dropped_on_napari(viewer, finished):
+    viewer.layers.clear()
     viewer.open(finished, plugin="rgbtrack")
     assert [layer.name for layer in viewer.layers] == ["red", "green", "blue", "cells"]
-    viewer.close()
-
-
-def test_the_panel_needs_results(screen):
-    import napari
-
-    from napari_rgbtrack.review import image_chooser
-    from rgbtrack import DataError
-
-    viewer = napari.Viewer(show=False)
-    with pytest.raises(DataError, match="no results of rgbtrack are open"):
-        image_chooser(viewer)
-    viewer.close()
+    viewer.layers.clear()

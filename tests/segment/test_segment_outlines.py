@@ -3,6 +3,7 @@ import pytest
 from scipy import ndimage as ndi
 
 from rgbtrack.segment.outlines import make_whole, trim
+from rgbtrack.segment.regions import image_sums
 
 
 def plane(*rows):
@@ -66,6 +67,6 @@ def test_a_dim_cell_beside_a_bright_one_keeps_its_own_level():
     labels[0, 2:18, 2:19], labels[0, 2:18, 20:38] = 1, 2
     light = np.zeros((1, 1, 20, 40), np.float32)
     light[0, 0, 5:15, 5:19], light[0, 0, 5:15, 20:35] = 10, 1000
-    trimmed = trim(labels, 2, light, 0.4)
+    trimmed = trim(labels, image_sums(labels, 2, light), light, 0.4)
     np.testing.assert_array_equal(np.bincount(trimmed.ravel()), [800 - 140 - 150, 140, 150])
     np.testing.assert_array_equal(labels[0, 2:18, 2:19], 1)  # the given labels are left as they were

@@ -1,0 +1,66 @@
+"""Pictures of the windows for the documentation, from results of the sample experiment.
+
+python docs/screenshots.py sample_data/results docs/images
+
+Needs a screen: on a machine without one, put `xvfb-run -s "-screen 0 1400x900x24"` before it.
+"""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from napari_rgbtrack.review import PANEL, show_review
+from napari_rgbtrack.state import open_review
+
+COLOURS = 256
+
+
+def main(results: Path, folder: Path) -> None:
+    """Open the results, choose something in each tab, and save what is seen."""
+    import napari
+
+    viewer = napari.Viewer()
+    viewer.window._qt_window.resize(1340, 840)
+    desk = show_review(viewer, open_review(results))
+    panel = viewer.window.dock_widgets[PANEL]
+    settle(desk, 1.5)
+    desk.choose_clones([2])
+    settle(desk, 0.5)
+    save(viewer, folder / "review_clones.png")
+    row = desk.rows_of(desk.image_id)[
+        np.argmax(~desk.review.cells["touches_border"].iloc[desk.rows_of(desk.image_id)])
+    ]
+    desk.choose([row])
+    panel.tabs.setCurrentIndex(1)
+    settle(desk, 0.5)
+    save(viewer, folder / "review_cell.png")
+    panel.tabs.setCurrentIndex(panel.tabs.indexOf(panel.doubts))
+    panel.doubts.next_doubt()
+    settle(desk, 1.0)
+    save(viewer, folder / "review_look.png")
+    panel.detach()
+    viewer.close()
+
+
+def settle(desk: Any, seconds: float) -> None:
+    """Let the window draw."""
+    from qtpy.QtWidgets import QApplication
+
+    end = time.monotonic() + seconds
+    while time.monotonic() < end or not desk.is_idle:
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+def save(viewer: Any, path: Path) -> None:
+    """Save the window, in few colours: a picture of a page is small."""
+    viewer.window._qt_window.grab().save(str(path))
+    Image.open(path).convert("RGB").quantize(COLOURS).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

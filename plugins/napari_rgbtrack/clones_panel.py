@@ -1,0 +1,156 @@
+"""Table of the clones: how large, how sure, where; chosen here, their cells are chosen everywhere."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from qtpy.QtCore import QItemSelectionModel, QSortFilterProxyModel, Qt
+from qtpy.QtGui import QColor, QStandardItem, QStandardItemModel
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QLineEdit, QTableView, QVBoxLayout, QWidget
+
+from napari_rgbtrack.desk import Desk
+from napari_rgbtrack.parts import act_button, row, words
+
+SORTED_BY = Qt.ItemDataRole.UserRole
+DOUBTS = {
+    "one_colour": "one marker only",
+    "near_pair": "near another",
+    "brightness_split_from": "differs by brightness only",
+    "silenced_from": "may be a silenced part of another",
+}
+"""Flags of the clone table in a word or two."""
+
+
+def clone_rows(desk: Desk) -> pd.DataFrame:
+    """One row per clone, with its size in all and in what the image on the screen belongs to."""
+    cells, clones = desk.review.cells, desk.review.clones
+    table = clones[["clone"]].copy()
+    table["name"] = clones["clone_name"].fillna("").astype("str")
+    table["cells"] = clones["n_cells"]
+    shown = cells.iloc[desk.rows_of(desk.image_id)[:1]]
+    within = {"image": "image_id", "subject": "subject", "timepoint": "timepoint"}
+    for title, column in within.items():
+        if column in cells.columns and len(shown):
+            here = cells[column].eq(shown[column].iloc[0]).fillna(value=False)
+            sizes = cells["clone"][here.to_numpy(bool)].value_counts()
+            table[f"in this {title}"] = clones["clone"].map(sizes).fillna(0).astype("int64")
+    table["probability"] = clones["mean_probability"].round(3)
+    if "unique_probability" in clones.columns:
+        table["one founder"] = clones["unique_probability"].astype("float64").round(2)
+    flags = [name for name in DOUBTS if name in clones.columns]
+    table["doubts"] = [
+        ", ".join(DOUBTS[name] for name in flags if _holds(value[name]))
+        for value in clones[flags].to_dict("records")
+    ]
+    return table
+
+
+def _holds(value: Any) -> bool:
+    """Whether a flag is set, or names another clone."""
+    return bool(value == value and value is not None and value is not pd.NA and value is not False)
+
+
+class CloneTable(QStandardItemModel):
+    """The rows of `clone_rows`, with the colour of each clone before its number."""
+
+    # Qt's own model: one in Python is asked thousands of times, and PySide loses a reference at each None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = pd.DataFrame({"clone": []})
+
+    def renew(self, table: pd.DataFrame, colours: dict[int, Any]) -> None:
+        """Show other rows."""
+        self.table = table.reset_index(drop=True)
+        self.clear()
+        self.setHorizontalHeaderLabels([str(name) for name in table.columns])
+        for values in self.table.to_numpy(object):
+            items = [_item(value) for value in values]
+            rgb = colours.get(int(values[0]), (0.5, 0.5, 0.5))
+            items[0].setData(
+                QColor.fromRgbF(*(float(part) for part in rgb[:3])), Qt.ItemDataRole.DecorationRole
+            )
+            self.appendRow(items)
+
+
+def _item(value: Any) -> QStandardItem:
+    """One cell of the table, with what it is sorted by."""
+    missing = isinstance(value, float) and np.isnan(value)
+    text = "" if missing else f"{value:,}" if isinstance(value, int | np.integer) else str(value)
+    item = QStandardItem(text)
+    item.setEditable(False)
+    item.setToolTip(text)
+    item.setData(value if isinstance(value, str) else -1.0 if missing else float(value), SORTED_BY)
+    if not isinstance(value, str):
+        item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    return item
+
+
+class ClonesPanel(QWidget):
+    """The table, and what is done to clones."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+        self.model = CloneTable()
+        self.sorted = QSortFilterProxyModel()
+        self.sorted.setSourceModel(self.model)
+        self.sorted.setSortRole(SORTED_BY)
+        self.view = QTableView()
+        self.view.setObjectName("clones")
+        self.view.setModel(self.sorted)
+        self.view.setSortingEnabled(True)
+        self.view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.view.verticalHeader().hide()
+        self.view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.name = QLineEdit()
+        self.name.setObjectName("name")
+        self.name.setPlaceholderText("name of the clone")
+        self.name.textChanged.connect(lambda text: desk.settings.update(name=text))
+        layout = QVBoxLayout(self)
+        layout.addWidget(words("Choose clones here, or double-click a cell. Ctrl-click for several."))
+        layout.addWidget(self.view, 1)
+        layout.addWidget(row(*(act_button(desk, name) for name in ("merge", "refit"))))
+        layout.addWidget(row(self.name, act_button(desk, "rename")))
+        self.view.selectionModel().selectionChanged.connect(self._chosen)
+        self._follows = False
+        for signal in (desk.changed, desk.shown, desk.coloured):
+            signal.connect(self.renew)
+        desk.selected.connect(self.follow)
+        self.renew()
+
+    def renew(self) -> None:
+        """Show the clones as they are."""
+        desk = self.desk
+        self._follows = True
+        first = desk.review.cells["clone"].drop_duplicates().dropna()
+        colours = {
+            int(clone): desk.colouring.rgb[int(place)]  # type: ignore[call-overload]
+            for place, clone in first.items()
+        }
+        self.model.renew(clone_rows(desk), colours)
+        self._follows = False
+        self.follow()
+
+    def follow(self) -> None:
+        """Mark the clones that were chosen elsewhere."""
+        self._follows = True
+        chosen = self.view.selectionModel()
+        chosen.clearSelection()
+        numbers = self.model.table["clone"].tolist()
+        for clone in self.desk.clones:
+            if clone in numbers:
+                index = self.sorted.mapFromSource(self.model.index(numbers.index(clone), 0))
+                flags = QItemSelectionModel.SelectionFlag
+                chosen.select(index, flags.Select | flags.Rows)
+                self.view.scrollTo(index)
+        self._follows = False
+
+    def _chosen(self, *_: Any) -> None:
+        if self._follows:
+            return
+        rows = {self.sorted.mapToSource(index).row() for index in self.view.selectionModel().selectedRows()}
+        numbers = self.model.table["clone"].to_numpy(int)
+        self.desk.choose_clones([int(numbers[place]) for place in sorted(rows)])

@@ -1,0 +1,190 @@
+"""One image of a review as layers: channels, outlines of its cells in any colours, tracks."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from napari_rgbtrack.layers import LayerData, drop_singletons, geometry, picture_layers
+from napari_rgbtrack.state import Review
+from napari_rgbtrack.tracks import tracks_layer
+from rgbtrack.errors import DataError, RgbtrackWarning
+from rgbtrack.files import read_labels
+
+CELLS = "cells"
+FAINT = 0.25
+"""Opacity of cells that are not chosen, where some are."""
+ROOM = 256
+"""Colours kept for cells that are painted anew, which are white until they are measured."""
+IN_MEMORY = 2**28
+"""Pixels of a channel that are read at once: lazily, each look at them would read the file again."""
+MOST = 2**16 - 1 - ROOM
+"""Cells of a frame that napari's fast colours can tell apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What is shown of an image.
+
+    Attributes
+    ----------
+    image_id
+        Which image.
+    pictures
+        Layers of its channels.
+    labels
+        Outlines, (t, z, y, x), of 16 bits where they have room there: napari colours those at once.
+    settings
+        Scale, units and names of the axes.
+    trouble
+        What could not be shown, "" for nothing.
+    """
+
+    image_id: str
+    pictures: tuple[LayerData, ...]
+    labels: NDArray[Any]
+    settings: Mapping[str, Any]
+    trouble: str
+
+    @property
+    def pixel_um(self) -> float | None:
+        """Size of a pixel, None where it is not known."""
+        return float(self.settings["scale"][-1]) if "um" in self.settings["units"] else None
+
+    @property
+    def is_large(self) -> bool:
+        """Whether a frame has more cells than napari can give colours of their own."""
+        return self.labels.dtype.itemsize > 2
+
+    def with_labels(self, labels: NDArray[Any]) -> "Scene":
+        """The same with other outlines."""
+        return replace(self, labels=narrow(labels))
+
+
+def load_scene(review: Review, image_id: str) -> Scene:
+    """Read an image and its outlines.
+
+    Raises
+    ------
+    DataError
+        If there are no outlines, or they are not those of the table.
+    """
+    if image_id not in review.image_ids:
+        raise DataError(
+            f"no processed image is named {image_id!r}; there are {', '.join(review.image_ids[:20])}"
+        )
+    labels = review.labels.get(image_id)
+    if labels is None:
+        labels = read_labels(review.results / "labels" / f"{image_id}.tif")
+    own = review.cells["image_id"].astype("str").eq(image_id)
+    _check(labels, review.cells[own], image_id)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RgbtrackWarning)
+        pictures = [
+            (np.asarray(data) if np.prod(np.shape(data)) < IN_MEMORY else data, made, kind)
+            for data, made, kind in picture_layers(review.results, dict(review.run), image_id, labels.shape)
+        ]
+    trouble = "; ".join(str(item.message) for item in caught if issubclass(item.category, RgbtrackWarning))
+    settings = geometry(review.run["images"][image_id], labels.shape)
+    return Scene(image_id, tuple(pictures), narrow(labels), settings, trouble)
+
+
+def cell_layer(scene: Scene) -> LayerData:
+    """Layer of the outlines, to be coloured by `cell_colours`; of a large image, by `colour_groups`."""
+    data = np.zeros(scene.labels.shape, np.uint16) if scene.is_large else scene.labels.copy()
+    return (
+        drop_singletons(data),  # a copy: what is painted must not change what it is compared with
+        {**scene.settings, "name": CELLS, "opacity": 0.8},
+        "labels",
+    )
+
+
+def cell_colours(
+    numbers: NDArray[Any], rgb: NDArray[Any], chosen: NDArray[np.bool_], highest: int
+) -> NDArray[np.float32]:
+    """Colour of each label, (n, 4): cells that are not chosen are faint where some are.
+
+    Parameters
+    ----------
+    numbers, rgb, chosen
+        Number and colour of each cell of a frame, and whether it is chosen.
+    highest
+        The largest label.
+    """
+    colours = np.ones((min(highest + ROOM, 2**16 - 1) + 1, 4), np.float32)
+    colours[0] = 0
+    colours[numbers, :3] = rgb
+    if chosen.any():
+        colours[:, 3] = FAINT
+        colours[numbers[chosen], 3] = 1
+    return colours
+
+
+def colour_groups(
+    labels: NDArray[Any], numbers: NDArray[Any], rgb: NDArray[Any], chosen: NDArray[np.bool_]
+) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
+    """Number of the colour of each pixel of a large frame, and the colours, (n, 4), shared by cells.
+
+    Parameters
+    ----------
+    labels
+        Outlines of a frame.
+    numbers, rgb, chosen
+        As for `cell_colours`.
+    """
+    steps = np.round(rgb * 31).astype(np.int32) @ (1024, 32, 1)
+    which, first, group = np.unique(
+        steps * 2 + (chosen | ~chosen.any()), return_index=True, return_inverse=True
+    )
+    colours = np.zeros((len(which) + 1, 4), np.float32)
+    colours[1:, :3] = rgb[first]
+    colours[1:, 3] = np.where(which % 2, 1, FAINT)
+    table = np.zeros(int(labels.max(initial=0)) + 1, np.uint16)
+    table[numbers] = group + 1
+    return table[labels], colours
+
+
+def track_layer(review: Review, scene: Scene) -> LayerData | None:
+    """Layer of the tracks of an image, coloured by clone; None where there are none."""
+    cells = review.cells
+    if "track" not in cells.columns:
+        return None
+    own = (cells["image_id"].astype("str") == scene.image_id) & cells["track"].notna()
+    if not own.any():
+        return None
+    scale = dict(zip(scene.settings["axis_labels"], scene.settings["scale"], strict=True))
+    data, settings, kind = tracks_layer(
+        cells[own],
+        pixel_size_um=scale["x"],
+        z_step_um=scale.get("z"),
+        settings={key: scene.settings[key] for key in ("scale", "units", "axis_labels")},
+    )
+    return data, settings, kind
+
+
+def narrow(labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels of 16 bits where all have room there."""
+    return labels.astype(np.uint16 if labels.max(initial=0) <= MOST else np.int32)
+
+
+def _check(labels: NDArray[Any], cells: pd.DataFrame, image_id: str) -> None:
+    """Refuse outlines of which the table knows another number of cells."""
+    frames = cells["frame"].to_numpy(np.int64)
+    if len(frames) and frames.max() >= len(labels):
+        raise DataError(
+            f"{image_id}: the table has cells in frame {frames.max()}, its labels have {len(labels)} "
+            f"frame{'s' * (len(labels) > 1)}: they are not of one run: run it again"
+        )
+    for t, frame in enumerate(labels):
+        there = np.flatnonzero(np.bincount(frame.ravel(), minlength=1)[1:]) + 1
+        told = np.sort(cells["cell"].to_numpy(np.int64)[frames == t])
+        if not np.array_equal(there, told):
+            lost = len(np.setxor1d(there, told))
+            raise DataError(
+                f"{image_id}: {lost:,} cells of frame {t} are in its labels but not in the table, or the "
+                f"other way round: they are not of one run: run it again"
+            )
