@@ -113,7 +113,7 @@ class LookPanel(QWidget):
                 continue
             self.seen.add(key)
             n = int(np.sum([other not in self.seen for other in keys]))
-            self.about.setText(f"{self.doubts['why'].iloc[place]} {n} more of the {len(keys)} first.")
+            self.about.setText(f"{self.doubts['why'].iloc[place]}. {n} more of the {len(keys)} first.")
             self.desk.go_to(found)
             return
         self.about.setText("No doubtful cell is left that was not looked at.")

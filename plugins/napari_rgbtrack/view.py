@@ -141,7 +141,7 @@ class View:
         self.viewer.camera.center = place[1:] if self.viewer.dims.ndisplay == 2 else place
         radius = np.sqrt(float(cell.get("area_um2", np.nan)) / np.pi)
         if np.isfinite(radius):
-            self.viewer.camera.zoom = max(self.viewer.camera.zoom, 60 / radius)
+            self.viewer.camera.zoom = max(self.viewer.camera.zoom, 30 / radius)
 
     def keep_strokes(self) -> None:
         """Keep what was painted as one act."""
