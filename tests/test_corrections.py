@@ -6,11 +6,19 @@ import pytest
 import tifffile
 from scipy import ndimage as ndi
 
-from rgbtrack import ParamError, correct_stack, measure_signatures, read_experiment, run, simulate_scene
+from rgbtrack import (
+    ParamError,
+    correct_stack,
+    load_clones,
+    measure_signatures,
+    read_experiment,
+    run,
+    simulate_scene,
+)
 from rgbtrack.correct import estimate_falloff, pool_fadings
 from rgbtrack.correct.light import field
 from rgbtrack.files import read_bleed_through, read_json, read_labels, read_table
-from rgbtrack.pipeline import called_cells, remeasure
+from rgbtrack.pipeline import called_cells, correct_frame, remeasure_cells
 from rgbtrack.pipeline.batches import judge_batches, look_at_batches
 from rgbtrack.pipeline.run import image_tasks
 from rgbtrack.report.corrections import correction_rows, correction_warnings
@@ -136,7 +144,9 @@ def test_cells_measured_between_runs_are_corrected_as_the_run_corrected_them(vol
     results = volumes[0] / "results"
     cells = called_cells(results)
     own = cells[cells["image_id"] == "i0"].reset_index(drop=True).head(5)
-    live = remeasure(results, "i0", 0, read_labels(results / "labels" / "i0.tif")[0], own["cell"])
+    labels = read_labels(results / "labels" / "i0.tif")[0]
+    model = load_clones(results / "clone_model.json")
+    live = remeasure_cells(correct_frame(results, "i0", 0), results, labels, own["cell"], model)
     for column in ("red", "green", "blue", "red_se", "blue_systematic", "snr", "volume_um3", "x_um"):
         np.testing.assert_allclose(live[column], own[column], rtol=1e-5, atol=1e-4, err_msg=column)
 
