@@ -269,9 +269,11 @@ class View:
         layer.add_paths([line], edge_color="white", edge_width=2 / self.viewer.camera.zoom / layer.scale[-1])
 
     def _step(self, event: Any = None) -> None:
-        scene = self.desk.scene
-        if scene is not None and "t" in scene.settings["axis_labels"] and self._image == scene.image_id:
-            self.desk.show_frame(int(self.viewer.dims.current_step[-self.cells.ndim]))
+        scene, cells = self.desk.scene, self.cells
+        if cells is None or scene is None or self._image != scene.image_id:
+            return  # while layers come and go
+        if "t" in scene.settings["axis_labels"]:
+            self.desk.show_frame(int(self.viewer.dims.current_step[-cells.ndim]))
 
     def _place(self, cell: Any) -> tuple[float, ...]:
         """Where a cell lies in the world, (z, y, x): micrometres, or pixels where their size is not known."""
