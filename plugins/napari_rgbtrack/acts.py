@@ -25,8 +25,7 @@ from rgbtrack.review import (
     split_clone,
 )
 from rgbtrack.review.corrections import Judged
-
-Key = tuple[str, int, int]
+from rgbtrack.review.places import Key, rows_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,8 +237,5 @@ def _painted(asked: Asked, after: NDArray[Any]) -> Asked:
 
 def _clones_of(cells: pd.DataFrame, asked: Asked) -> list[int]:
     """Clones of the chosen cells, in the order of their numbers."""
-    if not asked.cells:
-        return []
-    index = pd.MultiIndex.from_frame(cells[["image_id", "frame", "cell"]].astype({"image_id": "str"}))
-    rows = index.get_indexer(pd.MultiIndex.from_tuples(list(asked.cells)))
-    return sorted(int(clone) for clone in cells["clone"].iloc[rows[rows >= 0]].dropna().unique())
+    clone = cells["clone"].iloc[rows_of(cells, asked.cells)]
+    return sorted(int(number) for number in clone.dropna().unique())

@@ -10,11 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_rgbtrack.acts import ACTS, Asked, Key
+from napari_rgbtrack.acts import ACTS, Asked
 from napari_rgbtrack.colouring import Colouring, colour_cells
 from napari_rgbtrack.scene import Scene, load_scene
 from napari_rgbtrack.state import Review, add_correction, open_review, redo, undo
 from rgbtrack.errors import RgbtrackError
+from rgbtrack.review.places import Key
 from rgbtrack.tables import markers_of
 
 if TYPE_CHECKING:

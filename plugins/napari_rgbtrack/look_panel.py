@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from qtpy.QtWidgets import QSpinBox, QVBoxLayout, QWidget
 
-from napari_rgbtrack.acts import Key
 from napari_rgbtrack.desk import Desk
 from napari_rgbtrack.parts import act_button, button, row, words
 from rgbtrack.errors import RgbtrackError
 from rgbtrack.review import Verdict, audit_rates, audit_sample, doubtful_cells
+from rgbtrack.review.places import Key
 
 N_DOUBTS = 500
 N_AUDIT = 100
