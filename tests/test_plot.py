@@ -29,6 +29,7 @@ from rgbtrack.plot import (
 )
 from rgbtrack.plot.cloud import contour
 from rgbtrack.plot.colours import UNASSIGNED, ink_on, row_colours
+from rgbtrack.plot.style import log_scale, new_figure, say_share
 
 RGB = ["red", "green", "blue"]
 
@@ -544,3 +545,21 @@ def test_a_call_is_right_only_for_the_main_founder():
     half = rehearsed_of([1] * 100, [1] * 100, 0.5, main=np.arange(100) < 50)
     assert "error: 0.0" in plot_reliability(half).axes[0].get_title(loc="left")
     assert "no rehearsed cell" in plot_reliability(rehearsed_of([1], [0])).axes[0].texts[0].get_text()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [(0.05, 0.45, ["5%", "10%", "20%"]), (0.0001, 0.9, ["0.01%", "0.1%", "1%", "10%"])],
+    ids=["less than a decade", "many decades"],
+)
+def test_shares_on_a_log_axis_are_percents(low, high, shown):
+    figure = new_figure(3, 3)
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [low, high])
+    log_scale(axes, say=say_share)
+    axes.set_ylim(low, high)
+    figure.draw_without_rendering()
+    low, high = axes.get_ylim()
+    ticks = [(tick.get_loc(), tick.label1.get_text()) for tick in axes.yaxis.get_major_ticks()]
+    assert [text for at, text in ticks if low <= at * 1.0001 and at <= high] == shown
+    assert {tick.label1.get_text() for tick in axes.yaxis.get_minor_ticks()} == {""}

@@ -28,7 +28,7 @@ from rgbtrack import (
     write_report,
 )
 from rgbtrack.evaluate import calibration_error
-from rgbtrack.files import read_json, read_table, write_json, write_table
+from rgbtrack.files import read_json, read_labels, read_table, write_json, write_labels, write_table
 from rgbtrack.pipeline.review import keep_doubts
 from rgbtrack.report.results import read_results
 from rgbtrack.review import (
@@ -999,15 +999,22 @@ def test_what_the_documentation_says_works(rgbtrack, finished, tmp_path, monkeyp
     text = (Path(__file__).parents[1] / "docs" / "review.md").read_text(encoding="utf-8")
     results = shutil.copytree(finished, tmp_path / "results")
     commands = re.findall(r"^ {4}rgbtrack (amend RESULTS .+)$", text, flags=re.MULTILINE)
-    assert len(commands) == 8
+    assert len(commands) == 9
+    monkeypatch.chdir(tmp_path)
+    labels = read_labels(results / "labels" / "vehicle_m1_d0.tif")
+    write_labels(Path("corrected.tif"), np.where(labels == 9, 0, labels))
     for command in commands:
         words = shlex.split(command, comments=True)
         code, _, err = rgbtrack(*[results if word == "RESULTS" else word for word in words])
         assert code == 0, (command, err)
-    _, told = apply_review(read_table(results / "cells.parquet"), read_review(results / "review.jsonl"))
+    written = read_review(results / "review.jsonl")
+    assert [correction.image_id for correction in written if correction.action == "redraw"] == [
+        "vehicle_m1_d0"
+    ]
+    in_table = [correction for correction in written if correction.action != "redraw"]
+    _, told = apply_review(read_table(results / "cells.parquet"), in_table)
     assert told["status"].eq("applied").all(), told["outcome"].tolist()
     (results / "review.jsonl").unlink()
-    monkeypatch.chdir(tmp_path)
     with redirect_stdout(io.StringIO()) as said:
         for code in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
             exec(compile(code, "review.md", "exec"), {})

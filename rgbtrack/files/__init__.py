@@ -6,7 +6,7 @@ from rgbtrack.files.count_files import read_counts
 from rgbtrack.files.ctc import read_ctc, write_ctc
 from rgbtrack.files.geff import read_geff, write_geff
 from rgbtrack.files.images import PICTURE_ENDINGS, TIFF_ENDINGS, file_stem, read_stack
-from rgbtrack.files.json_files import read_json, write_json
+from rgbtrack.files.json_files import json_values, read_json, write_json
 from rgbtrack.files.labels import read_labels, write_labels
 from rgbtrack.files.outlines import OUTLINE_ENDINGS
 from rgbtrack.files.table_files import read_table, write_table
@@ -18,6 +18,7 @@ __all__ = [
     "PICTURE_ENDINGS",
     "TIFF_ENDINGS",
     "file_stem",
+    "json_values",
     "match_tracks",
     "read_bleed_through",
     "read_counts",

@@ -14,17 +14,18 @@ from rgbtrack.files.messages import short
 
 def write_json(path: str | Path, content: Any) -> None:
     """Write JSON; numbers that are not finite become null."""
-    text = json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(json_values(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def _plain(content: Any) -> Any:
+def json_values(content: Any) -> Any:
+    """Return what is left of a content in JSON: numbers that are not finite are None, keys are text."""
     if isinstance(content, Mapping):
-        return {str(key): _plain(value) for key, value in content.items()}
+        return {str(key): json_values(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_plain(value) for value in content]
+        return [json_values(value) for value in content]
     if isinstance(content, np.ndarray):
-        return _plain(content.tolist())
+        return json_values(content.tolist())
     if isinstance(content, np.generic):
         content = content.item()
     if isinstance(content, float) and not np.isfinite(content):

@@ -20,6 +20,7 @@ from rgbtrack.correct import CorrectParams, correct_stack
 from rgbtrack.correct.light import field
 from rgbtrack.errors import DataError, RgbtrackError, RgbtrackWarning
 from rgbtrack.files import (
+    json_values,
     read_json,
     read_labels,
     read_stack,
@@ -154,7 +155,7 @@ def process_image(task: ImageTask) -> dict[str, Any]:
         record["warnings"] = list(dict.fromkeys([*record["warnings"], *said]))
         if record["status"] == "done":
             write_json(task.record_file, record)
-    return record
+    return dict(json_values(record))  # as a later run reads it, which must find that nothing changed
 
 
 def forget_image(out: Path, image_id: str) -> None:

@@ -12,7 +12,7 @@ from rgbtrack.plot.colours import OKABE_ITO, RGB
 from rgbtrack.plot.fractions import PANELS
 from rgbtrack.plot.groups import in_order
 from rgbtrack.plot.growth import at_least_limit, largest, legend, limit_mark, title
-from rgbtrack.plot.style import INK, new_figure, say_nothing_to_draw, style
+from rgbtrack.plot.style import INK, log_scale, new_figure, say_nothing_to_draw, say_share, style
 from rgbtrack.tables import CLONE_SIZES
 
 
@@ -75,8 +75,7 @@ def subject_dots(
             axes.set_xlim(-0.6, len(treatments) - 0.4)
         for axes in grid[len(clones) :]:
             axes.set_axis_off()
-        grid[0].set_yscale("log")
-        grid[0].yaxis.set_major_formatter(lambda y, _: f"{100 * y:.3g}%")
+        log_scale(grid[0], say=say_share)
         for axes in grid[::columns]:
             axes.set_ylabel("share of assigned cells")
         unseen = [limit_mark()] if not rows["seen"].all() else []

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from rgbtrack.correct.fading import Fading, fade
 from rgbtrack.plot.colours import OKABE_ITO
-from rgbtrack.plot.style import INK, new_figure, say_nothing_to_draw, style, wrap
+from rgbtrack.plot.style import INK, log_scale, new_figure, say_nothing_to_draw, style, wrap
 from rgbtrack.tables import CELLS, errors_of
 
 MAX_DOTS = 1500
@@ -83,10 +83,7 @@ def _panel(axes: Axes, at: Floats, bright: Floats, fading: Fading, c: int) -> No
         axes.set_yticks([])
         axes.text(0.5, 0.5, "no cells above noise", ha="center", va="center", transform=axes.transAxes)
         return
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.15g}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    log_scale(axes, say="{:,.15g}".format)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     few = slice(None, None, max(1, len(at) // MAX_DOTS))
     axes.scatter(at[few], bright[few], s=6, color="#9aa0a8", alpha=0.5, linewidth=0, rasterized=True)

@@ -14,7 +14,7 @@ from rgbtrack.plot.bands import WORDS
 from rgbtrack.plot.colours import OKABE_ITO, RGB, UNASSIGNED, hex_of
 from rgbtrack.plot.fractions import PANELS, SHAPES
 from rgbtrack.plot.groups import in_order
-from rgbtrack.plot.style import INK, new_figure, say_nothing_to_draw, style, wrap
+from rgbtrack.plot.style import INK, log_scale, new_figure, say_nothing_to_draw, say_share, style, wrap
 from rgbtrack.tables import CLONE_SIZES, GROWTH_BY_TREATMENT
 
 UNSEEN = -np.log(0.05)
@@ -224,11 +224,7 @@ def _curves(axes: Any, rows: pd.DataFrame, paint: str) -> None:
 def _finish(figure: Figure, grid: Any, columns: int, rows: pd.DataFrame, value: str) -> None:
     """Axes of all panels."""
     times = sorted(rows["timepoint"].unique())
-    grid[0].set_yscale("log")
-    if value == "fraction":
-        grid[0].yaxis.set_major_formatter(lambda y, _: f"{100 * y:.3g}%")
-    else:
-        grid[0].yaxis.set_major_formatter(lambda y, _: f"{y:,.0f}")
+    log_scale(grid[0], say=say_share if value == "fraction" else "{:,.6g}".format)
     for i, axes in enumerate(grid):
         axes.grid(axis="y")
         axes.set_xticks(times, [f"{time:g}" for time in times])

@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from rgbtrack.errors import DataError
 from rgbtrack.plot.colours import OKABE_ITO, UNASSIGNED, hex_of
-from rgbtrack.plot.style import INK, new_figure, say_nothing_to_draw, style, wrap
+from rgbtrack.plot.style import INK, log_scale, new_figure, say_nothing_to_draw, style, wrap
 from rgbtrack.tables import CLONE_MOTILITY, MSD
 
 Colours = dict[int, tuple[float, float, float]]
@@ -70,14 +69,11 @@ def plot_msd(msd: pd.DataFrame, *, by: str = "treatment", first: str | None = No
             axes.plot(
                 lag, curve["fit_um2"], color=paint, linewidth=1.5, label=f"{wrap(name)} ({unit} interval)"
             )
-        axes.set(xscale="log", yscale="log", xlabel="lag (h)", ylabel="mean squared displacement (µm²)")
+        axes.set(xlabel="lag (h)", ylabel="mean squared displacement (µm²)")
+        log_scale(axes, "x")
+        log_scale(axes, "y")
         axes.grid(which="major")
         _guides(axes, msd)
-        for axis in (axes.xaxis, axes.yaxis):
-            low, high = axis.get_view_interval()
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 80 * low else (1,)))
-            axis.set_major_formatter(lambda value, _: f"{value:g}")
-            axis.set_minor_formatter(NullFormatter())
         axes.legend(loc="upper left")
     return figure
 

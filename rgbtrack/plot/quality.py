@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
 from rgbtrack.plot.colours import OKABE_ITO
-from rgbtrack.plot.style import INK, new_figure, say_nothing_to_draw, style, wrap
+from rgbtrack.plot.style import INK, log_scale, new_figure, say_nothing_to_draw, style, wrap
 from rgbtrack.tables import CELLS
 
 MAX_ROWS = 60
@@ -66,7 +66,7 @@ def snr_per_image(cells: pd.DataFrame, low: float = LOW_SNR) -> Figure:
         for rows, marker in ((weak, "D"), (~weak, "o")):
             axes.scatter(spread[0.5][rows], y[rows], c=paint[rows], marker=marker, s=26, zorder=3)
         axes.axvline(low, color=INK, linestyle="--", linewidth=0.8)
-        _log_axis(axes)
+        log_scale(axes, "x")
         axes.set_yticks(y, [wrap(name) for name in spread.index])
         axes.set_ylim(len(spread) - 0.5, -0.5)
         axes.grid(axis="x")
@@ -113,7 +113,7 @@ def brightness_histogram(cells: pd.DataFrame) -> Figure:
             edgecolor="white",
             linewidth=0.3,
         )
-        _log_axis(axes)
+        log_scale(axes, "x")
         axes.set(xlabel="brightness: sum of the markers (detector counts)")
         _count_axis(axes)
         axes.legend(loc="upper right")  # "best" takes a second on a busy machine
@@ -222,7 +222,7 @@ def snr_histogram(cells: pd.DataFrame, low: float = LOW_SNR) -> Figure:
             linewidth=0.3,
         )
         axes.axvline(low, color=INK, linestyle="--", linewidth=1.0)
-        _log_axis(axes)
+        log_scale(axes, "x")
         axes.set(xlabel="signal-to-noise ratio of the cell")
         _count_axis(axes)
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
@@ -288,7 +288,7 @@ def rejected_counts(images: pd.DataFrame) -> Figure:
             )
         axes.set_yticks(y, [wrap(reason, 40) for _, reason in ranked])
         axes.set_ylim(len(ranked) - 0.5, -0.5)
-        axes.set_xlim(0, 1.45 * ranked[0][0])
+        axes.set_xlim(0, 1.6 * ranked[0][0])
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("objects set aside")
         axes.set_title(f"{kept:,} of {found:,} objects found were kept as cells ({_share(kept / found)})")
@@ -299,14 +299,6 @@ def _count_axis(axes: Axes) -> None:
     """Make y one of cells: whole numbers only."""
     axes.set_ylabel("cells")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-
-
-def _log_axis(axes: Axes) -> None:
-    """Make x logarithmic, with plain numbers at 1, 2 and 5, however few decades are shown."""
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _diameters(cells: pd.DataFrame) -> tuple[NDArray[np.float64], str]:

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rgbtrack.plot.groups import in_order, looks, name_treatments, say, shown_sites
-from rgbtrack.plot.style import new_figure, percent, say_nothing_to_draw, style, wrap
+from rgbtrack.plot.style import log_scale, new_figure, say_nothing_to_draw, say_share, style, wrap
 from rgbtrack.tables import RANK_ABUNDANCE
 
 PANELS = 5
@@ -65,10 +65,9 @@ def plot_ranks(ranks: pd.DataFrame, *, first: str | None = None) -> Figure:
                     )
                 axes.grid()
             row[0].set_ylabel("share of assigned cells")
-        grid[0, 0].set_yscale("log")
-        percent(grid[0, 0])
+        log_scale(grid[0, 0], say=say_share)
         if many:
-            grid[0, 0].set_xscale("log")
+            log_scale(grid[0, 0], "x")
             ticks = [at for at in TICKS if at <= ranks["rank"].max()]
             grid[0, 0].set_xticks(ticks, [f"{at:,}" for at in ticks])
         else:

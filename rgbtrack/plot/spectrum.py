@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from rgbtrack.dynamics import CAUTION
 from rgbtrack.plot.groups import in_order, looks, name_treatments, say, shown_sites
 from rgbtrack.plot.ranks import PANELS
-from rgbtrack.plot.style import INK, new_figure, percent, say_nothing_to_draw, style, wrap
+from rgbtrack.plot.style import INK, log_scale, new_figure, say_nothing_to_draw, say_share, style, wrap
 from rgbtrack.tables import SIZE_SPECTRUM
 
 WIDE = 12.0
@@ -59,12 +59,10 @@ def plot_spectrum(spectrum: pd.DataFrame, *, first: str | None = None) -> Figure
                 axes.set_title(f"{'' if len(sites) == 1 else wrap(site, 14) + ', '}day {time:g}")
             row[0].set_ylabel("share of clones\nthat are larger")
         positive = spectrum.loc[spectrum["share_larger"] > 0, "share_larger"]
-        grid[0, 0].set_yscale("log")
+        log_scale(grid[0, 0], say=say_share)
         grid[0, 0].set_ylim(0.6 * positive.min(), 1.25)
-        percent(grid[0, 0])
         if spectrum["scaled_size"].max() > WIDE:
-            grid[0, 0].set_xscale("log")
-            grid[0, 0].xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            log_scale(grid[0, 0], "x")
         else:
             grid[0, 0].set_xlim(0, spectrum["scaled_size"].max())
         for axes in grid[-1]:

@@ -1,7 +1,7 @@
 """One look for all figures, and the same bytes for the same figure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from rgbtrack.errors import ParamError
 
@@ -97,10 +98,12 @@ def save_figure(figure: Figure, folder: str | Path, name: str) -> tuple[Path, Pa
     folder.mkdir(parents=True, exist_ok=True)
     svg, png = folder / f"{name}.svg", folder / f"{name}.png"
     with style():
-        figure.savefig(svg, format="svg", dpi=RASTER_DPI, metadata={"Date": None, "Creator": "rgbtrack"})
-        # laid out once: both are of one resolution
         layout = figure.get_layout_engine()
-        figure.set_layout_engine("none")
+        if layout is not None:  # laid out once, for both
+            figure.dpi = RASTER_DPI
+            layout.execute(figure)
+        figure.set_layout_engine(None)  # of any engine, even "none", matplotlib draws each file twice
+        figure.savefig(svg, format="svg", dpi=RASTER_DPI, metadata={"Date": None, "Creator": "rgbtrack"})
         figure.savefig(png, format="png", dpi=RASTER_DPI, metadata={"Software": "rgbtrack"})
         figure.set_layout_engine(layout)
     return svg, png
@@ -121,6 +124,28 @@ def wrap(text: object, width: int = 28) -> str:
     return name if len(name) <= width else name[: width - 1] + "…"
 
 
+def say_share(value: float) -> str:
+    """Say a share in percent."""
+    return f"{100 * value:.3g}%"
+
+
 def percent(axes: Any, axis: str = "y") -> None:
     """Show the shares on an axis in percent."""
-    getattr(axes, f"{axis}axis").set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
+    getattr(axes, f"{axis}axis").set_major_formatter(lambda value, _: say_share(value))
+
+
+def log_scale(axes: Any, axis: str = "y", say: Callable[[float], str] = "{:g}".format) -> None:
+    """Make an axis logarithmic, its ticks in plain words however few decades are shown."""
+    getattr(axes, f"set_{axis}scale")("log")
+    ticks = getattr(axes, f"{axis}axis")
+    ticks.set_major_locator(_Steps())
+    ticks.set_major_formatter(lambda value, _: say(value))
+    ticks.set_minor_formatter(NullFormatter())
+
+
+class _Steps(LogLocator):
+    """Ticks at 1, 2 and 5; at 1 alone where more than two decades are shown."""
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        self.set_params(subs=(1, 2, 5) if vmax < 80 * vmin else (1,))
+        return super().tick_values(vmin, vmax)
