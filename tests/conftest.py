@@ -1,5 +1,6 @@
 import sys
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,18 +68,23 @@ def rgbtrack(monkeypatch, capfd):
     return call
 
 
-@pytest.fixture
-def quick_figures(monkeypatch):
-    """Figures are written but not drawn, for tests that ask nothing of them: they have tests of their own."""
-    monkeypatch.setattr(Figure, "savefig", _save_nothing)
+@pytest.fixture(scope="session", autouse=True)
+def drawn():
+    """Context in which figures are drawn: ``with drawn(): ...``; elsewhere they are written, but empty.
 
+    To draw them takes most of the time of a run.
+    """
+    draw = Figure.savefig
 
-@pytest.fixture(scope="module")
-def quick_figures_of_module():
-    """As `quick_figures`, for fixtures that last as long as a module."""
+    @contextmanager
+    def drawing():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Figure, "savefig", draw)
+            yield
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Figure, "savefig", _save_nothing)
-        yield
+        yield drawing
 
 
 def _save_nothing(figure, path, **settings):
@@ -86,7 +92,7 @@ def _save_nothing(figure, path, **settings):
 
 
 @pytest.fixture
-def quick_runs(quick_figures, monkeypatch):
+def quick_runs(monkeypatch):
     """Reports without pictures of clones and chapters on dynamics, for tests that ask for neither."""
     monkeypatch.setattr("rgbtrack.report.write.CHAPTERS", ())
     monkeypatch.setattr("rgbtrack.report.write.draw_figures", lambda *_: {})

@@ -21,8 +21,6 @@ from rgbtrack.review import (
 from rgbtrack.review.audit import _bound
 from rgbtrack.tables import AUDITS
 
-pytestmark = pytest.mark.usefixtures("quick_figures")
-
 
 @pytest.fixture(scope="module")
 def cells():

@@ -12,8 +12,6 @@ from rgbtrack.pipeline import called_cells, replay
 from rgbtrack.pipeline.called import ADDED, CALLED
 from rgbtrack.review import Memory, Undo, assign_cells, exclude_cells, merge_clones, rename_clone, split_clone
 
-pytestmark = pytest.mark.usefixtures("quick_figures")
-
 
 def keys_of(cells, clone, n):
     rows = np.flatnonzero(cells["clone"].eq(clone).fillna(value=False))[:n]

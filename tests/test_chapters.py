@@ -18,7 +18,6 @@ from rgbtrack.report.sites import sites_chapter
 from rgbtrack.simulate.lesions import simulate_lesions
 from rgbtrack.tables import CLONE_SIZES
 
-pytestmark = pytest.mark.usefixtures("quick_figures")
 CONTROL = DynamicsParams(response=ResponseParams(control="vehicle"))
 
 

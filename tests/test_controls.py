@@ -44,10 +44,11 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_controls_make_the_matrix_that_a_run_reads(rgbtrack, folder):
-    code, out, _ = rgbtrack(
-        "controls", folder / "controls.csv", "--experiment", folder, "--out", folder / "bleed.csv"
-    )
+def test_controls_make_the_matrix_that_a_run_reads(rgbtrack, folder, drawn):
+    with drawn():
+        code, out, _ = rgbtrack(
+            "controls", folder / "controls.csv", "--experiment", folder, "--out", folder / "bleed.csv"
+        )
     assert code == 0
     assert re.search(r"blue into green 0\.(19|20)", out)
     truth = read_bleed_through(folder / "true.csv", MARKERS)

@@ -357,7 +357,7 @@ def test_clean_colours_need_no_change():
 # what is shown
 
 
-def test_the_figure_shows_the_plan(plan, tmp_path):
+def test_the_figure_shows_the_plan(plan, tmp_path, drawn):
     figure = plot_plan(plan)
     example, founders, options, power = figure.axes
     alike = plan.example["looks_like"].notna().sum()
@@ -370,7 +370,8 @@ def test_the_figure_shows_the_plan(plan, tmp_path):
         "4 markers",
     ]
     assert "odds times 3 (plan)" in [text.get_text() for text in power.get_legend().get_texts()]
-    svg, _ = save_figure(figure, tmp_path, "plan")
+    with drawn():
+        svg, _ = save_figure(figure, tmp_path, "plan")
     assert "animals per arm" in svg.read_text(encoding="utf-8")
 
 

@@ -331,10 +331,11 @@ def test_rejected_objects_need_their_columns():
         rejected_counts(pd.DataFrame({"n_cells": [1]}))
 
 
-def test_a_figure_gives_the_same_bytes_twice(tmp_path):
+def test_a_figure_gives_the_same_bytes_twice(tmp_path, drawn):
     clones, cells = clones_of(PRIMARIES), cells_of([1, 2, 3, None], PRIMARIES)
     for name in ("one", "two"):
-        save_figure(ternary(cells, clones), tmp_path / name, "colours")
+        with drawn():
+            save_figure(ternary(cells, clones), tmp_path / name, "colours")
     for ending in ("svg", "png"):
         one, two = ((tmp_path / name / f"colours.{ending}").read_bytes() for name in ("one", "two"))
         assert one == two

@@ -297,7 +297,7 @@ def test_outlines_that_cannot_be_taken_are_told(untouched, rgbtrack, tmp_path, n
 
 
 @pytest.fixture(scope="module")
-def redrawn(finished, tmp_path_factory, quick_figures_of_module):
+def redrawn(finished, tmp_path_factory):
     """Results run anew after a cell was erased, one cut and one painted; cells measured while it was done."""
     results = shutil.copytree(finished, tmp_path_factory.mktemp("redrawn") / "results")
     name = next(iter(read_json(results / "run.json")["images"]))
@@ -356,7 +356,7 @@ def test_other_images_are_not_done_again_and_a_rerun_does_nothing(redrawn, finis
     assert read_json(results / "run.json")["images"][name]["seconds"] == now[name]["seconds"]
 
 
-def test_undo_brings_back_what_was_found(redrawn, tmp_path, quick_figures, monkeypatch):
+def test_undo_brings_back_what_was_found(redrawn, tmp_path, monkeypatch):
     results, name, before, _, correction, _ = redrawn
     results = shutil.copytree(results, tmp_path / "results")
     write_table(results / ".parts" / f"{name}.aside.parquet", pd.DataFrame({"y_px": [5.0], "x_px": [7.0]}))

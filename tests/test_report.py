@@ -195,7 +195,7 @@ def text_of(page: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def reported(tmp_path_factory):
+def reported(tmp_path_factory, drawn):
     """An experiment with a failed image, an empty one and HTML in its names."""
     folder = make_results(
         tmp_path_factory.mktemp("reported"),
@@ -206,7 +206,8 @@ def reported(tmp_path_factory):
         failed={"m9": "m9.tif: not a TIFF: <script>alert(1)</script>"},
         name="<script>alert(0)</script> & co",
     )
-    return write_report(folder)
+    with drawn():
+        return write_report(folder)
 
 
 def test_report_is_one_file_without_script_or_links(reported):
@@ -268,11 +269,12 @@ def test_every_image_has_its_pictures_and_its_row(reported):
     assert html.count("data:image/svg+xml") == 10
 
 
-def test_same_results_give_the_same_bytes(tmp_path):
+def test_same_results_give_the_same_bytes(tmp_path, drawn):
     folder = make_results(tmp_path, treatments=("vehicle",), subjects=1, timepoints=(0,), n_clones=3)
     content = []
     for _ in range(2):
-        page = write_report(folder)
+        with drawn():
+            page = write_report(folder)
         files = [page, *sorted((folder / "figures").iterdir())]
         content.append([path.read_bytes() for path in files])
     assert content[0] == content[1]

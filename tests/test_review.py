@@ -50,8 +50,6 @@ COLOURS = np.array(
 )
 SIZES = (90, 60, 45, 25, 14)
 
-pytestmark = pytest.mark.usefixtures("quick_figures")
-
 
 def planted(seed=0):
     """Cells of five clones on a jittered grid in three images, and six cells without a clone."""

@@ -28,7 +28,6 @@ from rgbtrack.review import join_cells
 from rgbtrack.simulate import PRESETS
 from rgbtrack.tables import CELLS, CLONE_MOTILITY, MOTILITY_BY_TREATMENT, MSD, TRACKED, TRACKS
 
-pytestmark = pytest.mark.usefixtures("quick_figures_of_module")
 MOVIES = ("vehicle_m1_d0", "isoproterenol_m2_d0")
 COUNTED = "ignore:.*are time series.*clone sizes are counted:rgbtrack.errors.RgbtrackWarning"
 CELLS_OF_TRACKS = ("track", "parent", "tree", "link_probability", "track_clone")
@@ -66,7 +65,7 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def done(made, quick_figures_of_module):
+def done(made):
     """Its results, to be copied before they are changed."""
     with pytest.warns(RgbtrackWarning, match="2 images are time series"):
         run(made, made.parent / "results", workers=1)

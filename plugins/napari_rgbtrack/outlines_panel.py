@@ -54,6 +54,13 @@ class OutlinesPanel(QWidget):
             return
         self.view.use_tool(tool if tool == "cut" else "point")
         if tool in ("paint", "grow", "erase"):
+            if scene.is_large:
+                desk.told.emit(
+                    f"{scene.image_id} has too many cells to paint in it: cut, fuse and erase whole cells, "
+                    "or correct its labels in another program, for 'rgbtrack amend RESULTS redraw'",
+                    True,
+                )
+                return
             if tool == "paint":
                 cells.selected_label = int(scene.labels[desk.frame].max(initial=0)) + 1
             if tool == "grow":

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_rgbtrack.layers import LayerData, drop_singletons, geometry, picture_layers
+from napari_rgbtrack.painted import Painted
 from napari_rgbtrack.state import Review
 from napari_rgbtrack.tracks import tracks_layer
 from rgbtrack.errors import DataError, RgbtrackWarning
@@ -60,6 +62,11 @@ class Scene:
         """Whether a frame has more cells than napari can give colours of their own."""
         return self.labels.dtype.itemsize > 2
 
+    @cached_property
+    def highest(self) -> int:
+        """The largest label."""
+        return int(self.labels.max(initial=0))
+
     def with_labels(self, labels: NDArray[Any]) -> "Scene":
         """The same with other outlines."""
         return replace(self, labels=narrow(labels))
@@ -80,6 +87,7 @@ def load_scene(review: Review, image_id: str) -> Scene:
     labels = review.labels.get(image_id)
     if labels is None:
         labels = read_labels(review.results / "labels" / f"{image_id}.tif")
+    _load_units()
     own = review.cells["image_id"].astype("str").eq(image_id)
     _check(labels, review.cells[own], image_id)
     with warnings.catch_warnings(record=True) as caught:
@@ -95,12 +103,10 @@ def load_scene(review: Review, image_id: str) -> Scene:
 
 def cell_layer(scene: Scene) -> LayerData:
     """Layer of the outlines, to be coloured by `cell_colours`; of a large image, by `colour_groups`."""
-    data = np.zeros(scene.labels.shape, np.uint16) if scene.is_large else scene.labels.copy()
-    return (
-        drop_singletons(data),  # a copy: what is painted must not change what it is compared with
-        {**scene.settings, "name": CELLS, "opacity": 0.8},
-        "labels",
-    )
+    labels = drop_singletons(scene.labels)
+    # a copy: what is painted must not change what it is compared with
+    data = Painted(labels).pyramid() if scene.is_large else labels.copy()
+    return data, {**scene.settings, "name": CELLS, "opacity": 0.8, "multiscale": scene.is_large}, "labels"
 
 
 def cell_colours(
@@ -125,16 +131,11 @@ def cell_colours(
 
 
 def colour_groups(
-    labels: NDArray[Any], numbers: NDArray[Any], rgb: NDArray[Any], chosen: NDArray[np.bool_]
+    numbers: NDArray[Any], rgb: NDArray[Any], chosen: NDArray[np.bool_], highest: int
 ) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
-    """Number of the colour of each pixel of a large frame, and the colours, (n, 4), shared by cells.
+    """Number of the colour of each label of a large frame, and the colours, (n, 4), shared by cells.
 
-    Parameters
-    ----------
-    labels
-        Outlines of a frame.
-    numbers, rgb, chosen
-        As for `cell_colours`.
+    Parameters as for `cell_colours`.
     """
     steps = np.round(rgb * 31).astype(np.int32) @ (1024, 32, 1)
     which, first, group = np.unique(
@@ -143,9 +144,9 @@ def colour_groups(
     colours = np.zeros((len(which) + 1, 4), np.float32)
     colours[1:, :3] = rgb[first]
     colours[1:, 3] = np.where(which % 2, 1, FAINT)
-    table = np.zeros(int(labels.max(initial=0)) + 1, np.uint16)
-    table[numbers] = group + 1
-    return table[labels], colours
+    groups = np.zeros(highest + 1, np.uint16)
+    groups[numbers] = group + 1
+    return groups, colours
 
 
 def track_layer(review: Review, scene: Scene) -> LayerData | None:
@@ -168,7 +169,14 @@ def track_layer(review: Review, scene: Scene) -> LayerData | None:
 
 def narrow(labels: NDArray[Any]) -> NDArray[Any]:
     """Labels of 16 bits where all have room there."""
-    return labels.astype(np.uint16 if labels.max(initial=0) <= MOST else np.int32)
+    return labels.astype(np.uint16) if labels.max(initial=0) <= MOST else labels
+
+
+def _load_units() -> None:
+    """Have napari's units read here, in the thread: the first layer waits for them a second."""
+    import pint
+
+    pint.application_registry.um  # noqa: B018
 
 
 def _check(labels: NDArray[Any], cells: pd.DataFrame, image_id: str) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.path import Path as Polygon
 
 from napari_rgbtrack.desk import Desk
+from napari_rgbtrack.layers import drop_singletons
 from napari_rgbtrack.outlines import cut_cells
 from napari_rgbtrack.scene import CELLS, cell_colours, cell_layer, colour_groups, track_layer
 from rgbtrack.errors import DataError
@@ -33,6 +34,8 @@ class View:
         self.tool = "point"
         self.contour = 2
         self._image = ""
+        self._pictures: Any = None
+        self._drawn_on: Any = None
         self._strokes = QTimer()
         self._strokes.setSingleShot(True)
         self._strokes.setInterval(PAUSE_MS)
@@ -53,6 +56,7 @@ class View:
     def detach(self) -> None:
         """Leave the viewer to another review."""
         self._strokes.stop()
+        self._draw_on(None)
         self.viewer.mouse_drag_callbacks.remove(self._drag)
         self.viewer.mouse_double_click_callbacks.remove(self._double_click)
         self.viewer.dims.events.current_step.disconnect(self._step)
@@ -65,11 +69,11 @@ class View:
     def show(self) -> None:
         """Put another image's layers in the place of those before; what was hidden stays so."""
         desk, scene = self.desk, self.desk.scene
-        if scene is None or self._image == scene.image_id:
+        if scene is None or self._pictures is scene.pictures:  # another frame of it
             self.colour()
             return
         first = not self._image
-        self._image = scene.image_id
+        self._image, self._pictures = scene.image_id, scene.pictures
         tracks = track_layer(desk.review, scene)
         wanted = [*scene.pictures, *([] if tracks is None else [tracks]), cell_layer(scene)]
         kept = {layer.name: layer for layer in self._layers()}
@@ -77,15 +81,15 @@ class View:
         if fits and len(kept) == len(wanted):  # new layers take a second, other data in them does not
             for data, made, _ in wanted:
                 _fill(kept[made["name"]], data, made)
-                kept[made["name"]].metadata["rgbtrack"]["image_id"] = scene.image_id
+                kept[made["name"]].metadata["rgbtrack"] = self._told()
         else:
             hidden = {name for name, layer in kept.items() if not layer.visible}
             for layer in kept.values():  # the person's own stay
                 self.viewer.layers.remove(layer)
             for new in wanted:
                 self._add(new, hidden)
-            self.cells.contour = self.contour
-            self.cells.events.paint.connect(lambda: self._strokes.start())
+        self.cells.contour = self.contour
+        self._draw_on(self.cells)
         self.colour()
         self.viewer.layers.selection.active = self.cells
         if self.cells.ndim > 2:
@@ -99,8 +103,9 @@ class View:
         cells, scene = self.cells, self.desk.scene
         if cells is None or scene is None or self._image != scene.image_id:
             return
-        shown = cell_layer(scene)[0]
-        if not scene.is_large and not np.array_equal(shown, cells.data):
+        if scene.is_large:
+            cells.data[0].painted.labels = drop_singletons(scene.labels)
+        elif not np.array_equal(shown := cell_layer(scene)[0], cells.data):
             cells.data = shown
         tracks = next((layer for layer in self._layers() if layer.name == "tracks"), None)
         made = None if tracks is None else track_layer(self.desk.review, scene)
@@ -117,14 +122,11 @@ class View:
             return
         rows = desk.rows_of(desk.image_id, desk.frame)
         numbers = desk.numbers_of(rows)
-        labels, rgb, chosen = desk.scene.labels[desk.frame], desk.colouring.rgb[rows], desk.chosen[rows]
+        rgb, chosen, highest = desk.colouring.rgb[rows], desk.chosen[rows], desk.scene.highest
         if desk.scene.is_large:
-            groups, colours = colour_groups(labels, numbers, rgb, chosen)
-            shown = np.asarray(cells.data).reshape(desk.scene.labels.shape)
-            shown[desk.frame] = groups
-            cells.refresh()
+            cells.data[0].painted.groups, colours = colour_groups(numbers, rgb, chosen, highest)
         else:
-            colours = cell_colours(numbers, rgb, chosen, int(labels.max(initial=0)))
+            colours = cell_colours(numbers, rgb, chosen, highest)
         cells.colormap = CyclicLabelColormap(colors=colours)
 
     def centre(self, row: int) -> None:
@@ -146,13 +148,7 @@ class View:
     def keep_strokes(self) -> None:
         """Keep what was painted as one act."""
         cells, scene = self.cells, self.desk.scene
-        if cells is None or scene is None:
-            return
-        if scene.is_large:
-            self.desk.told.emit(
-                f"{scene.image_id} has too many cells to paint in it: cut, fuse and erase them instead", True
-            )
-            self.colour()
+        if cells is None or scene is None or scene.is_large:
             return
         painted = np.asarray(cells.data).reshape(scene.labels.shape)
         for t in range(len(painted)):
@@ -292,12 +288,26 @@ class View:
     def _layers(self) -> list[Any]:
         return [layer for layer in self.viewer.layers if layer.metadata.get("rgbtrack", {}).get("review")]
 
+    def _draw_on(self, cells: Any) -> None:
+        """Keep what is painted in a layer, and no longer in the one before."""
+        if self._drawn_on is not None:
+            self._drawn_on.events.paint.disconnect(self._stroke)
+        if cells is not None:
+            cells.events.paint.connect(self._stroke)
+        self._drawn_on = cells
+
+    def _stroke(self, event: Any = None) -> None:
+        self._strokes.start()
+
+    def _told(self) -> dict[str, Any]:
+        """What a layer tells of where it is from."""
+        return {"results": str(self.desk.review.results), "image_id": self._image, "review": True}
+
     def _add(self, data: Any, hidden: set[str]) -> None:
         from napari.layers import Layer
 
         array, settings, kind = data
-        told = {"results": str(self.desk.review.results), "image_id": self._image, "review": True}
-        layer = Layer.create(array, {**settings, "metadata": {"rgbtrack": told}}, kind)
+        layer = Layer.create(array, {**settings, "metadata": {"rgbtrack": self._told()}}, kind)
         self.viewer.add_layer(layer)
         if layer.name in hidden:
             layer.visible = False
@@ -305,8 +315,11 @@ class View:
 
 def _is_like(layer: Any, data: Any, kind: str) -> bool:
     """Whether a layer can hold other data of its kind and dimensions."""
+    if layer is None or isinstance(data, list):  # levels of a large image are made for it
+        return False
     ndim = data.shape[1] - 1 if kind == "tracks" else np.ndim(data)
-    return layer is not None and type(layer).__name__.lower() == kind and layer.ndim == ndim
+    alike = type(layer).__name__.lower() == kind and layer.ndim == ndim
+    return alike and not getattr(layer, "multiscale", False)
 
 
 def _fill(layer: Any, data: Any, settings: Any) -> None:

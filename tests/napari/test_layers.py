@@ -58,8 +58,7 @@ def test_cells_wear_the_colour_of_their_clone_and_tell_of_it(finished):
 def test_a_cell_has_one_number_over_all_frames(tmp_path):
     params = PRESETS["timelapse"].model_copy(update={"size_px": 128, "n_frames": 3, "n_clones": 3})
     simulate_experiment(tmp_path / "made", params, subjects=1, timepoints=(0,), seed=2)
-    with pytest.warns(RgbtrackWarning, match="time series"):
-        outcome = run(tmp_path / "made", workers=1)
+    outcome = run(tmp_path / "made", workers=1, steps=("segment", "measure", "clones"))
     made = by_name(layers.image_layers(outcome.results))
     data, settings, _ = made["cells"]
     assert data.shape == made["red"][0].shape == (3, 128, 128)
@@ -78,7 +77,7 @@ def test_a_cell_has_one_number_over_all_frames(tmp_path):
 def test_volumes_keep_their_depth(tmp_path):
     params = PRESETS["volume"].model_copy(update={"size_px": 96, "n_slices": 8, "n_clones": 2})
     simulate_experiment(tmp_path / "made", params, subjects=1, timepoints=(0,), seed=2)
-    outcome = run(tmp_path / "made", workers=1)
+    outcome = run(tmp_path / "made", workers=1, steps=("segment", "measure", "clones"))
     data, settings, _ = by_name(layers.image_layers(outcome.results))["cells"]
     assert data.shape == (8, 96, 96)
     assert settings["scale"] == pytest.approx((2.0, 0.65, 0.65))
@@ -89,7 +88,7 @@ def test_projected_volumes_are_shown_as_they_were_analysed(tmp_path):
     simulate_experiment(tmp_path / "made", params, subjects=1, timepoints=(0,), seed=2)
     with (tmp_path / "made" / "experiment.toml").open("a") as file:
         file.write('[segment]\nprojection = "max"\n')
-    outcome = run(tmp_path / "made", workers=1)
+    outcome = run(tmp_path / "made", workers=1, steps=("segment", "measure", "clones"))
     made = by_name(layers.image_layers(outcome.results))
     assert list(made) == ["red", "green", "blue", "cells"]
     image = next((tmp_path / "made" / "images").glob("vehicle*"))

@@ -37,7 +37,13 @@ class Hands:
         from napari_rgbtrack.review import PANEL, PLOT, show_review
         from napari_rgbtrack.state import open_review
 
-        viewer.layers.clear()
+        for layer in list(
+            viewer.layers
+        ):  # the next review takes over the layers of the last: new ones are slow
+            if layer.metadata.get("rgbtrack", {}).get("review"):
+                layer.visible = True
+            else:
+                viewer.layers.remove(layer)
         self.viewer = viewer
         self.desk = show_review(viewer, open_review(results))
         self.panel = viewer.window.dock_widgets[PANEL]
@@ -322,26 +328,26 @@ def test_a_clone_gets_a_name(hands):
     assert hands.panel.tabs.widget(0).model.table["name"].iloc[0] == "big red"
 
 
-@pytest.mark.parametrize(
-    ("act", "words"),
-    [
-        ("merge", "choose two or more clones"),
-        ("split", "no cell is chosen"),
-        ("assign", "no cell is chosen"),
-        ("unassign", "no cell is chosen"),
-        ("exclude", "no cell is chosen"),
-        ("refit", "0 clones are chosen"),
-        ("rename", "0 clones are chosen"),
-        ("fuse", "no cell of the image on the screen is chosen"),
-        ("erase", "no cell of the image on the screen is chosen"),
-        ("right", "no cell is chosen"),
-    ],
-)
-def test_an_act_on_nothing_is_told_and_changes_nothing(hands, act, words):
-    hands.press(act)
-    text, trouble = hands.told[-1]
-    assert words in text
-    assert trouble
+NOTHING_CHOSEN = {
+    "merge": "choose two or more clones",
+    "split": "no cell is chosen",
+    "assign": "no cell is chosen",
+    "unassign": "no cell is chosen",
+    "exclude": "no cell is chosen",
+    "refit": "0 clones are chosen",
+    "rename": "0 clones are chosen",
+    "fuse": "no cell of the image on the screen is chosen",
+    "erase": "no cell of the image on the screen is chosen",
+    "right": "no cell is chosen",
+}
+
+
+def test_an_act_on_nothing_is_told_and_changes_nothing(hands):
+    for act, words in NOTHING_CHOSEN.items():
+        hands.press(act)
+        text, trouble = hands.told[-1]
+        assert words in text, act
+        assert trouble, act
     assert not hands.desk.review.file.exists()
 
 
@@ -386,6 +392,36 @@ def test_outlines_are_cut_fused_and_erased(hands):
     hands.press("erase")
     assert not hands.desk.scene.labels[0, 0][labels == number].any()
     assert [one.action for one in read_review(hands.desk.review.file)] == ["redraw"] * 3
+
+
+def test_an_image_of_very_many_cells_is_painted_in_shared_colours(hands, monkeypatch):
+    monkeypatch.setattr("napari_rgbtrack.scene.MOST", 3)
+    hands.desk.reload()
+    hands.wait()
+    desk, cells = hands.desk, hands.view.cells
+    assert cells.multiscale
+
+    def colours_of(row):
+        number = desk.key_of(row)[2]
+        labels, groups = desk.scene.labels[0, 0], np.asarray(cells.data[0])
+        (group,) = np.unique(groups[labels == number])
+        return cells.colormap.colors[group]
+
+    rows = hands.rows(touches_border=False)[:2]
+    for row in rows:
+        assert colours_of(row)[:3] == pytest.approx(desk.colouring.rgb[row], abs=1 / 31)
+    hands.click(rows[0])
+    assert np.flatnonzero(desk.chosen).tolist() == [rows[0]]
+    assert [colours_of(row)[3] for row in rows] == [1.0, 0.25]
+    hands.press("tool_paint")
+    assert "too many cells to paint in it: cut, fuse and erase" in hands.told[-1][0]
+    labels = desk.scene.labels[0, 0].copy()
+    number = desk.key_of(rows[0])[2]
+    hands.press("erase")
+    assert not desk.scene.labels[0, 0][labels == number].any()
+    assert not np.asarray(cells.data[0])[labels == number].any()
+    hands.press("undo")
+    assert np.array_equal(desk.scene.labels[0, 0], labels)
 
 
 def test_stepping_through_the_images(hands):
@@ -476,8 +512,9 @@ def test_an_audit_of_random_cells_gives_an_error_rate(hands):
     assert len({one.cell for one in kept}) == 3
 
 
-def test_the_view_is_saved_as_a_figure(hands, tmp_path):
-    hands.panel.save_view(str(tmp_path / "view.png"))
+def test_the_view_is_saved_as_a_figure(hands, tmp_path, drawn):
+    with drawn():
+        hands.panel.save_view(str(tmp_path / "view.png"))
     assert (tmp_path / "view.png").stat().st_size > 10_000
     hands.panel.save_view(str(tmp_path / "view.xyz"))
     assert "give a name that ends in" in hands.told[-1][0]

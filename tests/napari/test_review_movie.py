@@ -19,7 +19,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def desk(screen, tmp_path_factory, quick_figures_of_module):
+def desk(screen, tmp_path_factory):
     """A window with a movie of three frames."""
     import napari
 
@@ -31,7 +31,7 @@ def desk(screen, tmp_path_factory, quick_figures_of_module):
     simulate_experiment(folder, params, subjects=1, timepoints=(0,), seed=2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        results = run(folder, workers=1).results
+        results = run(folder, workers=1, steps=("segment", "measure", "clones", "link")).results
     viewer = napari.Viewer()
     desk = show_review(viewer, open_review(results))
     rest(desk)

@@ -154,7 +154,7 @@ def test_outlines_are_redrawn_measured_and_taken_back(review):
     assert sorted(back.cells["cell"]) == sorted(review.cells["cell"])
 
 
-def test_the_run_makes_what_was_seen(review, quick_figures):
+def test_the_run_makes_what_was_seen(review):
     merged = state.add_correction(review, merge_clones(review.cells, [1, 2]))
     run(read_json(review.results / "run.json")["experiment"], review.results, workers=1)
     again = state.open_review(review.results)

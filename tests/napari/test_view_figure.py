@@ -29,6 +29,12 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def drawing(drawn):
+    with drawn():
+        yield
+
+
 @pytest.fixture
 def picture():
     return np.full((300, 500, 4), 30, np.uint8)
