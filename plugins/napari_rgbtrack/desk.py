@@ -1,6 +1,5 @@
 """What a viewer has under review: the one place that panels read, and ask for acts."""
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +11,14 @@ from psygnal import Signal
 
 from napari_rgbtrack.acts import ACTS, Asked
 from napari_rgbtrack.colouring import Colouring, colour_cells
+from napari_rgbtrack.jobs import Jobs
 from napari_rgbtrack.scene import Scene, load_scene
 from napari_rgbtrack.state import Review, add_correction, open_review, redo, undo
-from rgbtrack.errors import RgbtrackError
 from rgbtrack.review.places import Key
 from rgbtrack.tables import markers_of
 
 if TYPE_CHECKING:
     import napari
-
-Work = Callable[[], Any]
 
 
 class Desk:
@@ -67,8 +64,7 @@ class Desk:
         self.by = "clone"
         self.audit = ""
         self.settings: dict[str, Any] = {"note": None, "reason": "", "name": "", "target": None}
-        self._work: deque[tuple[str, Work, Callable[[Any], None]]] = deque()
-        self._worker: Any = None
+        self.jobs = Jobs(self.busy.emit, lambda _, words: self.told.emit(words, True))
         self._renew()
 
     # what is chosen
@@ -122,7 +118,7 @@ class Desk:
                 then()
 
         review = self.review
-        self.submit(f"opening {image_id}", lambda: load_scene(review, image_id), show)
+        self.jobs.submit(f"opening {image_id}", lambda: load_scene(review, image_id), show)
 
     def step_image(self, by: int) -> None:
         """Show the next image, or the one before."""
@@ -186,15 +182,15 @@ class Desk:
         def work() -> Review:
             return add_correction(self.review, ACTS[name].make(self.review, asked))
 
-        self.submit(ACTS[name].title.lower(), work, self._set)
+        self.jobs.submit(ACTS[name].title.lower(), work, self._set)
 
     def undo(self) -> None:
         """Take back the last act."""
-        self.submit("undo", lambda: undo(self.review), self._set)
+        self.jobs.submit("undo", lambda: undo(self.review), self._set)
 
     def redo(self) -> None:
         """Do again what was taken back last."""
-        self.submit("redo", lambda: redo(self.review), self._set)
+        self.jobs.submit("redo", lambda: redo(self.review), self._set)
 
     def reload(self, results: Path | None = None) -> None:
         """Read the results anew, as after a run."""
@@ -205,43 +201,12 @@ class Desk:
             ids = review.image_ids
             self.open_image(self.image_id if self.image_id in ids else ids[0])
 
-        self.submit("reading results", lambda: open_review(folder), renew)
-
-    def submit(self, what: str, work: Work, then: Callable[[Any], None]) -> None:
-        """Do work in the thread after what waits there; its result, or what went wrong, comes back here."""
-        self._work.append((what, work, then))
-        if self._worker is None:
-            self._next()
+        self.jobs.submit("reading results", lambda: open_review(folder), renew)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing goes on or waits."""
-        return self._worker is None and not self._work
-
-    def _next(self) -> None:
-        from napari.qt.threading import create_worker
-
-        if not self._work:
-            self.busy.emit("")
-            return
-        what, work, then = self._work.popleft()
-        self.busy.emit(what)
-        self._worker = create_worker(caught, work, _start_thread=False)
-
-        def done(came: tuple[Any, Exception | None]) -> None:
-            result, error = came
-            self._worker = None
-            try:
-                if error is None:
-                    then(result)
-                else:
-                    self.told.emit(in_words(what, error), True)
-            finally:
-                if self._worker is None:
-                    self._next()
-
-        self._worker.returned.connect(done)
-        self._worker.start()
+        return self.jobs.is_idle
 
     def _outlines(self) -> dict[str, Any]:
         if self.scene is None:
@@ -282,20 +247,3 @@ class Desk:
     def _colour(self) -> None:
         clones = self.review.clones[["clone", "n_cells", *markers_of(self.review.cells)]]
         self.colouring: Colouring = colour_cells(self.review.cells, self.by, clones)
-
-
-def caught(work: Work) -> tuple[Any, Exception | None]:
-    """Result of work, and what it raised: napari would show that as a traceback."""
-    try:
-        return work(), None
-    except Exception as error:
-        return None, error
-
-
-def in_words(what: str, error: BaseException) -> str:
-    """Tell what went wrong, as a person can use it."""
-    if isinstance(error, RgbtrackError):
-        return str(error)
-    if isinstance(error, OSError):
-        return f"{what}: {error.strerror or error}: {error.filename or ''}".rstrip(": ")
-    return f"{what}: a defect of rgbtrack, nothing was changed: {type(error).__name__}: {error}"

@@ -53,7 +53,9 @@ class LookPanel(QWidget):
         """Go to the next doubtful cell that was not looked at."""
         if self.doubts is None:
             cells = self.desk.review.cells
-            self.desk.submit("ranking doubts", lambda: doubtful_cells(cells, n=N_DOUBTS), self._ranked)
+            self.desk.jobs.submit_newest(
+                "ranking doubts", lambda: doubtful_cells(cells, n=N_DOUBTS), self._ranked
+            )
         else:
             self._go()
 

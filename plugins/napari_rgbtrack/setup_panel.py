@@ -143,17 +143,19 @@ class SetupPanel(QWidget):
             if lines:
                 self.title.setText("\n".join(lines))
 
-        self.jobs.submit("looking through the folder", lambda: begin_experiment(folder), begun)
+        self.jobs.submit_newest("looking through the folder", lambda: begin_experiment(folder), begun)
 
     def open(self, path: Path, shown: str = "") -> None:
         """Open an experiment, and show its first image unless one is `shown`."""
         self._path = path
-        self.jobs.submit("opening", lambda: read_settings(path), lambda came: self._opened(came, shown))
+        self.jobs.submit_newest(
+            "opening", lambda: read_settings(path), lambda came: self._opened(came, shown)
+        )
 
     def show_image(self) -> None:
         """Show the image chosen."""
         path, image_id = self._needed().path, self.image.currentText()
-        self.jobs.submit("reading the image", lambda: experiment_layers(path, image_id), self._show)
+        self.jobs.submit_newest("reading the image", lambda: experiment_layers(path, image_id), self._show)
 
     def try_or_stop(self) -> None:
         """Try what the forms say; while it is tried, stop."""
@@ -174,10 +176,12 @@ class SetupPanel(QWidget):
             return
         place, sections = self._place(), self._sections()
         if SECTIONS[self.tabs.currentIndex()] == "clones":
-            self.jobs.submit("trying", lambda: self.helper.do(try_clones, place, sections), self._show_tried)
+            self.jobs.submit_newest(
+                "trying", lambda: self.helper.do(try_clones, place, sections), self._show_tried
+            )
         else:
             pixels = self.corrected.isChecked()
-            self.jobs.submit(
+            self.jobs.submit_newest(
                 "trying", lambda: self.helper.do(try_image, place, sections, pixels), self._show_tried
             )
         self._tried_at = place
@@ -193,7 +197,7 @@ class SetupPanel(QWidget):
             self._count()
             self.saved.setText(coloured(f"saved into {path}", trouble=False))
 
-        self.jobs.submit("saving", lambda: save_settings(path, text, sections), saved)
+        self.jobs.submit_newest("saving", lambda: save_settings(path, text, sections), saved)
 
     def tell(self, text: str, trouble: bool) -> None:
         """Tell what came of something."""
