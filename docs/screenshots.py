@@ -1,6 +1,6 @@
-"""Pictures of the windows for the documentation, from results of the sample experiment.
+"""Pictures of the windows for the documentation, from the sample experiment and its results.
 
-python docs/screenshots.py sample_data/results docs/images
+python docs/screenshots.py sample_data/experiment.toml sample_data/results docs/images
 
 Needs a screen: on a machine without one, put `xvfb-run -s "-screen 0 1400x900x24"` before it.
 """
@@ -19,12 +19,9 @@ from napari_rgbtrack.state import open_review
 COLOURS = 256
 
 
-def main(results: Path, folder: Path) -> None:
+def picture_review(results: Path, folder: Path) -> None:
     """Open the results, choose something in each tab, and save what is seen."""
-    import napari
-
-    viewer = napari.Viewer()
-    viewer.window._qt_window.resize(1340, 840)
+    viewer = new_window()
     desk = show_review(viewer, open_review(results))
     panel = viewer.window.dock_widgets[PANEL]
     settle(desk, 1.5)
@@ -44,6 +41,28 @@ def main(results: Path, folder: Path) -> None:
     save(viewer, folder / "review_look.png")
     panel.detach()
     viewer.close()
+
+
+def picture_setup(experiment: Path, folder: Path) -> None:
+    """Open the experiment, let its settings be tried, change one, and save what is seen."""
+    viewer = new_window()
+    _, panel = viewer.window.add_plugin_dock_widget("rgbtrack", "Set up and run")
+    panel.open(experiment)
+    wait(lambda: panel.jobs.is_idle and not panel._pause.isActive(), 2)
+    panel.forms["segment"].fields["min_diameter_um"].setText("8")
+    wait(lambda: panel.jobs.is_idle and not panel._pause.isActive(), 2)
+    save(viewer, folder / "set_up.png")
+    panel.run.stop()
+    viewer.close()
+
+
+def new_window() -> Any:
+    """Open napari at the size of the pictures."""
+    import napari
+
+    viewer = napari.Viewer()
+    viewer.window._qt_window.resize(1340, 840)
+    return viewer
 
 
 def settle(desk: Any, seconds: float) -> None:

@@ -137,15 +137,16 @@ def colour_groups(
 
     Parameters as for `cell_colours`.
     """
-    steps = np.round(rgb * 31).astype(np.int32) @ (1024, 32, 1)
-    which, first, group = np.unique(
-        steps * 2 + (chosen | ~chosen.any()), return_index=True, return_inverse=True
-    )
-    colours = np.zeros((len(which) + 1, 4), np.float32)
-    colours[1:, :3] = rgb[first]
-    colours[1:, 3] = np.where(which % 2, 1, FAINT)
+    steps = np.round(rgb * 31).astype(np.int32) @ np.array((1024, 32, 1), np.int32)
+    codes = 2 * steps + (chosen | ~chosen.any())
+    one_of = np.full(2**16, -1)
+    one_of[codes] = np.arange(len(codes))  # a cell of each colour
+    codes_seen = np.flatnonzero(one_of >= 0)
+    colours = np.zeros((len(codes_seen) + 1, 4), np.float32)
+    colours[1:, :3] = rgb[one_of[codes_seen]]
+    colours[1:, 3] = np.where(codes_seen % 2, 1, FAINT)
     groups = np.zeros(highest + 1, np.uint16)
-    groups[numbers] = group + 1
+    groups[numbers] = np.cumsum(one_of >= 0)[codes]
     return groups, colours
 
 
@@ -188,7 +189,9 @@ def _check(labels: NDArray[Any], cells: pd.DataFrame, image_id: str) -> None:
             f"frame{'s' * (len(labels) > 1)}: they are not of one run: run it again"
         )
     for t, frame in enumerate(labels):
-        there = np.flatnonzero(np.bincount(frame.ravel(), minlength=1)[1:]) + 1
+        is_there = np.zeros(int(frame.max(initial=0)) + 1, bool)
+        is_there[frame] = True
+        there = np.flatnonzero(is_there[1:]) + 1
         told = np.sort(cells["cell"].to_numpy(np.int64)[frames == t])
         if not np.array_equal(there, told):
             lost = len(np.setxor1d(there, told))

@@ -31,12 +31,13 @@ def explain_cell(cells: pd.DataFrame, row: int, model: CloneModel | SubjectModel
     model
         The clones that called it; without it, what else it could be is not told.
     """
-    cell = cells.iloc[row]
+    own = cells.iloc[[row]]
+    cell = own.iloc[0]
     lines = [f"{cell['image_id']}, cell {cell['cell']}{_frame(cells, cell)}: {_call(cell)}"]
     colour = cell.get("colour_clone", pd.NA)
     if not pd.isna(colour) and not _same(colour, cell["clone"]):
         lines.append(f"By colour alone: clone {colour}; what lies around it, or its track, speaks otherwise")
-    others = candidates(cells.iloc[[row]], model)
+    others = candidates(own, model)
     if others:
         lines.append("By colour: " + ", ".join(f"{name} {p:.2f}" for name, p in others))
     parts = [

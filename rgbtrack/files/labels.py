@@ -69,20 +69,22 @@ def read_labels(path: str | Path, shape: tuple[int, ...] | None = None) -> NDArr
         raise DataError(
             f"{path}: labels run from {labels.min()} to {labels.max()}: 0 is background, cells count from 1"
         )
-    return _label_mask(labels, path).astype(np.uint32)
+    return _label_mask(labels, path).astype(np.uint32, copy=False)
 
 
 def _label_mask(labels: NDArray[Any], path: Path) -> NDArray[Any]:
     """Number the pieces of a binary mask; labels of cells are left as they are."""
-    values = set(np.unique(labels).tolist()) - {0}
-    if values != {255} and not (values == {1} and labels.dtype.itemsize == 1):
+    highest = labels.max(initial=0)
+    is_mask = highest == 1 and labels.dtype.itemsize == 1
+    is_mask |= highest == 255 and not ((labels > 0) & (labels < 255)).any()
+    if not is_mask:
         return labels
     # pieces that touch at a corner are one, as in Fiji's Analyze Particles
     pieces = [ndi.label(frame, np.ones((3, 3, 3)))[0] for frame in labels]
     if max(piece.max() for piece in pieces) < 2:
         return labels
     warnings.warn(
-        f"{path.name}: a mask of 0 and {max(values)}, not labels: each of its "
+        f"{path.name}: a mask of 0 and {highest}, not labels: each of its "
         f"{sum(int(piece.max()) for piece in pieces)} connected pieces is taken for a cell",
         RgbtrackWarning,
         stacklevel=3,
