@@ -7,7 +7,7 @@ import numpy as np
 
 from rgbtrack.link.divisions import Candidates, candidate_colours
 from rgbtrack.link.movie import Bools, Floats, Ints, Movie
-from rgbtrack.link.scales import Scales, size_shifts, tail_of
+from rgbtrack.link.scales import Scales, other_cells, size_shifts, tail_of
 
 APART = (0.08, 0.15, 0.3, 0.6, 1.0)
 """Sd of the distance of sisters along an axis that learning starts from, shares of the spacing."""
@@ -34,13 +34,12 @@ class Beginnings:
         heads: Ints,
         lone: Bools,
         zone: Ints,
-        alike: Floats,
         found: Candidates,
         states: tuple[Any, Any],
         every: int = 1,
     ) -> None:
         self.movie, self.scales, self.found, self.states = movie, scales, found, states
-        self.all = (zone, lone, alike)
+        self.all = (zone, lone)
         self.heads, self.every = heads, every
         self.exposed = np.bincount(zone[movie.frame > 0], minlength=4) / every
         self.tail = tail_of(10.0, 1.0, movie.place.shape[1])
@@ -51,7 +50,8 @@ class Beginnings:
         self.who, at = np.unique(np.concatenate([heads, found.one, found.two]), return_inverse=True)
         self.head, self.one, self.two = np.split(at.ravel(), np.cumsum([len(heads), len(found.one)]))
         self.mother = np.unique(found.mother, return_inverse=True)[1].ravel()
-        self.zone, self.lone, self.alike = zone[self.who], lone[self.who], alike[self.who]
+        self.zone, self.lone = zone[self.who], lone[self.who]
+        self.alike = other_cells(movie, scales.flicker, scales.noise, self.who)
 
     def part(self) -> "Beginnings":
         """Enough of them to learn from."""
@@ -59,9 +59,9 @@ class Beginnings:
         if every < 2:
             return self
         chosen = self.heads[::every]
-        zone, lone, alike = self.all
+        zone, lone = self.all
         found = self.found.of(np.isin(self.found.one, chosen))
-        return Beginnings(self.movie, self.scales, chosen, lone, zone, alike, found, self.states, every)
+        return Beginnings(self.movie, self.scales, chosen, lone, zone, found, self.states, every)
 
     def places(self, room: Floats) -> tuple[Floats, Floats]:
         """Log density of the places of each candidate's daughters, and what they say of ``room``, (n, 2)."""

@@ -12,6 +12,7 @@ from rgbtrack.link.states import (
     birth_place,
     colour_evidence,
     colour_most,
+    limit_of,
     place_evidence,
     speed_alone,
     take_in,
@@ -20,6 +21,45 @@ from rgbtrack.link.states import (
 
 UNLIKELY = 3.0
 """Links whose log odds are further below 0 than this are left out."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def next_within(place, start, reach, most):  # type: ignore[no-untyped-def]
+    """Detections of the next frame within ``reach`` (frames - 1,) of each, the nearest ``most``.
+
+    Those of a frame are in order of their last coordinate. Returns beginnings (n + 1,) and targets.
+    """
+    n, dims = place.shape
+    begin = np.zeros(n + 1, np.int64)
+    target = np.empty(n * 8, np.int64)
+    used = 0
+    for t in range(len(start) - 2):
+        a, b, c = start[t], start[t + 1], start[t + 2]
+        near, who = np.empty(c - b), np.empty(c - b, np.int64)
+        low = b
+        for i in range(a, b):
+            while low < c and place[low, dims - 1] < place[i, dims - 1] - reach[t]:
+                low += 1
+            found = 0
+            for j in range(low, c):
+                if place[j, dims - 1] > place[i, dims - 1] + reach[t]:
+                    break
+                q = 0.0
+                for axis in range(dims):
+                    q += (place[j, axis] - place[i, axis]) ** 2
+                if q <= reach[t] ** 2:
+                    near[found], who[found] = q, j
+                    found += 1
+            if found > most:
+                who[:most] = who[:found][np.argsort(near[:found])[:most]]
+                found = most
+            if used + found > len(target):
+                target = np.concatenate((target, np.empty(len(target) + found, np.int64)))
+            target[used : used + found] = who[:found]
+            used += found
+            begin[i + 1] = used
+    begin[start[-2] + 1 :] = used
+    return begin, target[:used]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -81,13 +121,18 @@ def cut_edges(  # type: ignore[no-untyped-def]
                 continue
             weight = -np.inf
             if place >= bound:
-                weight = place + colour_evidence(i, j, past, future, gain, change, none, tails[1], C, d)
+                limit = limit_of(place - bound, m, tails[1])
+                weight = place + colour_evidence(
+                    i, j, past, future, gain, change, none, tails[1], limit, C, d
+                )
             if born >= bound:
-                born += colour_evidence(i, j, past, future, gain, spread, shift, tails[1], C, d)
+                limit = limit_of(born - bound, m, tails[1])
+                born += colour_evidence(i, j, past, future, gain, spread, shift, tails[1], limit, C, d)
                 base[j - first] = _add(base[j - first], born)
                 weight = _add(weight, born)
-            source[n_edges], sink[n_edges], odds[n_edges] = i - low, j - first, weight - leave[zone[i]]
-            n_edges += 1
+            if weight > -np.inf:
+                source[n_edges], sink[n_edges], odds[n_edges] = i - low, j - first, weight - leave[zone[i]]
+                n_edges += 1
     for e in range(n_edges):
         odds[e] -= base[sink[e]]
     keep = odds[:n_edges] > -UNLIKELY
@@ -123,7 +168,7 @@ def gap_odds(  # type: ignore[no-untyped-def]
         missed = frame[j] - frame[i] - 1
         alone = speed_alone(j, future, ahead, motion, tails[0])
         out[e] = place_evidence(i, j, transition(motion, dt), past, future, ahead, tails[0], alone)
-        out[e] += colour_evidence(i, j, past, future, gain, dt * drift, none, tails[1], C, d)
+        out[e] += colour_evidence(i, j, past, future, gain, dt * drift, none, tails[1], np.inf, C, d)
         out[e] += missed * rates[0]
         out[e] -= appear[zone[j]] + alike[j] + leave[zone[i]]
     return out
@@ -138,8 +183,8 @@ def best_links(n: int, m: int, source: Ints, sink: Ints, odds: Floats) -> tuple[
     source, sink, odds = source[~free], sink[~free], odds[~free]
     if not len(odds):
         return one, other
-    users, row = np.unique(source, return_inverse=True)
-    wanted, column = np.unique(sink, return_inverse=True)
+    users, row = _renumbered(source, n)
+    wanted, column = _renumbered(sink, m)
     n, m = len(users), len(wanted)
     most = odds.max() + 1.0
     # each source may also end, at a column of its own
@@ -150,6 +195,12 @@ def best_links(n: int, m: int, source: Ints, sink: Ints, odds: Floats) -> tuple[
     i, j = min_weight_full_bipartite_matching(csr_array((costs, columns, begin), shape=(n, m + n)))
     real = j < m
     return np.concatenate([one, users[i[real]]]), np.concatenate([other, wanted[j[real]]])
+
+
+def _renumbered(which: Ints, n: int) -> tuple[Ints, Ints]:
+    """Those of ``n`` that are used, and the place of each use among them."""
+    used = np.bincount(which, minlength=n) > 0
+    return np.flatnonzero(used), (np.cumsum(used) - 1)[which]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -197,11 +248,31 @@ def advance(  # type: ignore[no-untyped-def]
     fit,
 ):
     """Fill the states of the detections from ``first`` to ``high`` by their tracks so far."""
+    m = feature.shape[1]
+    work = np.empty((4, m, m))
     for j in range(first, high):
         i = before[j]
         if i >= 0 and born[j]:
             i = -1
         dt = time[frame[j]] - time[frame[i]] if i >= 0 else 1.0
         take_in(
-            j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit
+            j,
+            i,
+            dt,
+            place,
+            feature,
+            gain,
+            noise,
+            motion,
+            W,
+            k,
+            drift,
+            memory,
+            mean,
+            speed,
+            V,
+            mu,
+            M,
+            fit,
+            work,
         )

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from rgbtrack.link.movie import Bools, Floats, Ints
-from rgbtrack.link.states import colour_distance, colour_evidence, place_evidence, speed_alone, transition
+from rgbtrack.link.states import colour_evidence, colour_near, place_evidence, speed_alone, transition
 
 FAR = 36.0
 """A daughter whose colour is further than this from her mother's (squared Mahalanobis distance) is none."""
@@ -79,7 +79,7 @@ def find_candidates(  # type: ignore[no-untyped-def]
     for o in range(len(head)):
         i, j = mother[o], head[o]
         for s in range(len(shifts)):
-            good[o] |= colour_distance(i, j, past, future, gain, spread, shifts[s]) < FAR
+            good[o] |= colour_near(i, j, past, future, gain, spread, shifts[s], FAR, C, d)
     ids = [(0, 0, 0, False)]
     numbers = [(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)]
     for g in range(len(begin) - 1):
@@ -100,7 +100,7 @@ def find_candidates(  # type: ignore[no-untyped-def]
                 if not sister:
                     alone = speed_alone(k, future, ahead, motion, tails[0])
                     on = place_evidence(i, k, transition(motion, tk), past, future, ahead, tails[0], alone)
-                    on += colour_evidence(i, k, past, future, gain, tk * drift, none, tails[1], C, d)
+                    on += colour_evidence(i, k, past, future, gain, tk * drift, none, tails[1], np.inf, C, d)
                     sister = True
                 ids.append((i, j, k, False))
                 numbers.append((1.0 * missed, tj + tk - 2, still, moving, apart, on))
@@ -136,8 +136,8 @@ def candidate_colours(mother, one, two, past, future, gain, spread, shift, tail)
     m = len(shift)
     out, C, d = np.empty(len(mother)), np.empty((m, m)), np.empty(m)
     for c in range(len(mother)):
-        out[c] = colour_evidence(mother[c], one[c], past, future, gain, spread, shift, tail, C, d)
-        out[c] += colour_evidence(mother[c], two[c], past, future, gain, spread, shift, tail, C, d)
+        out[c] = colour_evidence(mother[c], one[c], past, future, gain, spread, shift, tail, np.inf, C, d)
+        out[c] += colour_evidence(mother[c], two[c], past, future, gain, spread, shift, tail, np.inf, C, d)
     return out
 
 

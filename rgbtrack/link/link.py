@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from rgbtrack.errors import RgbtrackWarning
 from rgbtrack.link.births import Beginnings, birth_odds, learn_births
-from rgbtrack.link.cuts import advance, best_links, cut_edges, gap_odds, marginals
+from rgbtrack.link.cuts import advance, best_links, cut_edges, gap_odds, marginals, next_within
 from rgbtrack.link.divisions import candidates_of, choose_divisions, find_candidates
 from rgbtrack.link.movie import Bools, Floats, Ints, Movie, check_cells, read_movie
 from rgbtrack.link.params import LinkParams
@@ -146,12 +146,12 @@ def _sweeps(
         np.full(n, -1), np.full(n, np.nan), np.zeros(n, bool), none, none, none, np.ones(n), np.zeros((n, 2)),
         scales,
     )  # fmt: skip
-    near, alike = None, None
+    near = None
     for turn in range(turns):
         last = final and turn == turns - 1
         if movie.n_frames > 1:
             near = _candidates(movie, scales) if near is None or turn < 2 else near
-            alike = other_cells(movie, scales.flicker, scales.noise) if alike is None or turn < 2 else alike
+            alike = other_cells(movie, scales.flicker, scales.noise)
             links = _sweep(movie, links, scales, near, alike, params, last=last)
         if not last:
             movie = movie.moved(common_shift(movie, links.before, links.born))
@@ -263,7 +263,7 @@ def _sweep(
     if params.divisions:
         i, j = close
         open_ = before[j] < 0
-        begin = _beginnings(movie, scales, before, after, (i[open_], j[open_]), past, future, ahead, alike)
+        begin = _beginnings(movie, scales, before, after, (i[open_], j[open_]), past, future, ahead)
         scales = learn_births(begin, first_spread(movie, scales.flicker))
         odds, foreign = birth_odds(begin, scales)
         chosen = choose_divisions(begin.found, odds, n)
@@ -285,7 +285,6 @@ def _beginnings(
     past: tuple[Floats, ...],
     future: tuple[Floats, ...],
     ahead: Bools,
-    alike: Floats,
 ) -> Beginnings:
     """All tracks that begin, with the divisions that may explain them, among ``pairs`` of mother and head."""
     i, j = pairs
@@ -299,7 +298,13 @@ def _beginnings(
     heads = np.flatnonzero((before < 0) & (movie.frame > 0))
     lone = (after < 0) & (movie.frame < movie.n_frames - 1)
     return Beginnings(
-        movie, scales, heads, lone, zones(movie, scales.step), alike, candidates_of(*found), (past, future)
+        movie,
+        scales,
+        heads,
+        lone,
+        zones(movie, scales.step),
+        candidates_of(*found),
+        (past, future),
     )
 
 
@@ -312,20 +317,8 @@ def _looked_up(chance: Floats, source: Ints, sink: Ints, i: Ints, j: Ints, width
 
 def _candidates(movie: Movie, scales: Scales) -> tuple[Ints, Ints]:
     """Detections of the next frame within reach of each: beginnings (n + 1,) and targets."""
-    n = len(movie.rows)
-    counts, sinks = np.zeros(n + 1, np.int64), []
-    for t in range(movie.n_frames - 1):
-        a, b, c = movie.start[t : t + 3]
-        reach = scales.reach(movie.time[t + 1] - movie.time[t])
-        k = min(MOST_CANDIDATES, c - b)
-        near, which = cKDTree(movie.place[b:c]).query(
-            movie.place[a:b], k=list(range(1, k + 1)), distance_upper_bound=reach
-        )
-        found = np.isfinite(near)
-        counts[a + 1 : b + 1] = found.sum(axis=1)
-        sinks.append(b + which[found])
-    sink = np.concatenate(sinks) if sinks else np.zeros(0)
-    return np.cumsum(counts), sink.astype(np.int64)
+    reach = np.array([scales.reach(dt) for dt in np.diff(movie.time)])
+    return next_within(movie.place, movie.start, reach, MOST_CANDIDATES)
 
 
 def _earlier(movie: Movie, scales: Scales, heads: Ints, far: int) -> tuple[Ints, Ints]:
@@ -349,15 +342,19 @@ def _earlier(movie: Movie, scales: Scales, heads: Ints, far: int) -> tuple[Ints,
     return i[order], j[order]
 
 
+def tracks_of(before: Ints, born: Bools) -> Ints:
+    """First detection of the track of each."""
+    head = np.where((before < 0) | born, np.arange(len(before)), before)
+    while (head[head] != head).any():
+        head = head[head]
+    return head
+
+
 def number_tracks(movie: Movie, links: Links, cell: Floats) -> dict[str, Floats]:
     """Number tracks by when they begin, and by the cell's label among those of one frame."""
     n = len(movie.rows)
-    before = np.where(links.born, -1, links.before)
-    head = np.arange(n)
-    for j in range(n):  # in order of time
-        if before[j] >= 0:
-            head[j] = head[before[j]]
-    heads = np.flatnonzero(before < 0)
+    head = tracks_of(links.before, links.born)
+    heads = np.flatnonzero(head == np.arange(n))
     label = pd.Series(cell[movie.rows[heads]]).rank().to_numpy()
     ranked = heads[np.lexsort((label, movie.frame[heads]))]
     number = np.zeros(n, np.int64)

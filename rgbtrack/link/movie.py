@@ -18,6 +18,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 USUAL = ("red", "green", "blue")
+ENOUGH = 40  # frames that tell the spacing
 UNKNOWN = 1e6
 """Variance of a feature that was not measured."""
 
@@ -237,7 +238,8 @@ def _times(part: pd.DataFrame, frames: Ints, start: Ints) -> Floats:
 def _spacing(place: Floats, start: Ints) -> float:
     """Root of the room per cell, by the distance to the nearest: half of it on average in a plane."""
     near = []
-    for a, b in pairwise(start):
+    frames = list(pairwise(start))
+    for a, b in frames[:: -(-len(frames) // ENOUGH)]:
         if b - a > 1:
             near.append(cKDTree(place[a:b]).query(place[a:b], k=[2])[0][:, 0])
     nearest = float(np.median(np.concatenate(near))) if near else 0.0

@@ -14,7 +14,8 @@ PRIOR_SD = 0.1
 """ln sd of flicker, of brightness and of each marker, before anything is seen."""
 PRIOR_WEIGHT = 20.0  # links that the prior counts for
 MOST = 20_000  # pairs that scales are learnt from
-SAMPLE = 128
+SAMPLE, FEW = 2048, 256
+"""Detections that stand for all other cells, and before anything is linked."""
 ODD = 0.05
 """Share of cells taken to be unlike those that the density of features is made of."""
 REACH = 4.0
@@ -182,12 +183,17 @@ def pair_odds(movie: Movie, i: Ints, j: Ints, flicker: Floats, noise: Floats) ->
     if not movie.feature.shape[1] or not len(i):
         return np.zeros(len(i))
     who, where = np.unique(j, return_inverse=True)
-    alone = other_cells(movie, flicker, noise, who)
+    alone = other_cells(movie, flicker, noise, who, FEW)
     return pair_evidence_of(movie.feature, movie.gain, movie.noise, i, j, flicker, noise) - alone[where]
 
 
-def other_cells(movie: Movie, flicker: Floats, noise: Floats, which: Ints | None = None) -> Floats:
-    """Log density of the features of detections, or those named, if each is any other cell."""
+def other_cells(
+    movie: Movie, flicker: Floats, noise: Floats, which: Ints | None = None, sample: int = SAMPLE
+) -> Floats:
+    """Log density of the features of detections, or those named, if each is any other cell.
+
+    The mean of normal densities around a ``sample`` of all detections, but for itself.
+    """
     n, m = movie.feature.shape
     which = np.arange(n) if which is None else which
     if not m:
@@ -195,19 +201,21 @@ def other_cells(movie: Movie, flicker: Floats, noise: Floats, which: Ints | None
     known = (movie.noise < UNKNOWN).all(axis=1)
     known = known if known.any() else np.ones(n, bool)
     rows = np.flatnonzero(known)
-    rows = rows[np.linspace(0, len(rows) - 1, min(SAMPLE, len(rows))).astype(np.int64)]
+    rows = rows[np.linspace(0, len(rows) - 1, min(sample, len(rows))).astype(np.int64)]
     g = movie.gain[rows]
     typical = 2 * (flicker * (g[:, :, None] * g[:, None, :]).mean(axis=0))
     typical[range(m), range(m)] += 2 * noise * np.minimum(np.median(movie.noise[known], axis=0), 1.0) + 1e-6
     root = np.linalg.cholesky(typical)
-    white = np.linalg.solve(root, movie.feature[which].T).T
-    logdet = np.log(np.diag(root)).sum()
-    others = np.linalg.solve(root, movie.feature[rows].T).T
-    near = likeness(np.ascontiguousarray(white), np.ascontiguousarray(others))
+    centre = movie.feature[rows].mean(axis=0)
+    white, others = (np.linalg.solve(root, (movie.feature[some] - centre).T).T for some in (which, rows))
+    itself = np.isin(which, rows)
+    total = likeness(white.astype(np.float32), np.ascontiguousarray(others.T, np.float32)) - itself
+    near = np.log(np.maximum(total, 1e-30) / np.maximum(len(rows) - itself, 1)) - 0.5 * m * np.log(2 * np.pi)
     # a cell unlike all others is rare, as far as the spread of all tells
-    wide = np.linalg.cholesky(2 * np.atleast_2d(np.cov(others.T)) + np.eye(m)) if len(rows) > 1 else np.eye(m)
-    q = (np.linalg.solve(wide, (white - others.mean(axis=0)).T) ** 2).sum(axis=0)
+    wide = np.linalg.cholesky(2 * np.atleast_2d(np.cov(others.T, bias=True)) + np.eye(m))
+    q = (np.linalg.solve(wide, white.T) ** 2).sum(axis=0)
     any_ = -0.5 * (q + m * np.log(2 * np.pi)) - np.log(np.diag(wide)).sum()
+    logdet = np.log(np.diag(root)).sum()
     return np.asarray(np.logaddexp(np.log1p(-ODD) + near, np.log(ODD) + any_) - logdet)
 
 

@@ -37,25 +37,32 @@ def seen(W, k, gain, noise, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def distance(C, d, m):  # type: ignore[no-untyped-def]
-    """Mahalanobis distance squared of ``d`` and log-determinant of ``C`` (m, m), which is overwritten."""
+def distance(C, d, limit):  # type: ignore[no-untyped-def]
+    """Mahalanobis distance squared of ``d`` and log-determinant of ``C`` (m, m); both are overwritten.
+
+    ``C`` becomes its Cholesky root, ``d`` whitened. It grows from coordinate to coordinate: beyond
+    ``limit`` it is infinite, and both are left half done.
+    """
+    m = len(d)
     product, q = 1.0, 0.0
     for a in range(m):
-        for b in range(a + 1):
+        for b in range(a):
             total = C[a, b]
             for c in range(b):
                 total -= C[a, c] * C[b, c]
-            if a == b:
-                C[a, a] = max(total, 1e-12) ** 0.5
-            else:
-                C[a, b] = total / C[b, b]
-        total = d[a]
+            C[a, b] = total / C[b, b]
+        square, white = C[a, a], d[a]
         for c in range(a):
-            total -= C[a, c] * d[c]
-        d[a] = total / C[a, a]
-        q += d[a] * d[a]
-        product *= C[a, a]
-    return q, 2 * log(product)
+            square -= C[a, c] * C[a, c]
+            white -= C[a, c] * d[c]
+        square = max(square, 1e-12)
+        q += white * white / square
+        if q > limit:
+            return np.inf, 0.0
+        product *= square
+        C[a, a] = square**0.5
+        d[a] = white / C[a, a]
+    return q, log(product)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -66,41 +73,43 @@ def log_t(q, logdet, dims, tail, twice):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def update(j, i, dt, feature, gain, drift, memory, mu, M, fit):  # type: ignore[no-untyped-def]
+def update(j, i, dt, feature, gain, drift, memory, mu, M, fit, work):  # type: ignore[no-untyped-def]
     """Fill features ``mu`` and their variance ``M`` at ``j``, where ``M[j]`` holds that of what was seen."""
     m = feature.shape[1]
-    P, L, d = np.empty((m, m)), np.empty((m, m)), np.empty(m)
+    P, L, Y, d = work[0], work[1], work[2], work[3, 0]
     for a in range(m):
         d[a] = feature[j, a] - mu[i, a]
         for c in range(m):
             P[a, c] = M[i, a, c] + dt * drift[a, c] * gain[j, a] * gain[j, c] + M[j, a, c] * memory
             L[a, c] = P[a, c] + M[j, a, c]
-    fit[j, 1] = distance(L, d, m)[0]
+    fit[j, 1] = distance(L, d, np.inf)[0]
     # L and d now hold the root of the variance of the difference, and the whitened difference
-    for c in range(m):
-        for a in range(m):
+    for a in range(m):
+        for c in range(m):
             total = P[a, c]
             for b in range(a):
-                total -= L[a, b] * M[j, b, c]
-            M[j, a, c] = total / L[a, a]
-    Y = M[j].copy()
+                total -= L[a, b] * Y[b, c]
+            Y[a, c] = total / L[a, a]
     for a in range(m):
         mu[j, a] = mu[i, a]
         for b in range(m):
             mu[j, a] += Y[b, a] * d[b]
-        for c in range(m):
+        for c in range(a + 1):
             total = P[a, c]
             for b in range(m):
                 total -= Y[b, a] * Y[b, c]
-            M[j, a, c] = total
+            M[j, a, c] = M[j, c, a] = total
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def take_in(j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit):  # type: ignore[no-untyped-def]
+def take_in(  # type: ignore[no-untyped-def]
+    j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit, work
+):
     """Fill the state at detection ``j``: that at ``i`` (-1 for none), ``dt`` earlier, and what was seen.
 
     ``mean``, ``speed`` (n, d) hold place and velocity, ``V`` (n, 3) the variances xx, xv, vv, ``mu``, ``M``
-    the features, ``fit`` (n, 2) how well place and features were foretold, as squared distances.
+    the features, ``fit`` (n, 2) how well place and features were foretold, as squared distances; ``work``
+    (4, m, m) is overwritten.
     """
     dims, m = place.shape[1], feature.shape[1]
     r = motion[3]
@@ -131,7 +140,7 @@ def take_in(j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, 
     if m == 0:
         return
     seen(W, k, gain[j], noise[j], M[j])
-    update(j, i, dt, feature, gain, drift, memory, mu, M, fit)
+    update(j, i, dt, feature, gain, drift, memory, mu, M, fit, work)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -142,12 +151,31 @@ def look_back(  # type: ignore[no-untyped-def]
 
     Velocity comes out as seen forward in time, and place and velocity without their prior: as a measurement.
     """
-    dims = place.shape[1]
+    dims, m = place.shape[1], feature.shape[1]
+    work = np.empty((4, m, m))
     for j in range(len(after) - 1, -1, -1):
         i = after[j]
         dt = time[i] - time[j] if i >= 0 else 1.0
         take_in(
-            j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit
+            j,
+            i,
+            dt,
+            place,
+            feature,
+            gain,
+            noise,
+            motion,
+            W,
+            k,
+            drift,
+            memory,
+            mean,
+            speed,
+            V,
+            mu,
+            M,
+            fit,
+            work,
         )
     prior = motion[1]
     for j in range(len(after)):
@@ -200,23 +228,23 @@ def place_evidence(i, j, moves, past, future, ahead, tail, alone):  # type: igno
     q = 0.0
     if not ahead[j]:
         for a in range(dims):
-            q += (bmean[j, a] - mean[i, a] - b * speed[i, a]) ** 2 / xx
-        return log_t(q, dims * log(xx), dims, tail, False)
+            q += (bmean[j, a] - mean[i, a] - b * speed[i, a]) ** 2
+        return log_t(q / xx, dims * log(xx), dims, tail, False)
     xv = e * (V[i, 1] + b * V[i, 2]) + qxv + bV[j, 1]
     vv = e * e * V[i, 2] + qvv + bV[j, 2]
     det = max(xx * vv - xv * xv, 1e-12 * xx * vv)
     for a in range(dims):
         dx = bmean[j, a] - mean[i, a] - b * speed[i, a]
         dv = bspeed[j, a] - e * speed[i, a]
-        q += (vv * dx * dx - 2 * xv * dx * dv + xx * dv * dv) / det
-    return log_t(q, dims * log(det), 2 * dims, tail, True) - alone
+        q += vv * dx * dx - 2 * xv * dx * dv + xx * dv * dv
+    return log_t(q / det, dims * log(det), 2 * dims, tail, True) - alone
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _apart(i, j, past, future, gain, change, shift, C, d):  # type: ignore[no-untyped-def]
+def _apart(i, j, past, future, gain, change, shift, limit, C, d):  # type: ignore[no-untyped-def]
     """Squared distance of features of ``i`` and ``j`` after a ``shift`` and ``change``; log-determinant.
 
-    ``C`` (m, m) and ``d`` (m,) are overwritten.
+    Infinite beyond ``limit``. ``C`` (m, m) and ``d`` (m,) are overwritten.
     """
     mu, M = past[3], past[4]
     bmu, bM = future[3], future[4]
@@ -225,27 +253,33 @@ def _apart(i, j, past, future, gain, change, shift, C, d):  # type: ignore[no-un
         d[a] = bmu[j, a] - mu[i, a] - shift[a] * gain[j, a]
         for c in range(a + 1):
             C[a, c] = M[i, a, c] + bM[j, a, c] + change[a, c] * gain[j, a] * gain[j, c]
-    return distance(C, d, m)
+    return distance(C, d, limit)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def colour_distance(i, j, past, future, gain, change, shift):  # type: ignore[no-untyped-def]
-    """Squared Mahalanobis distance of the features of ``i`` and ``j``, after a ``shift`` and a ``change``."""
-    m = len(shift)
-    return _apart(i, j, past, future, gain, change, shift, np.empty((m, m)), np.empty(m))[0] if m else 0.0
+def colour_near(i, j, past, future, gain, change, shift, limit, C, d):  # type: ignore[no-untyped-def]
+    """Whether the squared distance of features after a ``shift`` and a ``change`` is within a ``limit``."""
+    return len(shift) == 0 or _apart(i, j, past, future, gain, change, shift, limit, C, d)[0] <= limit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def colour_evidence(i, j, past, future, gain, change, shift, tail, C, d):  # type: ignore[no-untyped-def]
+def colour_evidence(i, j, past, future, gain, change, shift, tail, limit, C, d):  # type: ignore[no-untyped-def]
     """Log density of the features of ``i`` and ``j`` meeting, after a ``shift`` and a ``change``.
 
+    Minus infinity where their squared distance is beyond ``limit``, see `limit_of`.
     ``C`` (m, m) and ``d`` (m,) are overwritten.
     """
     m = len(shift)
     if m == 0:
         return 0.0
-    q, logdet = _apart(i, j, past, future, gain, change, shift, C, d)
-    return log_t(q, logdet, m, tail, False)
+    q, logdet = _apart(i, j, past, future, gain, change, shift, limit, C, d)
+    return log_t(q, logdet, m, tail, False) if q <= limit else -np.inf
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def limit_of(loss, dims, tail):  # type: ignore[no-untyped-def]
+    """Squared distance at which the log density of Student's t is less by ``loss`` than at its middle."""
+    return tail[0] * tail[1] * (exp(2 * loss / (tail[0] + dims)) - 1)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -256,7 +290,7 @@ def colour_most(j, future, tail):  # type: ignore[no-untyped-def]
     if m == 0:
         return 0.0
     C, d = M[j].copy(), np.zeros(m)
-    return log_t(0.0, distance(C, d, m)[1], m, tail, False)
+    return log_t(0.0, distance(C, d, np.inf)[1], m, tail, False)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -267,28 +301,32 @@ def birth_place(i, j, moves, past, future, room, tail):  # type: ignore[no-untyp
     s = room[0] + room[1] / 4
     q = 0.0
     for a in range(dims):
-        q += (bmean[j, a] - mean[i, a] - room[2] * moves[0] * speed[i, a]) ** 2 / s
-    return log_t(q, dims * log(s), dims, tail, False)
+        q += (bmean[j, a] - mean[i, a] - room[2] * moves[0] * speed[i, a]) ** 2
+    return log_t(q / s, dims * log(s), dims, tail, False)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def likeness(x, others):  # type: ignore[no-untyped-def]
-    """Log of the mean density of ``x`` (n, m), whitened, around ``others`` (k, m)."""
+    """Sum of ``exp(-q / 2)`` over the squared distances of ``x`` (n, m) to all of ``others`` (m, k), single.
+
+    By ``(1 - q / 512) ** 256``, which many at once are raised to; 1 % off at 3 standard deviations.
+    """
     n, m = x.shape
-    out = np.empty(n)
+    k = others.shape[1]
+    out, q = np.empty(n), np.empty(k, np.float32)
     for i in range(n):
-        total, used = 0.0, 0
-        for c in range(len(others)):
-            q = 0.0
-            for a in range(m):
-                q += (x[i, a] - others[c, a]) ** 2
-                if q > 60.0:
-                    break
-            if q > 0:
-                used += 1
-                if q < 60.0:
-                    total += exp(-0.5 * q)
-        out[i] = log(max(total, 1e-30) / max(used, 1)) - 0.5 * m * log(2 * pi)
+        q[:] = 0
+        for a in range(m):
+            at = x[i, a]
+            for c in range(k):
+                q[c] += (others[a, c] - at) ** 2
+        total = np.float32(0)
+        for c in range(k):
+            power = max(np.float32(1) - q[c] * np.float32(1 / 512), np.float32(0))
+            for _ in range(8):
+                power *= power
+            total += power
+        out[i] = total
     return out
 
 
@@ -306,6 +344,6 @@ def pair_evidence_of(feature, gain, noise, first, second, W, k):  # type: ignore
             d[a] = feature[j, a] - feature[i, a]
             for c in range(m):
                 A[a, c] += B[a, c]
-        q, logdet = distance(A, d, m)
+        q, logdet = distance(A, d, np.inf)
         out[p] = -0.5 * (q + logdet + m * log(2 * pi))
     return out

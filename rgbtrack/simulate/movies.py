@@ -13,6 +13,8 @@ from rgbtrack.simulate.founders import simulate_founders
 from rgbtrack.simulate.params import SimulateParams
 
 Array = NDArray[np.float64]
+AWAY = 4
+"""Frames without a sight of her after which nobody can know a cell, or the mother of a daughter."""
 NAMES = ("red", "green", "blue", "far_red", "infrared", "ultraviolet", "white")
 
 
@@ -270,30 +272,34 @@ def _see(
 
 
 def _seen_tracks(table: pd.DataFrame) -> pd.DataFrame:
-    """Truth of what can be seen: who never was in view is no parent, who leaves and returns is new."""
+    """Truth of what can be seen: who is out of sight for more than `AWAY` frames is new when seen again.
+
+    A daughter first seen more than `AWAY` frames after her mother was last seen has no mother.
+    """
     rows = table[table["true_track"].notna()].sort_values(["true_track", "frame"])
-    away = rows.groupby("true_track")["frame"].diff() > 4
+    away = rows.groupby("true_track")["frame"].diff() > AWAY
     part = away.groupby(rows["true_track"]).cumsum()
-    first = rows.groupby(["true_track", part]).ngroup()
-    last = (
-        pd.DataFrame({"track": rows["true_track"], "frame": rows["frame"], "new": first})
-        .groupby("new")
-        .last()
+    track = rows.groupby(["true_track", part]).ngroup() + 1
+    seen = rows.assign(track=track, first=part == 0).groupby("track")
+    seen = seen.agg(
+        cell=("true_track", "first"),
+        mother=("true_parent", "first"),
+        first=("first", "first"),
+        begin=("frame", "min"),
+        end=("frame", "max"),
     )
-    new = first + 1
-    last_of = dict(zip(last["track"], last.index + 1, strict=True))  # the last part of each
-    parent = rows["true_parent"].map(lambda p: last_of.get(p, pd.NA), na_action="ignore")
-    parent = parent.where(part == 0, pd.NA)
-    table = table.copy()
-    for name in ("true_track", "true_parent", "true_tree"):
-        table[name] = pd.array([pd.NA] * len(table), dtype="Int64")
-    table.loc[rows.index, "true_track"] = new.astype("Int64")
-    table.loc[rows.index, "true_parent"] = parent.astype("Int64")
-    mother = dict(zip(new, parent, strict=True))
+    last_of = dict(zip(seen["cell"], seen.index, strict=True))  # the last part of each
+    mother = seen["mother"].map(lambda cell: last_of.get(cell, pd.NA), na_action="ignore").astype("Int64")
+    late = seen["begin"] - mother.map(seen["end"]) > AWAY
+    mother = mother.mask(late.fillna(value=False) | ~seen["first"])
     root: dict[int, int] = {}
-    ended = dict(zip(last.index + 1, last["frame"], strict=True))
-    for track in sorted(mother, key=lambda k: ended[k]):
-        known = mother[track]
-        root[track] = track if pd.isna(known) else root.get(int(known), int(known))
-    table.loc[rows.index, "true_tree"] = new.map(root).astype("Int64")
+    for one in seen.sort_values("end", kind="stable").index:
+        root[one] = one if pd.isna(mother[one]) else root[mother[one]]
+    table = table.copy()
+    for name, values in (
+        ("true_track", track),
+        ("true_parent", track.map(mother)),
+        ("true_tree", track.map(root)),
+    ):
+        table[name] = pd.Series(values, dtype="Int64").reindex(table.index)
     return table
