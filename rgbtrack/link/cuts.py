@@ -178,9 +178,9 @@ def best_links(n: int, m: int, source: Ints, sink: Ints, odds: Floats) -> tuple[
     """Return the edges, as (source, sink), of the assignment whose log odds add up to the most."""
     good = odds > 0
     source, sink, odds = source[good], sink[good], odds[good]
-    free = (np.bincount(source, minlength=n)[source] == 1) & (np.bincount(sink, minlength=m)[sink] == 1)
-    one, other = source[free], sink[free]
-    source, sink, odds = source[~free], sink[~free], odds[~free]
+    sure, open_ = sure_links(n, m, source, sink, odds)
+    one, other = source[sure], sink[sure]
+    source, sink, odds = source[open_], sink[open_], odds[open_]
     if not len(odds):
         return one, other
     users, row = _renumbered(source, n)
@@ -195,6 +195,35 @@ def best_links(n: int, m: int, source: Ints, sink: Ints, odds: Floats) -> tuple[
     i, j = min_weight_full_bipartite_matching(csr_array((costs, columns, begin), shape=(n, m + n)))
     real = j < m
     return np.concatenate([one, users[i[real]]]), np.concatenate([other, wanted[j[real]]])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def sure_links(n, m, source, sink, odds):  # type: ignore[no-untyped-def]
+    """Edges that are in the best assignment, and those that remain open, as two masks.
+
+    An edge is sure if it is worth as much as the best other edges of its two ends together: whatever an
+    assignment without it holds there can be exchanged for it at no loss.
+    """
+    sure, open_ = np.zeros(len(odds), np.bool_), np.ones(len(odds), np.bool_)
+    found = True
+    while found:
+        found = False
+        out, into = np.zeros((n, 2)), np.zeros((m, 2))  # the best and the next
+        for e in np.flatnonzero(open_):
+            for ends, end in ((out, source[e]), (into, sink[e])):
+                if odds[e] > ends[end, 0]:
+                    ends[end, 1], ends[end, 0] = ends[end, 0], odds[e]
+                else:
+                    ends[end, 1] = max(ends[end, 1], odds[e])
+        used, taken = np.zeros(n, np.bool_), np.zeros(m, np.bool_)
+        for e in np.flatnonzero(open_):
+            i, j = source[e], sink[e]
+            best = odds[e] == out[i, 0] and odds[e] == into[j, 0]
+            if best and not used[i] and not taken[j] and odds[e] >= out[i, 1] + into[j, 1]:
+                sure[e] = used[i] = taken[j] = found = True
+        for e in range(len(odds)):
+            open_[e] &= not (used[source[e]] or taken[sink[e]])
+    return sure, open_
 
 
 def _renumbered(which: Ints, n: int) -> tuple[Ints, Ints]:

@@ -127,31 +127,32 @@ def link_movie(movie: Movie, params: LinkParams) -> Links:
     """Link the detections of one movie."""
     scales = first_scales(movie, params.divisions)
     movie = movie.moved(find_jumps(movie, scales))
-    turns = params.sweeps + 1
     frames = max(MOST // max(len(movie.rows) // movie.n_frames, 1), 8)
     if params.sweeps > 1 and 2 * frames < movie.n_frames and movie.place.shape[1] == 2:
         # of a long movie, a part tells the scales to begin with
         first = (movie.n_frames - frames) // 2
-        scales = _sweeps(movie.between(first, first + frames), scales, params, 2, False)[1]
-        turns -= 1
-    return _sweeps(movie, scales, params, turns, True)[0]
+        scales = _sweeps(movie.between(first, first + frames), scales, params, [True, True], False)[1]
+        return _sweeps(movie, scales, params, [True] + [False] * (params.sweeps - 1), True)[0]
+    return _sweeps(movie, scales, params, [True] * (params.sweeps + 1), True)[0]
 
 
 def _sweeps(
-    movie: Movie, scales: Scales, params: LinkParams, turns: int, final: bool
+    movie: Movie, scales: Scales, params: LinkParams, renewed: list[bool], final: bool
 ) -> tuple[Links, Scales]:
-    """Reconsider all links so many times; without a ``final`` one, scales are learnt after the last too."""
+    """Reconsider all links, once for each of ``renewed``, which tells whether candidates are sought anew.
+
+    Without a ``final`` sweep, scales are learnt after the last too.
+    """
     n, none = len(movie.rows), np.zeros(0, np.int64)
     links = Links(
         np.full(n, -1), np.full(n, np.nan), np.zeros(n, bool), none, none, none, np.ones(n), np.zeros((n, 2)),
         scales,
     )  # fmt: skip
-    near = None
-    for turn in range(turns):
-        last = final and turn == turns - 1
+    for turn, anew in enumerate(renewed):
+        last = final and turn == len(renewed) - 1
         if movie.n_frames > 1:
-            near = _candidates(movie, scales) if near is None or turn < 2 else near
-            alike = other_cells(movie, scales.flicker, scales.noise)
+            if anew:
+                near, alike = _candidates(movie, scales), other_cells(movie, scales.flicker, scales.noise)
             links = _sweep(movie, links, scales, near, alike, params, last=last)
         if not last:
             movie = movie.moved(common_shift(movie, links.before, links.born))

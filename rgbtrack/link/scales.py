@@ -147,7 +147,9 @@ def first_spread(movie: Movie, flicker: Floats) -> Floats:
     m = movie.feature.shape[1]
     spread = flicker + 0.15**2 * (np.eye(m) + 1.0)
     if movie.has_size:
-        spread[-1, -1] += 0.3**2
+        # two halves: how even they are has nothing to do with how bright
+        spread[-1], spread[:, -1] = 0.0, 0.0
+        spread[-1, -1] = 0.15**2
     return spread
 
 
@@ -276,34 +278,30 @@ def _learn_rates(
     after = np.zeros(len(before), bool)
     after[before[before >= 0]] = True
     after[mothers] = True
-    heads = (before < 0) & (movie.frame > 0)
-    starts = heads * foreign
-    lone = heads & ~after
-    ends = ~after & (movie.frame < movie.n_frames - 1)
+    later, earlier = movie.frame > 0, movie.frame < movie.n_frames - 1
+    starts = ((before < 0) & later) * foreign
+    ends = ~after & earlier
+    # what is seen only once is no cell that leaves
+    lone = (before < 0) & ends & later
     linked = before >= 0
     skips = np.flatnonzero(linked)
     skips = skips[movie.frame[skips] - movie.frame[before[skips]] > 1]
     broken_start, broken_end = starts.copy(), ends.copy()
     broken_start[skips], broken_end[before[skips]] = 1.0, True
-    rates = []
-    for what, which in (
-        (starts, movie.frame > 0),
-        (ends, movie.frame < movie.n_frames - 1),
-        (starts * lone, movie.frame > 0),
-        (broken_start, movie.frame > 0),
-        (broken_end, movie.frame < movie.n_frames - 1),
-    ):
-        count = np.bincount(zone, what * which, minlength=4)
-        total = np.bincount(zone[which], minlength=4)
-        rates.append((count + 0.5) / (total + 50.0))
+
+    def rate(what: Floats, which: Bools) -> Floats:
+        count, total = np.bincount(zone, what * which, minlength=4), np.bincount(zone[which], minlength=4)
+        return np.asarray((count + 0.5) / (total + 50.0))
+
+    leave, break_off = rate(ends, earlier & ~lone), rate(broken_end, earlier)
     gaps = (movie.frame[linked] - movie.frame[before[linked]] - 1).sum()
     missed = (gaps + 0.5) / (linked.sum() + gaps + 100.0)
     return {
-        "appear": np.log(rates[0] * movie.density),
-        "leave": np.log(rates[1] / (1 - rates[1])),
-        "ghost": np.log(rates[2] * movie.density),
-        "break_in": np.log(rates[3] * movie.density),
-        "break_off": np.log(rates[4] / (1 - rates[4])),
+        "appear": np.log(rate(starts, later) * movie.density),
+        "leave": np.log(leave / (1 - leave)),
+        "ghost": np.log(rate(starts * lone, later) * movie.density),
+        "break_in": np.log(rate(broken_start, later) * movie.density),
+        "break_off": np.log(break_off / (1 - break_off)),
         "rates": np.array([np.log(missed), divide]),
     }
 
