@@ -1,20 +1,14 @@
-"""Linking: link and division F1 of rgbtrack, laptrack, trackpy and btrack on the same detections; seconds.
-
-The others link by place, with settings tuned on the truth; rgbtrack learns all it needs from each movie.
+"""Linking: link and division F1 of rgbtrack, and seconds. link_peers.py compares it with other trackers.
 
 accuracy: 30 frames, 120 dividing cells, 12 clones, by step (share of the spacing) and kind of movie
 changed:  the same with what linking assumes broken (tails, errors of markers, no colour ...)
 second:   movies of another kind (second_walkers.py), beside place and colour in one Gaussian, frame to frame
 time:     seconds by frames and cells
-btrack needs an environment of its own: --btrack /path/to/python --config its cell_config.json
 """
 
 import argparse
-import subprocess
-import tempfile
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -30,24 +24,7 @@ KINDS = {
     "open": {},
     "hard": {"missed": 0.05, "false_cells": 0.05},
 }
-
-BTRACK = """
-import sys, numpy as np, pandas as pd, btrack
-table = pd.read_csv(sys.argv[1])
-objects = btrack.io.objects_from_dict({"t": table["frame"].to_numpy(), "x": table["x_um"].to_numpy(),
-    "y": table["y_um"].to_numpy(), "z": np.zeros(len(table)), "ID": np.arange(len(table))})
-for n, o in enumerate(objects):
-    o.ID = n
-with btrack.BayesianTracker(verbose=False) as tracker:
-    tracker.configure(sys.argv[4])
-    tracker.max_search_radius = float(sys.argv[3])
-    tracker.append(objects)
-    tracker.volume = ((-50, table["x_um"].max() + 50), (-50, table["y_um"].max() + 50))
-    tracker.track(step_size=100)
-    tracker.optimize()
-    rows = [(r, t.ID, t.parent) for t in tracker.tracks for r in t.refs if r >= 0]
-pd.DataFrame(rows, columns=["row", "track", "parent"]).to_csv(sys.argv[2], index=False)
-"""
+OURS = {"rgbtrack": LinkParams(), "rgbtrack by place": LinkParams(colour=False, size=False)}
 
 
 def edges(cells: pd.DataFrame, prefix: str = "") -> tuple[set, set]:
@@ -70,88 +47,6 @@ def scores(found: pd.DataFrame, cells: pd.DataFrame) -> tuple[float, float]:
     """Link F1 and division F1; a division is right if mother and both daughters are."""
     pairs = zip(edges(found), edges(cells, "true_"), strict=True)
     return tuple(2 * len(a & b) / max(len(a) + len(b), 1) for a, b in pairs)  # type: ignore[return-value]
-
-
-def by_rgbtrack(cells: pd.DataFrame, step: float) -> list[pd.DataFrame]:
-    """Link by place and colour."""
-    return [link_cells(cells)]
-
-
-def by_place(cells: pd.DataFrame, step: float) -> list[pd.DataFrame]:
-    """Link by place alone, with rgbtrack."""
-    return [link_cells(cells, LinkParams(colour=False, size=False))]
-
-
-def by_laptrack(cells: pd.DataFrame, step: float) -> list[pd.DataFrame]:
-    """Link with laptrack, by cut-off, gaps and splitting."""
-    from laptrack import LapTrack
-
-    tried = []
-    plain = cells[["frame", "y_um", "x_um"]].reset_index(drop=True)
-    for cut in (1.8, 3.0):
-        for split in (False, 14.0**2):
-            tracker = LapTrack(
-                cutoff=(cut * step) ** 2, gap_closing_max_frame_count=1, splitting_cutoff=split
-            )
-            tracks, splits, _ = tracker.predict_dataframe(
-                plain, ["y_um", "x_um"], frame_col="frame", only_coordinate_cols=False, index_offset=0
-            )
-            found = cells.reset_index(drop=True)
-            found["track"] = (
-                tracks.sort_values("index")["track_id"].to_numpy()
-                if "index" in tracks
-                else tracks["track_id"].to_numpy()
-            )
-            mother = (
-                dict(zip(splits["child_track_id"], splits["parent_track_id"], strict=True))
-                if len(splits)
-                else {}
-            )
-            found["parent"] = found["track"].map(mother)
-            tried.append(found)
-    return tried
-
-
-def by_trackpy(cells: pd.DataFrame, step: float) -> list[pd.DataFrame]:
-    """Link with trackpy, by search range and memory, with its nearest-velocity prediction and without."""
-    import trackpy
-
-    trackpy.quiet()
-    tried = []
-    for reach in (1.0, 1.5, 2.0, 2.5):
-        for memory in (0, 2):
-            for predict in (False, True):
-                link = trackpy.predict.NearestVelocityPredict().link_df if predict else trackpy.link
-                plain = cells.rename(columns={"y_um": "y", "x_um": "x"})[["frame", "cell", "y", "x"]]
-                try:
-                    linked = link(plain, reach * step, memory=memory)
-                except trackpy.SubnetOversizeException:
-                    continue
-                found = cells.merge(linked[["frame", "cell", "particle"]], on=["frame", "cell"], how="left")
-                tried.append(found.assign(track=found["particle"], parent=np.nan))
-    return tried
-
-
-def by_btrack(cells: pd.DataFrame, step: float, python: str, config: str) -> list[pd.DataFrame]:
-    """Link with btrack's cell configuration, by search radius."""
-    tried = []
-    with tempfile.TemporaryDirectory() as folder:
-        table, out = Path(folder) / "cells.csv", Path(folder) / "tracks.csv"
-        cells.to_csv(table, index=False)
-        for reach in (2.0, 4.0):
-            told = subprocess.run(
-                [python, "-c", BTRACK, str(table), str(out), str(reach * step), config],
-                capture_output=True,
-                check=False,
-            )
-            if told.returncode:
-                print(told.stderr.decode()[-500:])
-                continue
-            rows = pd.read_csv(out).drop_duplicates("row").set_index("row")
-            found = cells.reset_index(drop=True).join(rows)
-            found["parent"] = found["parent"].where(found["parent"] != found["track"])
-            tried.append(found)
-    return tried
 
 
 def by_one_gaussian(cells: pd.DataFrame, step: float) -> list[pd.DataFrame]:
@@ -233,31 +128,20 @@ def second(seeds: int) -> None:
                 )
 
 
-def accuracy(seeds: int, kinds: list[str], python: str | None, config: str) -> None:
-    """Each method by step and kind of movie; of the others the settings best on each movie."""
-    methods = {
-        "rgbtrack": by_rgbtrack,
-        "rgbtrack by place": by_place,
-        "laptrack": by_laptrack,
-        "trackpy": by_trackpy,
-    }
-    if python:
-        methods["btrack"] = lambda cells, step: by_btrack(cells, step, python, config)
+def accuracy(seeds: int, kinds: list[str]) -> None:
+    """By step and kind of movie, with colour and size and by place alone."""
     for kind in kinds:
         for step in (0.25, 0.5, 0.9):
             movies = [
-                simulate_tracks(MovieParams(step=step, **KINDS[kind]), seed=100 + s) for s in range(seeds)
+                simulate_tracks(MovieParams(step=step, **KINDS[kind]), seed=100 + seed)
+                for seed in range(seeds)
             ]
-            for name, method in methods.items():
-                best = []
-                for cells in movies:
-                    found = [scores(table, cells) for table in method(cells, 20.0 * step)]
-                    best.append([max((f[k] for f in found), default=np.nan) for k in (0, 1)])
-                links, births = np.mean(best, axis=0)
-                worst = np.min([b[0] for b in best])
+            for name, params in OURS.items():
+                found = [scores(link_cells(cells, params), cells) for cells in movies]
+                (links, births), (least, fewest) = np.mean(found, axis=0), np.min(found, axis=0)
                 print(
-                    f"{kind:7} step {step:g}  {name:18} links {links:.3f} (worst {worst:.3f})  "
-                    f"divisions {births:.3f}",
+                    f"{kind:7} step {step:<5g} {name:18} links {links:.3f} (worst {least:.3f})  "
+                    f"divisions {births:.2f} (worst {fewest:.2f})",
                     flush=True,
                 )
 
@@ -304,25 +188,18 @@ def changed(seeds: int) -> None:
 
 
 def clock() -> None:
-    """Seconds by frames and cells, compiled beforehand; of rgbtrack and of laptrack by place."""
-    from laptrack import LapTrack
-
-    link_cells(simulate_tracks(MovieParams(n_frames=5, n_cells=40)))
+    """Seconds by frames and cells, compiled beforehand, the best of three."""
+    link_cells(simulate_tracks(MovieParams(n_frames=60, n_cells=250)))
     for frames, n in ((50, 500), (100, 500), (200, 500), (10, 10_000)):
         settings = MovieParams(n_frames=frames, n_cells=n, division_rate=0.0005, **KINDS["closed"])
         cells = simulate_tracks(settings)
-        begin, used = time.perf_counter(), time.process_time()
-        link_cells(cells)
-        wall, used = time.perf_counter() - begin, time.process_time() - used
-        begin = time.perf_counter()
-        LapTrack(cutoff=15.0**2, gap_closing_cutoff=False).predict(
-            [part[["y_um", "x_um"]].to_numpy() for _, part in cells.groupby("frame")]
-        )
-        print(
-            f"{frames} frames x {n}: {wall:.1f} s ({used:.1f} s of processor), "
-            f"laptrack {time.perf_counter() - begin:.1f} s",
-            flush=True,
-        )
+        taken = []
+        for _ in range(3):
+            begin, used = time.perf_counter(), time.process_time()
+            link_cells(cells)
+            taken.append((time.perf_counter() - begin, time.process_time() - used))
+        wall, used = np.min(taken, axis=0)
+        print(f"{frames} frames x {n}: {wall:.1f} s ({used:.1f} s of processor)", flush=True)
 
 
 def main() -> None:
@@ -333,12 +210,10 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS))
-    parser.add_argument("--btrack", help="python of an environment that holds btrack")
-    parser.add_argument("--config", default="cell_config.json", help="btrack's settings")
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
     if chosen.what == "accuracy":
-        accuracy(chosen.seeds, chosen.kinds, chosen.btrack, chosen.config)
+        accuracy(chosen.seeds, chosen.kinds)
     elif chosen.what == "changed":
         changed(chosen.seeds)
     elif chosen.what == "second":

@@ -17,18 +17,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from bench_link import KINDS, scores
+from bench_link import KINDS, OURS, scores
 
-from rgbtrack import LinkParams, link_cells
+from rgbtrack import link_cells
 from rgbtrack.simulate import MovieParams, simulate_tracks
 
 PEERS = {
-    "laptrack": ["laptrack"],
+    "laptrack": ["laptrack", "pandas"],
     "trackpy": ["trackpy"],
     # newer ones ask for a C++ runtime that few systems have; this one for older libraries
     "btrack": ["btrack==0.6.5", "pydantic<2", "numpy<2", "pandas"],
 }
-OURS = {"rgbtrack": LinkParams(), "rgbtrack by place": LinkParams(colour=False, size=False)}
 
 
 def make(folder: Path) -> None:
@@ -57,7 +56,7 @@ def by_peer(name: str, folder: Path, cells: pd.DataFrame, step: float) -> dict[s
     }
 
 
-def compare(folder: Path, seeds: int, kinds: list[str]) -> None:
+def compare(folder: Path, seeds: int, kinds: list[str], methods: list[str]) -> None:
     """Print mean and worst F1 over the movies, by kind, step and method."""
     for kind in kinds:
         for step in (0.25, 0.5, 0.9):
@@ -65,7 +64,7 @@ def compare(folder: Path, seeds: int, kinds: list[str]) -> None:
                 simulate_tracks(MovieParams(step=step, **KINDS[kind]), seed=100 + seed)
                 for seed in range(seeds)
             ]
-            for name in (*OURS, *PEERS):
+            for name in methods:
                 best = []
                 for cells in movies:
                     if name in OURS:
@@ -88,12 +87,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--methods", nargs="*", default=[*OURS, *PEERS], choices=[*OURS, *PEERS])
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
     if chosen.what == "make":
         make(chosen.folder)
     else:
-        compare(chosen.folder, chosen.seeds, chosen.kinds)
+        compare(chosen.folder, chosen.seeds, chosen.kinds, chosen.methods)
 
 
 if __name__ == "__main__":

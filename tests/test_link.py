@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import linear_sum_assignment
 
 from rgbtrack import (
     DataError,
@@ -13,7 +14,8 @@ from rgbtrack import (
     track_clones,
     track_signatures,
 )
-from rgbtrack.link.cuts import best_links, marginals
+from rgbtrack.link.cuts import best_links, marginals, next_within
+from rgbtrack.link.states import likeness
 from rgbtrack.simulate import MovieParams, simulate_tracks
 from rgbtrack.tables import TRACK_SIGNATURES
 
@@ -135,13 +137,23 @@ def test_persistent_walkers_that_divide(step, least):
     assert found[1] >= least[1]
 
 
-@pytest.mark.parametrize(("step", "least"), [(0.25, (0.985, 0.9)), (0.5, (0.96, 0.85)), (0.9, (0.94, 0.8))])
+@pytest.mark.parametrize(("step", "least"), [(0.25, (0.985, 0.9)), (0.5, (0.96, 0.85)), (0.9, (0.93, 0.8))])
 @pytest.mark.parametrize("size", [True, False])
 def test_steering_cells_that_divide_in_place(step, least, size):
     cells = steering(step, seed=1)
     found = scores(link_cells(cells if size else cells.drop(columns="area_um2")))
     assert found[0] >= least[0]
     assert found[1] >= least[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "least"), [({}, (0.95, 0.7)), ({"missed": 0.05, "false_cells": 0.05}, (0.93, 0.55))]
+)
+def test_cells_that_step_as_far_as_they_are_apart_in_an_open_field(settings, least):
+    found = [scores(link_cells(movie(step=0.9, seed=seed, **settings))) for seed in (31, 32)]
+    links, divisions = np.mean(found, axis=0)
+    assert links >= least[0]
+    assert divisions >= least[1]
 
 
 def test_divisions_by_place_alone():
@@ -449,6 +461,67 @@ def test_assignment_is_the_best_and_marginals_are_those_of_all_assignments():
     i, j = best_links(3, 3, source, sink, odds.ravel())
     assert set(zip(i.tolist(), j.tolist(), strict=True)) == best[1]
     assert np.abs(marginals(3, 3, source, sink, odds.ravel(), 50) - total / weight).max() < 0.1
+
+
+def test_of_any_edges_the_assignment_is_worth_the_most():
+    rng = np.random.default_rng(1)
+    for case in range(200):
+        n, m = rng.integers(1, 9, 2)
+        odds = rng.normal(0, 3, (n, m)) if case % 2 else rng.integers(-2, 4, (n, m)).astype(float)
+        odds[rng.random((n, m)) < 0.3] = -1.0
+        source, sink = (index.ravel() for index in np.indices((n, m)))
+        i, j = best_links(n, m, source, sink, odds.ravel())
+        assert len(set(i)) == len(i)
+        assert len(set(j)) == len(j)
+        worth = np.maximum(odds, 0)
+        assert odds[i, j].sum() == pytest.approx(worth[linear_sum_assignment(-worth)].sum())
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_the_nearest_of_the_next_frame(dims):
+    rng = np.random.default_rng(2)
+    start = np.array([0, 30, 30, 75, 100])
+    frame = np.repeat(np.arange(4), np.diff(start))
+    place = rng.uniform(0, 10, (100, dims))
+    place = place[np.lexsort((place[:, -1], frame))]
+    begin, target = next_within(place, start, np.array([3.0, 3.0, 6.0]), 12)
+    for i in range(100):
+        away = np.linalg.norm(place - place[i], axis=1)
+        away[frame != frame[i] + 1] = np.inf
+        near = np.argsort(away)[: min(12, (away <= (6.0 if frame[i] == 2 else 3.0)).sum())]
+        assert set(target[begin[i] : begin[i + 1]]) == set(near)
+
+
+def test_likeness_is_a_sum_of_normal_densities():
+    x = np.random.default_rng(3).normal(0, 2, (200, 3)).astype(np.float32)
+    q = ((x[:, None] - x[:50]) ** 2).sum(axis=2)
+    assert np.allclose(
+        likeness(x, np.ascontiguousarray(x[:50].T)), np.exp(-q / 2).sum(axis=1), rtol=0.05, atol=1e-3
+    )
+
+
+# ---- truth of movies
+
+
+def test_a_mother_long_out_of_sight_is_none():
+    for seed in range(3):
+        cells = movie(step=0.9, n_cells=60, seed=seed, missed=0.1)
+        seen = cells.groupby("true_track").agg(
+            first=("frame", "min"),
+            last=("frame", "max"),
+            mother=("true_parent", "first"),
+            tree=("true_tree", "first"),
+        )
+        born = seen.dropna()
+        waited = born["first"].to_numpy() - seen["last"].loc[born["mother"]].to_numpy()
+        assert len(born) > 5
+        assert waited.min() >= 1
+        assert waited.max() <= 4
+        assert (born["tree"].to_numpy() == seen["tree"].loc[born["mother"]].to_numpy()).all()
+        assert (
+            cells.groupby("true_track")["frame"].apply(lambda frame: frame.sort_values().diff().max()).max()
+            <= 4
+        )
 
 
 # ---- clones of tracks

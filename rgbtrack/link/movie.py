@@ -148,7 +148,9 @@ def read_movie(cells: pd.DataFrame, rows: Ints, markers: tuple[str, ...], params
             place[:, axis] -= np.nan_to_num(_numbers(part, name))
     feature, gain, noise = _features(part, markers, params)
     number = part["frame"].to_numpy(np.int64)
-    order = np.lexsort((*feature.T, *place.T, number))
+    order = np.lexsort((place[:, -1], number))
+    if ((np.diff(number[order]) == 0) & (np.diff(place[order, -1]) == 0)).any():
+        order = np.lexsort((*feature.T, *place.T, number))
     frames, frame = np.unique(number[order], return_inverse=True)
     start = np.append(np.searchsorted(frame, np.arange(len(frames))), len(frame))
     raw, place = raw[order], place[order]
