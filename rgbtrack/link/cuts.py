@@ -221,8 +221,7 @@ def sure_links(n, m, source, sink, odds):  # type: ignore[no-untyped-def]
             best = odds[e] == out[i, 0] and odds[e] == into[j, 0]
             if best and not used[i] and not taken[j] and odds[e] >= out[i, 1] + into[j, 1]:
                 sure[e] = used[i] = taken[j] = found = True
-        for e in range(len(odds)):
-            open_[e] &= not (used[source[e]] or taken[sink[e]])
+        open_ &= ~(used[source] | taken[sink])
     return sure, open_
 
 

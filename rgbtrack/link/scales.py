@@ -289,7 +289,7 @@ def _learn_rates(
     broken_start, broken_end = starts.copy(), ends.copy()
     broken_start[skips], broken_end[before[skips]] = 1.0, True
 
-    def rate(what: Floats, which: Bools) -> Floats:
+    def rate(what: Floats | Bools, which: Bools) -> Floats:
         count, total = np.bincount(zone, what * which, minlength=4), np.bincount(zone[which], minlength=4)
         return np.asarray((count + 0.5) / (total + 50.0))
 

@@ -280,8 +280,8 @@ def _seen_tracks(table: pd.DataFrame) -> pd.DataFrame:
     away = rows.groupby("true_track")["frame"].diff() > AWAY
     part = away.groupby(rows["true_track"]).cumsum()
     track = rows.groupby(["true_track", part]).ngroup() + 1
-    seen = rows.assign(track=track, first=part == 0).groupby("track")
-    seen = seen.agg(
+    parts = rows.assign(track=track, first=part == 0).groupby("track")
+    seen = parts.agg(
         cell=("true_track", "first"),
         mother=("true_parent", "first"),
         first=("first", "first"),
