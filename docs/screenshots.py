@@ -7,6 +7,7 @@ Needs a screen: on a machine without one, put `xvfb-run -s "-screen 0 1400x900x2
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +25,20 @@ def picture_review(results: Path, folder: Path) -> None:
     viewer = new_window()
     desk = show_review(viewer, open_review(results))
     panel = viewer.window.dock_widgets[PANEL]
-    settle(desk, 1.5)
+    wait(lambda: desk.is_idle, 1.5)
     desk.choose_clones([2])
-    settle(desk, 0.5)
+    wait(lambda: desk.is_idle, 0.5)
     save(viewer, folder / "review_clones.png")
     row = desk.rows_of(desk.image_id)[
         np.argmax(~desk.review.cells["touches_border"].iloc[desk.rows_of(desk.image_id)])
     ]
     desk.choose([row])
     panel.tabs.setCurrentIndex(1)
-    settle(desk, 0.5)
+    wait(lambda: desk.is_idle, 0.5)
     save(viewer, folder / "review_cell.png")
     panel.tabs.setCurrentIndex(panel.tabs.indexOf(panel.doubts))
     panel.doubts.next_doubt()
-    settle(desk, 1.0)
+    wait(lambda: desk.is_idle, 1.0)
     save(viewer, folder / "review_look.png")
     panel.detach()
     viewer.close()
@@ -49,7 +50,7 @@ def picture_setup(experiment: Path, folder: Path) -> None:
     _, panel = viewer.window.add_plugin_dock_widget("rgbtrack", "Set up and run")
     panel.open(experiment)
     wait(lambda: panel.jobs.is_idle and not panel._pause.isActive(), 2)
-    panel.forms["segment"].fields["min_diameter_um"].setText("8")
+    panel.forms["segment"].fields["min_snr"].setText("8")
     wait(lambda: panel.jobs.is_idle and not panel._pause.isActive(), 2)
     save(viewer, folder / "set_up.png")
     panel.run.stop()
@@ -65,12 +66,12 @@ def new_window() -> Any:
     return viewer
 
 
-def settle(desk: Any, seconds: float) -> None:
-    """Let the window draw."""
+def wait(is_idle: Callable[[], bool], seconds: float) -> None:
+    """Let the window draw for some time, and until nothing goes on."""
     from qtpy.QtWidgets import QApplication
 
     end = time.monotonic() + seconds
-    while time.monotonic() < end or not desk.is_idle:
+    while time.monotonic() < end or not is_idle():
         QApplication.processEvents()
         time.sleep(0.01)
 
@@ -82,4 +83,5 @@ def save(viewer: Any, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    picture_setup(Path(sys.argv[1]), Path(sys.argv[3]))
+    picture_review(Path(sys.argv[2]), Path(sys.argv[3]))

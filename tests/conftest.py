@@ -1,3 +1,4 @@
+import importlib
 import sys
 import warnings
 from contextlib import contextmanager
@@ -89,6 +90,14 @@ def drawn():
 
 def _save_nothing(figure, path, **settings):
     Path(path).write_text("<svg xmlns='http://www.w3.org/2000/svg'/>", encoding="utf-8")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_worker():
+    """Runs that ask for no number of workers have one: to start another takes longer than small images."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.import_module("rgbtrack.pipeline.run"), "available_workers", lambda: 1)
+        yield
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def volumes(tmp_path_factory):
     scenes = [simulate_scene(params, seed=70 + i, founders=founders) for i in range(4)]
     stacks = [moved(scene.stack, MOVES) for scene in scenes]
     write_experiment(folder, stacks, '[correct]\nbleed_through = "auto"\n')
-    run(folder, workers=2)
+    run(folder)
     table = read_table(folder / "results" / "corrections.csv")
     return folder, table, scenes[0].bleed_through
 

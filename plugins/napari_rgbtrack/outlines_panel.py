@@ -8,6 +8,15 @@ from napari_rgbtrack.desk import Desk
 from napari_rgbtrack.parts import act_button, button, row, words
 from napari_rgbtrack.view import View
 
+DRAWING = {
+    "paint": ("New cell", "Shift+I", "Paint a cell where none was found"),
+    "grow": ("Paint", "Shift+G", "Paint on: the outline chosen grows where you paint"),
+    "erase": ("Erase", "Shift+O", "Take pixels off"),
+    "cut": ("Cut", "Shift+T", "Draw a line across a cell: it becomes two"),
+    "point": ("Done", "Shift+P", "Move the image and choose cells again"),
+}
+"""What the mouse can do to outlines: its title, key and tip."""
+
 
 class OutlinesPanel(QWidget):
     """Tools to draw with, and the acts on outlines that are chosen."""
@@ -22,16 +31,9 @@ class OutlinesPanel(QWidget):
                 "cells that changed are measured and called again, with the clones of the last run."
             )
         )
-        tools = {
-            "New cell": ("paint", "Paint a cell where none was found"),
-            "Paint": ("grow", "Paint on: the outline chosen grows where you paint"),
-            "Erase": ("erase", "Take pixels off"),
-            "Cut": ("cut", "Draw a line across a cell: it becomes two"),
-            "Done": ("point", "Move the image and choose cells again"),
-        }
         buttons = [
-            button(title, partial(self.use, tool), tip, f"tool_{tool}")
-            for title, (tool, tip) in tools.items()
+            button(title, partial(self.use, tool), f"{tip}  ({key})", f"tool_{tool}")
+            for tool, (title, key, tip) in DRAWING.items()
         ]
         layout.addWidget(row(*buttons))
         layout.addWidget(words("Chosen outlines:"))

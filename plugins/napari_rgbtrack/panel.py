@@ -15,12 +15,13 @@ from napari_rgbtrack.clones_panel import ClonesPanel
 from napari_rgbtrack.colouring import colour_choices
 from napari_rgbtrack.desk import Desk
 from napari_rgbtrack.look_panel import LookPanel
-from napari_rgbtrack.outlines_panel import OutlinesPanel
+from napari_rgbtrack.outlines_panel import DRAWING, OutlinesPanel
 from napari_rgbtrack.parts import act_button, button, row, words
 from napari_rgbtrack.view import View
 
 LOOKS = {"outlines": 2, "filled": 0}
 TOOLS = {"point": "Point", "lasso": "Lasso", "brush": "Brush"}
+TOOL_KEYS = {"lasso": "Shift+L", "brush": "Shift+B"}
 
 
 class ReviewPanel(QWidget):
@@ -41,13 +42,15 @@ class ReviewPanel(QWidget):
         for tool, title in TOOLS.items():
             self.tool.addItem(title, tool)
         self.tool.setObjectName("tool")
-        self.tool.activated.connect(lambda _: self.view.use_tool(self.tool.currentData()))
+        self.tool.setToolTip("What dragging does  (Shift+P, Shift+L, Shift+B)")
+        self.tool.activated.connect(lambda _: self.use_tool(self.tool.currentData()))
         self.told = words()
         self.told.setMinimumHeight(3 * self.told.fontMetrics().height())
         self.tabs = QTabWidget()
         self.tabs.addTab(ClonesPanel(desk), "Clones")
         self.tabs.addTab(CellsPanel(desk), "Cells")
-        self.tabs.addTab(OutlinesPanel(desk, self.view), "Outlines")
+        self.outlines = OutlinesPanel(desk, self.view)
+        self.tabs.addTab(self.outlines, "Outlines")
         if "track" in desk.review.cells.columns:
             self.tabs.addTab(_tracks_panel(desk), "Tracks")
         self.doubts = LookPanel(desk)
@@ -82,6 +85,9 @@ class ReviewPanel(QWidget):
             keys: dict[str, Callable[[], object]] = {
                 act.key: partial(desk.act, name) for name, act in ACTS.items()
             }
+            keys[ACTS["redraw"].key] = self.view.keep_strokes
+            keys |= {key: partial(self.outlines.use, tool) for tool, (_, key, _) in DRAWING.items()}
+            keys |= {key: partial(self.use_tool, tool) for tool, key in TOOL_KEYS.items()}
             keys |= {"Ctrl+Z": desk.undo, "Ctrl+Shift+Z": desk.redo}
             keys |= {"PgUp": partial(desk.step_image, -1), "PgDown": partial(desk.step_image, 1)}
             keys |= {"Shift+D": self.doubts.next_doubt}
@@ -90,6 +96,11 @@ class ReviewPanel(QWidget):
                 shortcut = QShortcut(QKeySequence(key), self.window())
                 shortcut.activated.connect(partial(_unless_typing, do))
                 self._shortcuts.append(shortcut)
+
+    def use_tool(self, tool: str) -> None:
+        """Let dragging do something else."""
+        self.tool.setCurrentText(TOOLS[tool])
+        self.view.use_tool(tool)
 
     def detach(self) -> None:
         """Leave the window to another review."""

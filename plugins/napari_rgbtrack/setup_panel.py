@@ -53,6 +53,7 @@ class SetupPanel(QWidget):
         self.told.setMinimumHeight(7 * self.told.fontMetrics().lineSpacing())
         self.image = QComboBox()
         self.image.setObjectName("image")
+        self.image.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.image.activated.connect(lambda _: self.show_image())
         self.forms = {name: ParamsForm(name, STAGES[name], self._changed) for name in SECTIONS}
         self.tabs = QTabWidget()

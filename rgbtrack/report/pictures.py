@@ -333,7 +333,7 @@ def written(folder: Path) -> list[tuple[str, str]]:
         "clone_matches.csv": "clones of two subjects: the chance that they are of one founder",
         "clone_sizes.csv": "clone by sample: cells and share, zeros included (for Prism and Excel)",
         "tracks.csv": "one row per track of the time series: how long, how far, how fast, how it ended",
-        "tracks.geff": "tracks as a graph (GEFF): opens in napari, and in Fiji with Mastodon",
+        "tracks.geff": "tracks as a graph (GEFF), for napari-geff and other tools that read it",
         "dynamics": "how clones change, respond, move and divide: one table a question; prism_*.csv: arms "
         "side by side, a column per subject",
         "bleed_through.csv": "the bleed-through matrix used",

@@ -51,3 +51,12 @@ def settle(screen):
             time.sleep(0.01)
 
     return wait
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Runs in a process of their own whose report is without figures: they have tests of their own."""
+    from napari_rgbtrack import background
+
+    quick = "import rgbtrack.report.write as w; w.CHAPTERS = (); w.draw_figures = lambda *_: {}\n"
+    monkeypatch.setattr(background, "SCRIPT", quick + background.SCRIPT)

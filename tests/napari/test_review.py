@@ -473,13 +473,33 @@ def test_every_act_has_a_button_and_a_key_of_its_own(hands):
     from qtpy.QtWidgets import QPushButton
 
     from napari_rgbtrack.acts import ACTS
+    from napari_rgbtrack.outlines_panel import DRAWING
+    from napari_rgbtrack.panel import TOOL_KEYS
 
     keys = [act.key for act in ACTS.values()]
+    keys += [key for _, key, _ in DRAWING.values()] + list(TOOL_KEYS.values())
     assert len(set(keys)) == len(keys)
+    for key in keys:
+        assert [one for one in hands.panel._shortcuts if one.key().toString() == key], key
     napari_keys = {str(key) for keys in default_shortcuts.values() for key in keys}
     assert not set(keys) & (napari_keys - {"Shift+A"})  # that is of points layers
     for name in set(ACTS) - {"redraw", "cut", "join"}:
         assert hands.panel.findChild(QPushButton, name) is not None, name
+
+
+def test_what_is_painted_is_kept_at_once_with_a_key(hands):
+    hands.key("Shift+I")
+    assert hands.view.cells.mode == "paint"
+    labels = hands.desk.scene.labels[0, 0]
+    y, x = next((y, x) for y, x in np.argwhere(labels == 0) if not labels[y : y + 9, x : x + 9].any())
+    hands.view.cells.data[y : y + 8, x : x + 8] = hands.view.cells.selected_label
+    hands.key("Shift+K")
+    assert [one.action for one in read_review(hands.desk.review.file)] == ["redraw"]
+    assert (hands.desk.scene.labels[0, 0][y : y + 8, x : x + 8] == labels.max() + 1).all()
+    for key, tool in {"Shift+L": "lasso", "Shift+B": "brush", "Shift+T": "cut", "Shift+P": "point"}.items():
+        hands.key(key)
+        assert hands.view.tool == tool
+        assert hands.view.cells.mode == "pan_zoom"
 
 
 def test_the_next_doubtful_cell_is_brought_to_the_middle(hands):
@@ -520,7 +540,7 @@ def test_the_view_is_saved_as_a_figure(hands, tmp_path, drawn):
     assert "give a name that ends in" in hands.told[-1][0]
 
 
-def test_the_report_is_renewed_with_the_mouse_alone(hands):
+def test_the_report_is_renewed_with_the_mouse_alone(hands, no_figures):
     hands.desk.choose_clones([1, 2])
     hands.press("merge")
     acts = hands.panel.acts

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from rgbtrack import read_experiment
+from rgbtrack.files import read_table, write_table
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -76,15 +77,6 @@ def type_in(panel, name, text):
 
 def said(panel):
     return panel.told.text()
-
-
-@pytest.fixture
-def no_figures(monkeypatch):
-    """Runs whose report is without figures: they have tests of their own."""
-    from napari_rgbtrack import background
-
-    quick = "import rgbtrack.report.write as w; w.CHAPTERS = (); w.draw_figures = lambda *_: {}\n"
-    monkeypatch.setattr(background, "SCRIPT", quick + background.SCRIPT)
 
 
 def test_an_experiment_is_opened_and_tried(panel):
@@ -211,6 +203,8 @@ def test_run_report_and_failed_images(panel, experiment, no_figures, monkeypatch
     monkeypatch.setattr("webbrowser.open", opened.append)
     images = read_experiment(experiment).images
     images[0][0].write_bytes(b"torn")
+    sheet = experiment.parent / "samples.csv"
+    write_table(sheet, read_table(sheet).iloc[:2])
     click(panel, "run")
     assert panel.run.cancel.isEnabled()
     assert not panel.run.run.isEnabled()
