@@ -36,10 +36,6 @@ def picture_review(results: Path, folder: Path) -> None:
     panel.tabs.setCurrentIndex(1)
     wait(lambda: desk.is_idle, 0.5)
     save(viewer, folder / "review_cell.png")
-    panel.tabs.setCurrentIndex(panel.tabs.indexOf(panel.doubts))
-    panel.doubts.next_doubt()
-    wait(lambda: desk.is_idle, 1.0)
-    save(viewer, folder / "review_look.png")
     panel.detach()
     viewer.close()
 

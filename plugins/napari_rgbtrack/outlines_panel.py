@@ -11,9 +11,9 @@ from napari_rgbtrack.view import View
 DRAWING = {
     "paint": ("New cell", "Shift+I", "Paint a cell where none was found"),
     "grow": ("Paint", "Shift+G", "Paint on: the outline chosen grows where you paint"),
-    "erase": ("Erase", "Shift+O", "Take pixels off"),
+    "erase": ("Erase", "Shift+Z", "Take pixels off"),
     "cut": ("Cut", "Shift+T", "Draw a line across a cell: it becomes two"),
-    "point": ("Done", "Shift+P", "Move the image and choose cells again"),
+    "point": ("Done", "Shift+H", "Move the image and choose cells again"),
 }
 """What the mouse can do to outlines: its title, key and tip."""
 

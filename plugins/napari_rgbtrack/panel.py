@@ -21,7 +21,7 @@ from napari_rgbtrack.view import View
 
 LOOKS = {"outlines": 2, "filled": 0}
 TOOLS = {"point": "Point", "lasso": "Lasso", "brush": "Brush"}
-TOOL_KEYS = {"lasso": "Shift+L", "brush": "Shift+B"}
+TOOL_KEYS = {"lasso": "Shift+O", "brush": "Shift+B"}
 
 
 class ReviewPanel(QWidget):
@@ -42,7 +42,7 @@ class ReviewPanel(QWidget):
         for tool, title in TOOLS.items():
             self.tool.addItem(title, tool)
         self.tool.setObjectName("tool")
-        self.tool.setToolTip("What dragging does  (Shift+P, Shift+L, Shift+B)")
+        self.tool.setToolTip("What dragging does  (Shift+H, Shift+O, Shift+B)")
         self.tool.activated.connect(lambda _: self.use_tool(self.tool.currentData()))
         self.told = words()
         self.told.setMinimumHeight(3 * self.told.fontMetrics().height())

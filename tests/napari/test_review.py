@@ -496,7 +496,7 @@ def test_what_is_painted_is_kept_at_once_with_a_key(hands):
     hands.key("Shift+K")
     assert [one.action for one in read_review(hands.desk.review.file)] == ["redraw"]
     assert (hands.desk.scene.labels[0, 0][y : y + 8, x : x + 8] == labels.max() + 1).all()
-    for key, tool in {"Shift+L": "lasso", "Shift+B": "brush", "Shift+T": "cut", "Shift+P": "point"}.items():
+    for key, tool in {"Shift+O": "lasso", "Shift+B": "brush", "Shift+T": "cut", "Shift+H": "point"}.items():
         hands.key(key)
         assert hands.view.tool == tool
         assert hands.view.cells.mode == "pan_zoom"
