@@ -137,13 +137,6 @@ def test_what_is_up_to_date_is_not_done_again(made, results):
 
 
 @pytest.mark.filterwarnings(COUNTED)
-def test_workers_change_nothing(made, done, tmp_path):
-    run(made, tmp_path / "two", workers=2, steps=("segment", "measure", "clones"))
-    two = read_table(tmp_path / "two" / "cells.parquet")
-    pd.testing.assert_frame_equal(read_table(done / "cells.parquet"), two)
-
-
-@pytest.mark.filterwarnings(COUNTED)
 def test_the_command_links(rgbtrack, made, results):
     whole = read_table(results / "tracks.csv")
     (results / "tracks.csv").unlink()
