@@ -198,7 +198,7 @@ def window_steps(results: Path, name: str, repeats: int) -> None:
     import napari
     from qtpy.QtWidgets import QApplication
 
-    from napari_rgbtrack.review import PANEL, show_review
+    from napari_rgbtrack.review import review_panel, show_review
     from napari_rgbtrack.state import open_review
 
     viewer = napari.Viewer()
@@ -247,7 +247,7 @@ def window_steps(results: Path, name: str, repeats: int) -> None:
             desk.undo()
         settle()
         tell(f"{name}: {what} (in a thread)", [(time.perf_counter() - wall, time.process_time() - own)])
-    viewer.window.dock_widgets[PANEL].detach()
+    review_panel(viewer).detach()
     viewer.close()
 
 

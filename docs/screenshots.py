@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from napari_rgbtrack.review import PANEL, show_review
+from napari_rgbtrack.review import review_panel, show_review
 from napari_rgbtrack.state import open_review
 
 COLOURS = 256
@@ -24,7 +24,7 @@ def picture_review(results: Path, folder: Path) -> None:
     """Open the results, choose something in each tab, and save what is seen."""
     viewer = new_window()
     desk = show_review(viewer, open_review(results))
-    panel = viewer.window.dock_widgets[PANEL]
+    panel = review_panel(viewer)
     wait(lambda: desk.is_idle, 1.5)
     desk.choose_clones([2])
     wait(lambda: desk.is_idle, 0.5)

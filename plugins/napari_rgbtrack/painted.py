@@ -42,14 +42,15 @@ class Level:
         self._step = step
 
     @property
-    def _labels(self) -> NDArray[Any]:
+    def labels(self) -> NDArray[Any]:
+        """Outlines of the level."""
         middle = slice(self._step // 2, None, self._step)
         return self.painted.labels[..., middle, middle]
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Length of each axis."""
-        return self._labels.shape
+        return self.labels.shape
 
     @property
     def ndim(self) -> int:
@@ -59,10 +60,10 @@ class Level:
     @property
     def size(self) -> int:
         """Number of pixels."""
-        return self._labels.size
+        return self.labels.size
 
     def __getitem__(self, index: Any) -> Any:
-        return self.painted.groups[self._labels[index]]
+        return self.painted.groups[self.labels[index]]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self[...], dtype)

@@ -17,6 +17,7 @@ from napari_rgbtrack.desk import Desk
 from napari_rgbtrack.look_panel import LookPanel
 from napari_rgbtrack.outlines_panel import DRAWING, OutlinesPanel
 from napari_rgbtrack.parts import act_button, button, row, words
+from napari_rgbtrack.plot_canvas import ColourPlot
 from napari_rgbtrack.view import View
 
 LOOKS = {"outlines": 2, "filled": 0}
@@ -27,9 +28,10 @@ TOOL_KEYS = {"lasso": "Shift+O", "brush": "Shift+B"}
 class ReviewPanel(QWidget):
     """All that a review needs beside the image; its view keeps the image true."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, plot: ColourPlot) -> None:
         super().__init__()
-        self.desk, self.view = desk, View(desk)
+        self.desk, self.view, self.plot = desk, View(desk), plot
+        self.is_open = True
         self.image, self.by, self.look, self.tool = (QComboBox() for _ in range(4))
         self.image.setObjectName("image")
         self.image.addItems(desk.review.image_ids)
@@ -104,6 +106,7 @@ class ReviewPanel(QWidget):
 
     def detach(self) -> None:
         """Leave the window to another review."""
+        self.is_open = False
         self.view.detach()
         for shortcut in self._shortcuts:
             shortcut.setEnabled(False)

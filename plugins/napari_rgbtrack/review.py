@@ -1,5 +1,6 @@
 """The review window: image, colours, clones and corrections of a results folder, side by side."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ from rgbtrack.errors import DataError
 
 if TYPE_CHECKING:
     import napari
+
+    from napari_rgbtrack.panel import ReviewPanel
 
 PANEL, PLOT = "rgbtrack review", "rgbtrack colours"
 
@@ -46,18 +49,28 @@ def show_review(viewer: "napari.Viewer", review: Review, image_id: str | None = 
     from napari_rgbtrack.colour_plot_dock import plot_dock
     from napari_rgbtrack.panel import ReviewPanel
 
-    for name in (PANEL, PLOT):
-        if name in viewer.window.dock_widgets:
-            before = viewer.window.dock_widgets[name]
-            if isinstance(before, ReviewPanel):
-                before.detach()
-            viewer.window.remove_dock_widget(before)
+    before = review_panel(viewer)
+    if before is not None:
+        before.detach()
+        for widget in (before, before.plot):
+            with suppress(LookupError):  # one that was closed
+                viewer.window.remove_dock_widget(widget)
     desk = Desk(viewer, review)
-    panel = ReviewPanel(desk)
+    panel = ReviewPanel(desk, plot_dock(desk))
     viewer.window.add_dock_widget(panel, name=PANEL, area="right")
-    viewer.window.add_dock_widget(plot_dock(desk), name=PLOT, area="right")
+    viewer.window.add_dock_widget(panel.plot, name=PLOT, area="right")
     desk.open_image(image_id or review.image_ids[0])
     return desk
+
+
+def review_panel(viewer: "napari.Viewer") -> "ReviewPanel | None":
+    """Panel of the review that is open in a viewer; None for none. Not all versions of napari tell."""
+    from qtpy.QtWidgets import QApplication
+
+    from napari_rgbtrack.panel import ReviewPanel
+
+    panels = [widget for widget in QApplication.allWidgets() if isinstance(widget, ReviewPanel)]
+    return next((panel for panel in panels if panel.is_open and panel.desk.viewer is viewer), None)
 
 
 def _check_image(review: Review, image_id: str | None) -> None:

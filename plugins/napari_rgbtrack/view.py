@@ -1,5 +1,6 @@
 """The desk's image in the viewer: layers, colours, and what a mouse chooses there."""
 
+import warnings
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -307,7 +308,9 @@ class View:
         from napari.layers import Layer
 
         array, settings, kind = data
-        layer = Layer.create(array, {**settings, "metadata": {"rgbtrack": self._told()}}, kind)
+        with warnings.catch_warnings():  # napari 0.6: that tracks lack features which come a moment later
+            warnings.simplefilter("ignore", UserWarning)
+            layer = Layer.create(array, {**settings, "metadata": {"rgbtrack": self._told()}}, kind)
         self.viewer.add_layer(layer)
         if layer.name in hidden:
             layer.visible = False

@@ -161,14 +161,30 @@ def export_view(
 
 def canvas_picture(viewer: Any) -> NDArray[np.uint8]:
     """The canvas as a picture, larger than on the screen, without napari's own scale bar."""
+
+    def picture(scale: int) -> NDArray[np.uint8]:
+        return np.asarray(viewer.screenshot(scale=scale, canvas_only=True, flash=False))
+
     shown, zoom = viewer.scale_bar.visible, viewer.camera.zoom
     viewer.scale_bar.visible = False
-    viewer.camera.zoom = ENLARGED * zoom  # a larger canvas alone would show more, not larger
     try:
-        return np.asarray(viewer.screenshot(scale=ENLARGED, canvas_only=True, flash=False))
+        seen, larger = picture(1), picture(ENLARGED)
+        # some versions of napari show more on a larger canvas, some the same larger
+        y, x = ((ENLARGED - 1) * n // 2 for n in seen.shape[:2])
+        middle, thinned = larger[y:, x:], larger[::ENLARGED, ::ENLARGED]
+        if _differ(middle, seen) <= _differ(thinned, seen):
+            viewer.camera.zoom = ENLARGED * zoom
+            larger = picture(ENLARGED)
+        return larger
     finally:
         viewer.camera.zoom = zoom
         viewer.scale_bar.visible = shown
+
+
+def _differ(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """Mean difference of two pictures where both have pixels."""
+    height, width = np.minimum(one.shape[:2], other.shape[:2])
+    return float(np.abs(one[:height, :width].astype(int) - other[:height, :width]).mean())
 
 
 def um_per_pixel(viewer: Any) -> float | None:
@@ -191,7 +207,8 @@ def numbers_in_view(viewer: Any, labels: Any) -> NDArray[np.integer]:
         slice(low[axis], high[axis] + 1) if axis + first in displayed else int(point[axis])
         for axis in range(labels.ndim)
     )
-    found = np.unique(np.asarray(labels.data[seen]))
+    shown = labels.data[labels.data_level].labels if labels.multiscale else labels.data
+    found = np.unique(np.asarray(shown[seen]))
     return np.asarray(found[found > 0])
 
 
@@ -201,10 +218,10 @@ def view_title(viewer: Any, name: str | None = None) -> str:
     words = [name or (told[0] if told else "")]
     sliced = {"t": "frame", "z": "slice"}
     for axis in viewer.dims.not_displayed:
-        letter = viewer.dims.axis_labels[axis]
         step, point = viewer.dims.current_step[axis], viewer.dims.point[axis]
-        units = max((layer.units for layer in viewer.layers), key=len)
-        unit = _UNITS.get(str(units[axis - viewer.dims.ndim]))
+        deepest = max(viewer.layers, key=lambda layer: layer.ndim)
+        letter = deepest.axis_labels[axis - viewer.dims.ndim]
+        unit = _UNITS.get(str(deepest.units[axis - viewer.dims.ndim]))
         where = f" ({point:g} {unit})" if unit else ""
         words.append(f"{sliced.get(letter, f'axis {letter}')} {step}{where}")
     return ", ".join(word for word in words if word)

@@ -34,7 +34,7 @@ class Hands:
     """A person before the window."""
 
     def __init__(self, viewer, results):
-        from napari_rgbtrack.review import PANEL, PLOT, show_review
+        from napari_rgbtrack.review import review_panel, show_review
         from napari_rgbtrack.state import open_review
 
         for layer in list(
@@ -46,8 +46,8 @@ class Hands:
                 viewer.layers.remove(layer)
         self.viewer = viewer
         self.desk = show_review(viewer, open_review(results))
-        self.panel = viewer.window.dock_widgets[PANEL]
-        self.plot = viewer.window.dock_widgets[PLOT]
+        self.panel = review_panel(viewer)
+        self.plot = self.panel.plot
         self.told = []
         self.desk.told.connect(lambda text, trouble: self.told.append((text, trouble)))
         self.wait()
@@ -394,7 +394,7 @@ def test_outlines_are_cut_fused_and_erased(hands):
     assert [one.action for one in read_review(hands.desk.review.file)] == ["redraw"] * 3
 
 
-def test_an_image_of_very_many_cells_is_painted_in_shared_colours(hands, monkeypatch):
+def test_an_image_of_very_many_cells_is_painted_in_shared_colours(hands, monkeypatch, tmp_path, drawn):
     monkeypatch.setattr("napari_rgbtrack.scene.MOST", 3)
     hands.desk.reload()
     hands.wait()
@@ -422,6 +422,9 @@ def test_an_image_of_very_many_cells_is_painted_in_shared_colours(hands, monkeyp
     assert not np.asarray(cells.data[0])[labels == number].any()
     hands.press("undo")
     assert np.array_equal(desk.scene.labels[0, 0], labels)
+    with drawn():
+        hands.panel.save_view(str(tmp_path / "view.svg"))
+    assert hands.told[-1][0].startswith("saved")
 
 
 def test_stepping_through_the_images(hands):
@@ -598,6 +601,8 @@ def test_nothing_is_lost_when_napari_is_killed(hands, viewer):
 
 
 def test_results_are_opened_from_the_menu(viewer, results, screen):
+    from napari_rgbtrack.review import review_panel
+
     viewer.layers.clear()
     _, start = viewer.window.add_plugin_dock_widget("rgbtrack", "Review clones")
     from qtpy.QtWidgets import QApplication
@@ -614,7 +619,7 @@ def test_results_are_opened_from_the_menu(viewer, results, screen):
     start.open(results)
     wait()
     assert start.told.text() == f"{results} is open"
-    panel = viewer.window.dock_widgets["rgbtrack review"]
+    panel = review_panel(viewer)
     while not panel.desk.is_idle:
         QApplication.processEvents()
     panel.detach()

@@ -23,7 +23,7 @@ def desk(screen, tmp_path_factory):
     """A window with a movie of three frames."""
     import napari
 
-    from napari_rgbtrack.review import PANEL, show_review
+    from napari_rgbtrack.review import review_panel, show_review
     from napari_rgbtrack.state import open_review
 
     folder = tmp_path_factory.mktemp("movie") / "made"
@@ -36,7 +36,7 @@ def desk(screen, tmp_path_factory):
     desk = show_review(viewer, open_review(results))
     rest(desk)
     yield desk
-    viewer.window.dock_widgets[PANEL].detach()
+    review_panel(viewer).detach()
     viewer.close()
 
 

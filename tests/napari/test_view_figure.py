@@ -1,5 +1,6 @@
 """The view as a figure: its scale bar, its legend, and what is written of it."""
 
+import re
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -151,7 +152,9 @@ def test_the_scale_bar_fits_a_square_of_100_um(square, settle, tmp_path):
     drawn, _ = within(imread(export_view(viewer, tmp_path / "view.png")))
     side = ((abs(drawn - 200 / 255) < 0.02).all(axis=2).sum(axis=0) > 50).sum()
     assert side / (2 * 100 * 2.3) == pytest.approx(round(side / (2 * 100 * 2.3)), abs=0.02)
-    assert bar_px(drawn) == pytest.approx(side * 20 / 100, abs=3)  # a bar of 20 µm
+    said = export_view(viewer, tmp_path / "view.svg").read_text()
+    (length_um,) = re.findall(r"(\d+) µm", said)
+    assert bar_px(drawn) == pytest.approx(side * int(length_um) / 100, abs=3)
     assert viewer.camera.zoom == pytest.approx(2.3)
 
 
