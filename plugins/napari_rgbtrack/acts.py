@@ -1,6 +1,6 @@
 """What a person can do to cells, clones, links and outlines: each act is declared once, with its key."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,8 +42,8 @@ class Asked:
         Clone to assign cells to.
     reason, name, note
         In the person's words.
-    audit
-        Name of the audit that goes on, "" where none does.
+    audit, sample
+        Name of the audit that goes on, "" where none does, and its cells.
     image_id, frame
         What is on the screen.
     before, after
@@ -57,6 +57,7 @@ class Asked:
     name: str = ""
     note: str | None = None
     audit: str = ""
+    sample: Collection[Key] = ()
     image_id: str = ""
     frame: int = 0
     before: NDArray[Any] | None = None
@@ -182,6 +183,8 @@ def _verdict(verdict: Judged) -> Make:
         cells = _some(asked, verdict)
         if not asked.audit or len(cells) != 1:
             raise DataError("a verdict is on one cell of a sample: draw a sample to audit first")
+        if cells[0] not in asked.sample:
+            raise DataError(f"this cell is not of {asked.audit}: go to one that is, by 'Go on'")
         return give_verdict(review.cells, cells[0], verdict, audit=asked.audit, note=asked.note)
 
     return make

@@ -48,6 +48,8 @@ class Desk:
     """Other cells are chosen."""
     coloured = Signal()
     """Cells have other colours."""
+    leaving = Signal()
+    """What is on the screen is about to be left or changed: what was painted there must be kept first."""
     told = Signal(str, bool)
     """Words for the person, and whether they are of something that did not work."""
     busy = Signal(str)
@@ -59,10 +61,12 @@ class Desk:
         self.chosen = np.zeros(len(review.cells), bool)
         self.clones: list[int] = []
         self.image_id = ""
+        self.wanted = ""
         self.frame = 0
         self.scene: Scene | None = None
         self.by = "clone"
         self.audit = ""
+        self.sample: frozenset[Key] = frozenset()
         self.settings: dict[str, Any] = {"note": None, "reason": "", "name": "", "target": None}
         self.jobs = Jobs(self.busy.emit, lambda _, words: self.told.emit(words, True))
         self._renew()
@@ -117,13 +121,14 @@ class Desk:
             if then is not None:
                 then()
 
-        review = self.review
-        self.jobs.submit(f"opening {image_id}", lambda: load_scene(review, image_id), show)
+        self.leaving.emit()
+        self.wanted = image_id
+        self.jobs.submit_newest("opening the image", lambda: load_scene(self.review, image_id), show)
 
     def step_image(self, by: int) -> None:
         """Show the next image, or the one before."""
         ids = self.review.image_ids
-        place = ids.index(self.image_id) + by if self.image_id in ids else 0
+        place = ids.index(self.wanted) + by if self.wanted in ids else 0
         if 0 <= place < len(ids):
             self.open_image(ids[place])
 
@@ -170,10 +175,13 @@ class Desk:
 
     def act(self, name: str, **more: Any) -> None:
         """Do one of `ACTS` to what is chosen: kept in review.jsonl, made on all cells, shown."""
+        if name != "redraw":
+            self.leaving.emit()
         chosen: dict[str, Any] = {
             "cells": [self.key_of(row) for row in np.flatnonzero(self.chosen)],
             "clones": list(self.clones),
             "audit": self.audit,
+            "sample": self.sample,
             "image_id": self.image_id,
             "frame": self.frame,
         }
@@ -186,14 +194,17 @@ class Desk:
 
     def undo(self) -> None:
         """Take back the last act."""
+        self.leaving.emit()
         self.jobs.submit("undo", lambda: undo(self.review), self._set)
 
     def redo(self) -> None:
         """Do again what was taken back last."""
+        self.leaving.emit()
         self.jobs.submit("redo", lambda: redo(self.review), self._set)
 
     def reload(self, results: Path | None = None) -> None:
         """Read the results anew, as after a run."""
+        self.leaving.emit()
         folder = results or self.review.results
 
         def renew(review: Review) -> None:

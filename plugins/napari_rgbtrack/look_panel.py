@@ -25,6 +25,7 @@ class LookPanel(QWidget):
         self.doubts: pd.DataFrame | None = None
         self.seen: set[Key] = set()
         self.sample: list[Key] = []
+        self.name = ""
         self.about, self.progress = words(), words()
         self.size = QSpinBox()
         self.size.setObjectName("audit_size")
@@ -43,7 +44,8 @@ class LookPanel(QWidget):
             )
         )
         draw = button("Draw a sample", self.draw, "Cells drawn at random, to be judged one by one", "draw")
-        layout.addWidget(row("cells", self.size, draw))
+        on = button("Go on", self.renew, "Back to the next cell of the sample", "go_on")
+        layout.addWidget(row("cells", self.size, draw, on))
         layout.addWidget(row(*(act_button(desk, name) for name in ("right", "wrong", "unclear"))))
         layout.addWidget(self.progress)
         layout.addStretch(1)
@@ -71,13 +73,16 @@ class LookPanel(QWidget):
         except RgbtrackError as error:
             desk.told.emit(str(error), True)
             return
-        desk.audit, self.sample = name, list(keys)
+        self.name = desk.audit = name
+        self.sample, desk.sample = list(keys), frozenset(keys)
         self.renew()
 
     def renew(self) -> None:
         """After an act: doubts are ranked anew, and an audit goes on with its next cell."""
         self.doubts = None
         desk = self.desk
+        if not desk.audit and self.name:
+            desk.audit = self.name
         if not desk.audit:
             return
         verdicts = [

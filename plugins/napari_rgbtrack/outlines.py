@@ -45,6 +45,25 @@ def fuse_cells(labels: NDArray[Any], numbers: Sequence[int]) -> NDArray[Any]:
     return after
 
 
+def part_new(painted: NDArray[Any], before: NDArray[Any], number: int) -> None:
+    """Give pieces that were painted apart from a cell, under its number, numbers of their own, in place.
+
+    Parameters
+    ----------
+    painted, before
+        Outlines as they are painted now, and as they were, (z, y, x).
+    number
+        The cell that was painted.
+    """
+    pieces, n = ndi.label(painted == number, np.ones((3, 3, 3)))
+    if n < 2:
+        return
+    kept = np.unique(pieces[before == number])
+    new = [piece for piece in range(1, n + 1) if piece not in kept]
+    for piece in new if len(kept[kept > 0]) else new[1:]:
+        painted[pieces == piece] = painted.max() + 1
+
+
 def cut_cells(labels: NDArray[Any], path: NDArray[Any], z: int = 0) -> NDArray[Any]:
     """Cut every cell that a line crosses wholly; the larger part keeps the number.
 

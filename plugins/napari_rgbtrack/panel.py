@@ -1,10 +1,12 @@
 """The panel of a review: which image, in which colours, and the tabs to work in."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import numpy as np
+from qtpy.QtCore import QEvent
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QApplication, QComboBox, QLineEdit, QTabWidget, QVBoxLayout, QWidget
 
@@ -45,8 +47,9 @@ class ReviewPanel(QWidget):
             self.tool.addItem(title, tool)
         self.tool.setObjectName("tool")
         self.tool.setToolTip("What dragging does  (Shift+H, Shift+O, Shift+B)")
-        self.tool.activated.connect(lambda _: self.use_tool(self.tool.currentData()))
-        self.told = words()
+        self.view.used.connect(lambda tool: self.tool.setCurrentText(TOOLS.get(tool, TOOLS["point"])))
+        self.tool.activated.connect(lambda _: self.view.use_tool(self.tool.currentData()))
+        self.told, self.doing = words(), words()
         self.told.setMinimumHeight(3 * self.told.fontMetrics().height())
         self.tabs = QTabWidget()
         self.tabs.addTab(ClonesPanel(desk), "Clones")
@@ -73,6 +76,7 @@ class ReviewPanel(QWidget):
             )
         )
         layout.addWidget(self.told)
+        layout.addWidget(self.doing)
         desk.told.connect(self.tell)
         desk.busy.connect(self._busy)
         desk.shown.connect(self._shown)
@@ -89,7 +93,7 @@ class ReviewPanel(QWidget):
             }
             keys[ACTS["redraw"].key] = self.view.keep_strokes
             keys |= {key: partial(self.outlines.use, tool) for tool, (_, key, _) in DRAWING.items()}
-            keys |= {key: partial(self.use_tool, tool) for tool, key in TOOL_KEYS.items()}
+            keys |= {key: partial(self.view.use_tool, tool) for tool, key in TOOL_KEYS.items()}
             keys |= {"Ctrl+Z": desk.undo, "Ctrl+Shift+Z": desk.redo}
             keys |= {"PgUp": partial(desk.step_image, -1), "PgDown": partial(desk.step_image, 1)}
             keys |= {"Shift+D": self.doubts.next_doubt}
@@ -99,13 +103,18 @@ class ReviewPanel(QWidget):
                 shortcut.activated.connect(partial(_unless_typing, do))
                 self._shortcuts.append(shortcut)
 
-    def use_tool(self, tool: str) -> None:
-        """Let dragging do something else."""
-        self.tool.setCurrentText(TOOLS[tool])
-        self.view.use_tool(tool)
+    def event(self, event: Any) -> bool:
+        """A panel that was closed acts no more."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None and self._shortcuts:
+            self.detach()
+            with suppress(LookupError, RuntimeError):  # it was closed too, or the window is
+                self.desk.viewer.window.remove_dock_widget(self.plot)
+        return bool(super().event(event))
 
     def detach(self) -> None:
         """Leave the window to another review."""
+        if not self.is_open:
+            return
         self.is_open = False
         self.view.detach()
         for shortcut in self._shortcuts:
@@ -117,6 +126,8 @@ class ReviewPanel(QWidget):
         """Tell what came of an act."""
         colour = "#E69F00" if trouble else "#56B4E9"
         self.told.setText(f'<span style="color:{colour}">{_plain(text)}</span>')
+        if trouble:
+            self.image.setCurrentText(self.desk.image_id)
 
     def export(self) -> None:
         """Save the image as it is shown, with scale bar and legend."""
@@ -152,13 +163,10 @@ class ReviewPanel(QWidget):
             desk.told.emit(f"saved {path}", False)
 
     def _busy(self, what: str) -> None:
-        if what:
-            self.told.setText(f"{what} ...")
+        self.doing.setText(f"{what} ..." if what else "")
 
     def _shown(self) -> None:
         self.image.setCurrentText(self.desk.image_id)
-        if self.told.text().startswith("opening"):
-            self.told.setText("")
 
 
 def _tracks_panel(desk: Desk) -> QWidget:

@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_rgbtrack.layers import LayerData, drop_singletons, geometry, picture_layers
+from napari_rgbtrack.layers import UNASSIGNED, LayerData, drop_singletons, geometry, picture_layers
 from napari_rgbtrack.painted import Painted
 from napari_rgbtrack.state import Review
 from napari_rgbtrack.tracks import tracks_layer
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.files import read_labels
+from rgbtrack.plot import clone_colours
+from rgbtrack.tables import markers_of
 
 CELLS = "cells"
 FAINT = 0.25
@@ -165,7 +167,25 @@ def track_layer(review: Review, scene: Scene) -> LayerData | None:
         z_step_um=scale.get("z"),
         settings={key: scene.settings[key] for key in ("scale", "units", "axis_labels")},
     )
+    if "clone" in settings["features"]:
+        clones = review.clones[["clone", "n_cells", *markers_of(cells)]]
+        settings = {**settings, "colormaps_dict": {"clone": CloneColours(clone_colours(clones))}}
     return data, settings, kind
+
+
+class CloneColours:
+    """Colours of clones for a tracks layer, which asks by the number; grey for none."""
+
+    def __init__(self, by_clone: Mapping[int, Any]) -> None:
+        self._by_clone = np.full((max(by_clone, default=0) + 2, 4), UNASSIGNED, np.float32)
+        for clone, rgb in by_clone.items():
+            self._by_clone[clone, :3] = rgb
+
+    def map(self, numbers: NDArray[Any]) -> NDArray[np.float32]:
+        """Colour of each clone number, (n, 4)."""
+        number = np.asarray(numbers).astype(np.int64)
+        known = (number >= 0) & (number < len(self._by_clone))
+        return self._by_clone[np.where(known, number, len(self._by_clone) - 1)]
 
 
 def narrow(labels: NDArray[Any]) -> NDArray[Any]:

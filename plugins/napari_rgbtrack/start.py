@@ -6,9 +6,9 @@ from typing import Any
 
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
+from napari_rgbtrack.jobs import in_words
 from napari_rgbtrack.parts import bare, button, row, words
 from napari_rgbtrack.state import Review, open_review
-from rgbtrack.errors import RgbtrackError
 
 
 class StartPanel(QWidget):
@@ -79,7 +79,5 @@ def _read(results: Path) -> Review | str:
     """A review, or in words why there is none."""
     try:
         return open_review(results)
-    except RgbtrackError as error:
-        return str(error)
-    except OSError as error:
-        return f"{results}: {error.strerror or error}"
+    except Exception as error:
+        return in_words("opening the results", error)

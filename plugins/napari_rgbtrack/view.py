@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.path import Path as Polygon
+from psygnal import Signal
 
 from napari_rgbtrack.desk import Desk
 from napari_rgbtrack.layers import drop_singletons
-from napari_rgbtrack.outlines import cut_cells
+from napari_rgbtrack.outlines import cut_cells, part_new
 from napari_rgbtrack.scene import CELLS, cell_colours, cell_layer, colour_groups, track_layer
 from rgbtrack.errors import DataError
 
@@ -27,6 +28,9 @@ TOOLS = ("point", "lasso", "brush", "cut")
 class View:
     """Layers of the desk's scene, kept true to it."""
 
+    used = Signal(str)
+    """The mouse does something else."""
+
     def __init__(self, desk: Desk) -> None:
         from qtpy.QtCore import QTimer
 
@@ -37,6 +41,7 @@ class View:
         self._image = ""
         self._pictures: Any = None
         self._drawn_on: Any = None
+        self._sent: dict[int, Any] = {}
         self._strokes = QTimer()
         self._strokes.setSingleShot(True)
         self._strokes.setInterval(PAUSE_MS)
@@ -46,6 +51,8 @@ class View:
         desk.coloured.connect(self.colour)
         desk.selected.connect(self.colour)
         desk.centre.connect(self.centre)
+        desk.leaving.connect(self.finish_stroke)
+        desk.told.connect(self._told_of)
         # a double click chooses a clone here: napari's own would zoom
         zooms = [one for one in self.viewer.mouse_double_click_callbacks if "zoom" in one.__name__]
         for one in zooms:
@@ -56,7 +63,18 @@ class View:
 
     def detach(self) -> None:
         """Leave the viewer to another review."""
-        self._strokes.stop()
+        self.finish_stroke()
+        desk = self.desk
+        for signal, slot in (
+            (desk.shown, self.show),
+            (desk.changed, self.renew),
+            (desk.coloured, self.colour),
+            (desk.selected, self.colour),
+            (desk.centre, self.centre),
+            (desk.leaving, self.finish_stroke),
+            (desk.told, self._told_of),
+        ):
+            signal.disconnect(slot)
         self._draw_on(None)
         self.viewer.mouse_drag_callbacks.remove(self._drag)
         self.viewer.mouse_double_click_callbacks.remove(self._double_click)
@@ -75,6 +93,8 @@ class View:
             return
         first = not self._image
         self._image, self._pictures = scene.image_id, scene.pictures
+        self._sent.clear()
+        self._strokes.stop()
         tracks = track_layer(desk.review, scene)
         wanted = [*scene.pictures, *([] if tracks is None else [tracks]), cell_layer(scene)]
         kept = {layer.name: layer for layer in self._layers()}
@@ -91,6 +111,8 @@ class View:
                 self._add(new, hidden)
         self.cells.contour = self.contour
         self._draw_on(self.cells)
+        if self.cells.mode in PAINTING:  # the number that was painted is that of another image's cell
+            self.use_tool("point")
         self.colour()
         self.viewer.layers.selection.active = self.cells
         if self.cells.ndim > 2:
@@ -104,6 +126,10 @@ class View:
         cells, scene = self.cells, self.desk.scene
         if cells is None or scene is None or self._image != scene.image_id:
             return
+        if self._strokes.isActive():  # what is being painted stays, and comes here again when it was kept
+            self.colour()
+            return
+        self._sent.clear()
         if scene.is_large:
             cells.data[0].painted.labels = drop_singletons(scene.labels)
         elif not np.array_equal(shown := cell_layer(scene)[0], cells.data):
@@ -151,18 +177,29 @@ class View:
         cells, scene = self.cells, self.desk.scene
         if cells is None or scene is None or scene.is_large:
             return
+        self._strokes.stop()
         painted = np.asarray(cells.data).reshape(scene.labels.shape)
         for t in range(len(painted)):
-            if not np.array_equal(painted[t], scene.labels[t]):
-                self.desk.act("redraw", frame=t, before=scene.labels[t], after=painted[t].copy())
+            before = self._sent.get(t, scene.labels[t])
+            if not np.array_equal(painted[t], before):
+                part_new(painted[t], before, int(cells.selected_label))
+                self._sent[t] = painted[t].copy()
+                self.desk.act("redraw", frame=t, before=before, after=self._sent[t])
+
+    def finish_stroke(self) -> None:
+        """Keep at once what was painted last."""
+        if self._strokes.isActive():
+            self.keep_strokes()
 
     def use_tool(self, tool: str) -> None:
         """Let the mouse do something else."""
+        self.finish_stroke()
         self.tool = tool
         if self.cells is not None:
             self.viewer.layers.selection.active = self.cells
             self.cells.mode = "pan_zoom"
         self.viewer.camera.mouse_pan = tool == "point"
+        self.used.emit(tool)
 
     def set_contour(self, width: int) -> None:
         """Draw cells as outlines so many pixels wide, or filled (0)."""
@@ -257,8 +294,8 @@ class View:
             return
         line = np.array(path)[:, -2:]
         if layer is None:
-            scale = self.cells.scale[-2:]
-            layer = Shapes(name=LASSO, scale=scale, metadata={"rgbtrack": {}}, ndim=2)
+            told = {"metadata": {"rgbtrack": {}}, "units": self.cells.units[-2:]}
+            layer = Shapes(name=LASSO, scale=self.cells.scale[-2:], ndim=2, **told)
             active = self.viewer.layers.selection.active
             self.viewer.add_layer(layer)
             self.viewer.layers.selection.active = active
@@ -297,6 +334,12 @@ class View:
             cells.events.paint.connect(self._stroke)
         self._drawn_on = cells
 
+    def _told_of(self, text: str, trouble: bool) -> None:
+        """Take off what was painted and could not be kept."""
+        if trouble and self._sent and not self._strokes.isActive():
+            self._sent.clear()
+            self.renew()
+
     def _stroke(self, event: Any = None) -> None:
         self._strokes.start()
 
@@ -328,9 +371,12 @@ def _is_like(layer: Any, data: Any, kind: str) -> bool:
 def _fill(layer: Any, data: Any, settings: Any) -> None:
     """Put other data into a layer."""
     if "graph" in settings:
+        by = layer.color_by
         layer.graph = {}
         layer.data = data
         layer.graph, layer.features = settings["graph"], settings["features"]
+        layer.colormaps_dict = settings.get("colormaps_dict", {})
+        layer.color_by = by
     else:
         layer.data = data
     layer.scale = settings["scale"]

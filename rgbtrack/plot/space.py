@@ -157,7 +157,7 @@ def _draw_triangle(axes: Axes, plane: ColourPlane) -> Patch:
         axes.text(
             corner[0] + dx, corner[1] + dy, f"100 % {name}", ha=ha, va=va, fontweight="bold", fontsize=10
         )
-        axes.plot(*corner, "o", markersize=8, color=hex_of(HUES[hue]), markeredgecolor=INK, zorder=4)
+        axes.plot(*corner, "o", markersize=8, color=hex_of(HUES[hue]), markeredgecolor=INK, zorder=2.5)
     axes.set(xlim=(-0.12, 1.12), ylim=(-0.1, HEIGHT + 0.08))
     return ground
 

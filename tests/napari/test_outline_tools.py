@@ -62,3 +62,16 @@ def test_a_volume_is_cut_through_all_planes(labels):
 def test_a_line_that_cuts_nothing_is_told(labels, path):
     with pytest.raises(DataError, match="crosses no cell from side to side"):
         outlines.cut_cells(labels, np.array(path))
+
+
+def test_pieces_painted_apart_are_cells_of_their_own(labels):
+    painted = labels.copy()
+    painted[0, 10:30, 20:22] = 1  # grows
+    painted[0, 2:5, 60:66] = 1  # is apart
+    outlines.part_new(painted, labels, 1)
+    assert (painted[0, 10:30, 5:22] == 1).all()
+    assert (painted[0, 2:5, 60:66] == 4).all()
+    new = labels.copy()
+    new[0, 0:4, 0:4] = new[0, 34:38, 0:4] = 5
+    outlines.part_new(new, labels, 5)
+    assert sorted(np.unique(new[0, :, 0:4]).tolist()) == [0, 5, 6]

@@ -427,6 +427,120 @@ def test_an_image_of_very_many_cells_is_painted_in_shared_colours(hands, monkeyp
     assert hands.told[-1][0].startswith("saved")
 
 
+def free_square(labels, side=8, beside=0):
+    """Corner of a place without cells; the next one beside it."""
+    free = [
+        (y, x)
+        for y, x in np.argwhere(labels == 0)
+        if y + side < 160 and x + side < 160 and not labels[y - 1 : y + side + 1, x - 1 : x + side + 1].any()
+    ]
+    y, x = free[0]
+    return (
+        (y, x)
+        if not beside
+        else next((b, a) for b, a in free if abs(b - y) > side + 2 or abs(a - x) > side + 2)
+    )
+
+
+def paint(hands, corner, side=8):
+    """Paint a square as the brush does, without a pause after it."""
+    cells, (y, x) = hands.view.cells, corner
+    cells.data[y : y + side, x : x + side] = cells.selected_label
+    cells.events.paint(value=[])
+
+
+def actions(hands):
+    return [one.action for one in read_review(hands.desk.review.file)]
+
+
+def test_a_stroke_is_kept_though_the_image_is_left_at_once(hands):
+    hands.press("tool_paint")
+    n = len(hands.desk.review.cells)
+    paint(hands, free_square(hands.desk.scene.labels[0, 0]))
+    hands.desk.step_image(1)
+    hands.wait()
+    assert actions(hands) == ["redraw"]
+    assert len(hands.desk.review.cells) == n + 1
+    assert hands.view.cells.mode == "pan_zoom"
+
+
+def test_undo_takes_back_the_stroke_that_was_just_made(hands):
+    hands.desk.choose_clones([1, 2])
+    hands.press("merge")
+    hands.press("tool_paint")
+    paint(hands, free_square(hands.desk.scene.labels[0, 0]))
+    hands.desk.undo()
+    hands.wait()
+    assert actions(hands) == ["merge", "redraw", "undo"]
+    assert read_review(hands.desk.review.file)[2].of == read_review(hands.desk.review.file)[1].id
+
+
+def test_strokes_are_kept_once_and_apart_are_cells_of_their_own(hands):
+    labels = hands.desk.scene.labels[0, 0].copy()
+    hands.press("tool_paint")
+    paint(hands, free_square(labels))
+    hands.view.keep_strokes()
+    hands.view.keep_strokes()
+    paint(hands, free_square(labels, beside=1))
+    hands.view.keep_strokes()
+    hands.wait()
+    assert actions(hands) == ["redraw", "redraw"]
+    new = np.setdiff1d(hands.desk.scene.labels[0, 0], labels)
+    assert new.tolist() == [labels.max() + 1, labels.max() + 2]
+
+
+def test_a_second_folder_is_not_mixed_with_what_the_first_still_does(viewer, hands, finished, tmp_path):
+    ids = hands.desk.review.image_ids
+    hands.desk.open_image(ids[1])
+    hands.desk.choose_clones([1, 2])
+    hands.desk.act("merge")
+    other = Hands(viewer, shutil.copytree(finished, tmp_path / "other"))
+    other.wait(1)
+    assert actions(hands) == ["merge"]
+    assert other.view.cells.metadata["rgbtrack"] == {
+        "results": str(tmp_path / "other"),
+        "image_id": ids[0],
+        "review": True,
+    }
+    assert np.array_equal(other.view.cells.data, other.desk.scene.labels[0, 0])
+
+
+def test_a_panel_that_was_closed_acts_no_more(viewer, hands, results):
+    viewer.window.remove_dock_widget(hands.panel)
+    hands.wait()
+    assert not hands.panel.is_open
+    assert not hands.panel._shortcuts
+    again = Hands(viewer, results)
+    again.desk.choose_clones([1, 2])
+    again.key("Shift+M")
+    again.key("Ctrl+Z")
+    assert actions(again) == ["merge", "undo"]
+
+
+def test_a_verdict_is_on_a_cell_of_the_sample(hands):
+    hands.panel.doubts.size.setValue(3)
+    hands.press("draw")
+    sample = hands.panel.doubts.sample
+    row = next(row for row in hands.rows() if hands.desk.key_of(row) not in sample)
+    hands.desk.choose([row])
+    hands.press("wrong")
+    assert "this cell is not of audit 1: go to one that is, by 'Go on'" in hands.told[-1][0]
+    assert not hands.desk.review.file.exists()
+    hands.press("go_on")
+    hands.press("right")
+    assert actions(hands) == ["verdict"]
+
+
+def test_an_image_that_cannot_be_opened_is_stepped_past(hands):
+    ids = hands.desk.review.image_ids
+    (hands.desk.review.results / "labels" / f"{ids[1]}.tif").write_bytes(b"torn")
+    hands.press("next")
+    assert hands.told[-1][1]
+    assert hands.panel.image.currentText() == hands.desk.image_id == ids[0]
+    hands.press("next")
+    assert hands.desk.image_id == ids[2]
+
+
 def test_stepping_through_the_images(hands):
     ids = hands.desk.review.image_ids
     hands.viewer.add_points([[1, 1]], name="mine")
@@ -554,6 +668,7 @@ def test_the_report_is_renewed_with_the_mouse_alone(hands, no_figures):
         hands.wait(0.1)
     hands.wait(0.2)
     assert "The report holds every correction" in acts.waits.text()
+    assert "the report is made" in hands.panel.told.text()
     report = (hands.desk.review.results / "report.html").read_text()
     assert read_review(hands.desk.review.file)[0].said in report
 
@@ -616,6 +731,12 @@ def test_results_are_opened_from_the_menu(viewer, results, screen):
     start.open(results / "labels")
     wait()
     assert "holds no results of rgbtrack" in start.told.text()
+    clones = (results / "clones.csv").read_text()
+    (results / "clones.csv").write_text(clones.replace("clone,", "number,", 1))
+    start.open(results)
+    wait()
+    assert "opening the results: a defect of rgbtrack" in start.told.text() or "clone" in start.told.text()
+    (results / "clones.csv").write_text(clones)
     start.open(results)
     wait()
     assert start.told.text() == f"{results} is open"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rgbtrack import read_review, run, simulate_experiment
+from rgbtrack.plot import clone_colours
 from rgbtrack.simulate import PRESETS
 
 pytestmark = [
@@ -77,6 +78,10 @@ def test_tracks_are_a_layer(desk):
     own = desk.review.cells[desk.review.cells["image_id"] == desk.image_id]
     assert len(tracks.data) == own["track"].notna().sum()
     assert tracks.color_by == "clone"
+    by_clone = clone_colours(desk.review.clones[["clone", "n_cells", "red", "green", "blue"]])
+    numbers = tracks.features["clone"].to_numpy(int)
+    wanted = np.array([by_clone.get(number, (0.6, 0.6, 0.6)) for number in numbers])
+    np.testing.assert_allclose(tracks.track_colors[:, :3], wanted, atol=1e-5)
 
 
 def test_a_link_is_cut_joined_again_and_undone(desk):
@@ -93,6 +98,7 @@ def test_a_link_is_cut_joined_again_and_undone(desk):
     cells = desk.review.cells
     assert cells["track"].iloc[later] == cells["track"].iloc[earlier]
     assert [one.action for one in read_review(desk.review.file)] == ["cut", "join"]
+    assert next(layer for layer in desk.viewer.layers if layer.name == "tracks").color_by == "clone"
     desk.undo()
     rest(desk)
     desk.undo()
