@@ -1,5 +1,6 @@
 """What was done: every correction of review.jsonl, what came of it, and the way on to a new report."""
 
+from datetime import datetime
 from pathlib import Path
 
 from qtpy.QtWidgets import QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
@@ -51,7 +52,7 @@ class ActsPanel(QWidget):
         for correction in reversed(review.corrections):
             outcome = came.get(correction.id, {"status": "", "outcome": ""})
             mark = "●" if correction.id in done else "○"
-            text = f"{mark} {correction.when[11:16]}  {correction.said or correction.action}"
+            text = f"{mark} {_local_time(correction.when)}  {correction.said or correction.action}"
             item = QListWidgetItem(f"{text}: {outcome['status']}" if outcome["status"] else text)
             item.setToolTip(f"{outcome['outcome']}\n{correction.note or ''}\n{correction.id}".strip())
             self.list.addItem(item)
@@ -71,3 +72,9 @@ class ActsPanel(QWidget):
                 f"kept in {review.file}; put it back, then run it"
             )
         return experiment, review.results
+
+
+def _local_time(when: str) -> str:
+    """Time of an act on the clock of this place, with the day where it was not today."""
+    then = datetime.fromisoformat(when).astimezone()
+    return f"{then:%H:%M}" if then.date() == datetime.now().astimezone().date() else f"{then:%Y-%m-%d %H:%M}"

@@ -151,6 +151,8 @@ def _channel_layers(
     if channels.get("nucleus") is not None:
         wanted[NUCLEUS] = channels["nucleus"]
     try:
+        if not record.get("paths"):
+            raise DataError("run.json does not tell where it lies: run it again with 'rgbtrack run'")
         stack = read_stack([Path(path) for path in record["paths"]]).select(wanted)
         stack = stack.project(configuration.get("segment", {}).get("projection", "none"))
         if (stack.n_frames, *stack.pixels.shape[2:]) != tuple(shape):

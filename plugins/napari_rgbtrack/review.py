@@ -60,6 +60,8 @@ def show_review(viewer: "napari.Viewer", review: Review, image_id: str | None = 
     viewer.window.add_dock_widget(panel, name=PANEL, area="right")
     viewer.window.add_dock_widget(panel.plot, name=PLOT, area="right")
     desk.open_image(image_id or review.image_ids[0])
+    if review.remarks:
+        desk.told.emit("; ".join(review.remarks), True)
     return desk
 
 

@@ -69,9 +69,13 @@ class RunBar(QWidget):
             self.told(str(error), True)
             return
         self.warned.setText("")
+        try:
+            self.running = run_in_background(experiment, out, self._progress, self._done, self._failed)
+        except OSError as error:
+            self.told(f"the run cannot be started: {error.strerror or error}", True)
+            return
         self._set_running(True)
         self.told("starting ...", False)
-        self.running = run_in_background(experiment, out, self._progress, self._done, self._failed)
         self.destroyed.connect(self.running.cancel)
 
     def stop(self) -> None:

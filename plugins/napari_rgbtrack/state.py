@@ -1,5 +1,6 @@
 """What is under review, as values: cells as corrections by hand leave them. Without Qt, without napari."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+import rgbtrack
 from napari_rgbtrack.layers import check_results
 from napari_rgbtrack.redrawn import Frames, Labels, redraw_images
 from rgbtrack.clones import CloneModel, SubjectModels, load_clones
-from rgbtrack.errors import DataError
+from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.files import read_json, read_table
 from rgbtrack.pipeline import called_cells, redrawn_in, replay
 from rgbtrack.review import (
@@ -56,6 +58,8 @@ class Review:
         What is kept so that the next correction takes no longer than it must.
     corrections
         Of review.jsonl, in their order.
+    remarks
+        What a person should know of the files that were read.
     cells, outcomes
         Cells of `called` with the corrections made, and what came of each correction.
     clones
@@ -73,6 +77,7 @@ class Review:
     frames: Frames
     memory: Memory
     corrections: tuple[Correction, ...] = ()
+    remarks: tuple[str, ...] = ()
     cells: pd.DataFrame = None  # type: ignore[assignment]
     outcomes: pd.DataFrame = None  # type: ignore[assignment]
     clones: pd.DataFrame = None  # type: ignore[assignment]
@@ -126,7 +131,16 @@ def open_review(results: str | Path) -> Review:
         frames=Frames(),
         memory=Memory(),
     )
-    return _with(bare, read_review(bare.file))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RgbtrackWarning)
+        corrections = read_review(bare.file)
+    remarks = [str(item.message) for item in caught if issubclass(item.category, RgbtrackWarning)]
+    if run.get("version") != rgbtrack.__version__:
+        remarks.append(
+            f"these results are of rgbtrack {run.get('version')}, this is {rgbtrack.__version__}: what you "
+            "do here is made by the next run of this version, which does all again"
+        )
+    return _with(replace(bare, remarks=tuple(remarks)), corrections)
 
 
 def add_correction(review: Review, correction: Correction) -> Review:

@@ -531,6 +531,16 @@ def test_a_verdict_is_on_a_cell_of_the_sample(hands):
     assert actions(hands) == ["verdict"]
 
 
+def test_results_of_another_version_and_a_torn_line_are_told(viewer, results):
+    told = read_json(results / "run.json")
+    write_json(results / "run.json", told | {"version": "9.9.9"})
+    (results / "review.jsonl").write_text('{"action": "mer')
+    hands = Hands(viewer, results)
+    text = hands.panel.told.text()
+    assert "these results are of rgbtrack 9.9.9" in text
+    assert "review.jsonl" in text
+
+
 def test_an_image_that_cannot_be_opened_is_stepped_past(hands):
     ids = hands.desk.review.image_ids
     (hands.desk.review.results / "labels" / f"{ids[1]}.tif").write_bytes(b"torn")
