@@ -125,13 +125,23 @@ def _unassign(review: Review, asked: Asked) -> Correction:
 
 
 def _exclude(review: Review, asked: Asked) -> Correction:
-    return exclude_cells(review.cells, _some(asked, "exclude"), asked.reason, note=asked.note)
+    cells = _some(asked, "exclude")
+    if not asked.reason.strip():
+        raise DataError("exclude: choose or type the reason, beside the button: the report lists it")
+    return exclude_cells(review.cells, cells, asked.reason, note=asked.note)
 
 
 def _rename(review: Review, asked: Asked) -> Correction:
     clones = asked.clones or _clones_of(review.cells, asked)
     if len(clones) != 1:
         raise DataError(f"rename: {len(clones)} clones are chosen: choose one in the table")
+    others = review.clones[review.clones["clone"] != clones[0]]
+    named = others.loc[others["clone_name"] == asked.name.strip(), "clone"]
+    if len(named):
+        raise DataError(
+            f"rename: clone {named.iloc[0]} is named {asked.name.strip()} already: give another name, or "
+            f"merge the two"
+        )
     return rename_clone(review.cells, clones[0], asked.name, note=asked.note)
 
 

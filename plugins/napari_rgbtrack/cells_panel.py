@@ -25,6 +25,10 @@ class CellsPanel(QWidget):
         self.reason.setObjectName("reason")
         self.reason.setEditable(True)
         self.reason.addItems(REASONS)
+        self.reason.setCurrentIndex(-1)  # nothing is excluded for a reason that nobody chose
+        line = self.reason.lineEdit()
+        assert line is not None  # noqa: S101 - it is editable
+        line.setPlaceholderText("choose or type why")
         self.reason.currentTextChanged.connect(lambda text: desk.settings.update(reason=text))
         desk.settings["reason"] = self.reason.currentText()
         layout = QVBoxLayout(self)

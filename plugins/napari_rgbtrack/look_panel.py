@@ -44,7 +44,7 @@ class LookPanel(QWidget):
             )
         )
         draw = button("Draw a sample", self.draw, "Cells drawn at random, to be judged one by one", "draw")
-        on = button("Go on", self.renew, "Back to the next cell of the sample", "go_on")
+        on = button("Go on", self.go_on, "To the next cell of the last sample, of today or before", "go_on")
         layout.addWidget(row("cells", self.size, draw, on))
         layout.addWidget(row(*(act_button(desk, name) for name in ("right", "wrong", "unclear"))))
         layout.addWidget(self.progress)
@@ -63,13 +63,24 @@ class LookPanel(QWidget):
 
     def draw(self) -> None:
         """Draw a sample, and begin to audit it."""
-        desk, n = self.desk, self.size.value()
-        corrections = desk.review.corrections
-        named = {one.audit for one in corrections if isinstance(one, Verdict)}
-        name = next(f"audit {k}" for k in range(1, len(named) + 2) if f"audit {k}" not in named)
-        seed = len(named)
+        self._audit(len(self._audits()) + 1)
+
+    def go_on(self) -> None:
+        """Go to the next cell of the last sample; of one drawn in an earlier review, drawn alike again."""
+        audits = self._audits()
+        if not self.sample and audits:
+            self._audit(len(audits))
+        else:
+            self.renew()
+
+    def _audits(self) -> set[str]:
+        return {one.audit for one in self.desk.review.corrections if isinstance(one, Verdict)}
+
+    def _audit(self, number: int) -> None:
+        """Begin, or take up, the audit of a number: its draw depends on nothing else."""
+        desk, name = self.desk, f"audit {number}"
         try:
-            keys = audit_sample(desk.review.cells, n, seed)
+            keys = audit_sample(desk.review.cells, self.size.value(), number - 1)
         except RgbtrackError as error:
             desk.told.emit(str(error), True)
             return

@@ -15,6 +15,7 @@ from napari_rgbtrack.acts_panel import ActsPanel
 from napari_rgbtrack.cells_panel import CellsPanel
 from napari_rgbtrack.clones_panel import ClonesPanel
 from napari_rgbtrack.colouring import colour_choices
+from napari_rgbtrack.columns import column_words
 from napari_rgbtrack.desk import Desk
 from napari_rgbtrack.look_panel import LookPanel
 from napari_rgbtrack.outlines_panel import DRAWING, OutlinesPanel
@@ -39,8 +40,9 @@ class ReviewPanel(QWidget):
         self.image.addItems(desk.review.image_ids)
         self.image.activated.connect(lambda _: desk.open_image(self.image.currentText()))
         self.by.setObjectName("by")
-        self.by.addItems(colour_choices(desk.review.cells))
-        self.by.activated.connect(lambda _: desk.colour_by(self.by.currentText()))
+        for name in colour_choices(desk.review.cells):
+            self.by.addItem(column_words(name, desk.review.cells), name)
+        self.by.activated.connect(lambda _: desk.colour_by(self.by.currentData()))
         self.look.addItems(list(LOOKS))
         self.look.activated.connect(lambda _: self.view.set_contour(LOOKS[self.look.currentText()]))
         for tool, title in TOOLS.items():
@@ -80,7 +82,7 @@ class ReviewPanel(QWidget):
         desk.told.connect(self.tell)
         desk.busy.connect(self._busy)
         desk.shown.connect(self._shown)
-        desk.coloured.connect(lambda: self.by.setCurrentText(desk.by))
+        desk.coloured.connect(lambda: self.by.setCurrentIndex(self.by.findData(desk.by)))
         self._shortcuts: list[Any] = []
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
@@ -116,6 +118,7 @@ class ReviewPanel(QWidget):
         if not self.is_open:
             return
         self.is_open = False
+        self.acts.run.stop()
         self.view.detach()
         for shortcut in self._shortcuts:
             shortcut.setEnabled(False)

@@ -50,6 +50,13 @@ def open_in(viewer: Any, results: Path, told: Callable[[str, bool], Any]) -> Non
     """Read a results folder in a thread, and put its review into a viewer; how it went is told."""
     from napari.qt.threading import create_worker
 
+    from napari_rgbtrack.review import review_panel
+
+    before = review_panel(viewer)
+    if before is not None and before.acts.run.running is not None:
+        told("a run goes on in this window: wait for it, or cancel it under 'Done'", True)
+        return
+
     def show(review: Review | str) -> None:
         from napari_rgbtrack.review import show_review
 

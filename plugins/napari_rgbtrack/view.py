@@ -119,7 +119,7 @@ class View:
             self.viewer.dims.set_point(0, 0)
         if first:
             self.viewer.scale_bar.visible = True
-            self.viewer.reset_view()
+        self.viewer.reset_view()
 
     def renew(self) -> None:
         """Show outlines and colours as they are after an act."""

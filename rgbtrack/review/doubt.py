@@ -161,6 +161,10 @@ def _why(clone: Any, other: Any, wrong: float, here: float, there: float) -> str
     """Say why a cell is worth a look."""
     if pd.isna(clone):
         cells = count_cells(int(there))
-        return f"{100 * wrong:.0f} % that it is of a clone, most likely clone {other} ({cells} here)"
-    text = f"{100 * wrong:.0f} % that it is not of clone {clone} ({count_cells(int(here))} here)"
+        return f"{_percent(wrong)} that it is of a clone, most likely clone {other} ({cells} here)"
+    text = f"{_percent(wrong)} that it is not of clone {clone} ({count_cells(int(here))} here)"
     return text if pd.isna(other) else f"{text}, rather of clone {other} ({there:,.0f})"
+
+
+def _percent(chance: float) -> str:
+    return f"{100 * chance:.0f} %" if chance >= 0.01 else "less than 1 %"

@@ -293,6 +293,56 @@ def test_cells_are_let_go(hands, name, reason):
     assert "no clone" in hands.panel.tabs.widget(1).about.text()
 
 
+def test_a_reason_is_chosen_by_the_person(hands):
+    hands.click(hands.rows(touches_border=False)[0])
+    hands.press("exclude")
+    assert hands.told[-1] == (
+        "exclude: choose or type the reason, beside the button: the report lists it",
+        True,
+    )
+    assert not hands.desk.review.corrections
+
+
+def test_two_clones_do_not_share_a_name(hands):
+    clones = hands.panel.tabs.widget(0)
+    for number in (1, 2):
+        hands.desk.choose_clones([number])
+        clones.name.setText("big red")
+        hands.press("rename")
+    assert "clone 1 is named big red already" in hands.told[-1][0]
+    assert len(hands.desk.review.corrections) == 1
+
+
+def test_an_audit_goes_on_in_another_review(hands):
+    from napari_rgbtrack.review import review_panel, show_review
+    from napari_rgbtrack.state import open_review
+
+    hands.panel.doubts.size.setValue(5)
+    hands.press("draw")
+    hands.press("right")
+    sample = hands.panel.doubts.sample
+    hands.desk = show_review(hands.viewer, open_review(hands.desk.review.results))
+    hands.panel = review_panel(hands.viewer)
+    hands.wait()
+    hands.panel.doubts.size.setValue(5)
+    hands.press("go_on")
+    assert hands.panel.doubts.sample == sample
+    assert hands.desk.audit == "audit 1"
+    assert [hands.desk.key_of(row) for row in np.flatnonzero(hands.desk.chosen)] == [sample[1]]
+
+
+def test_results_are_not_left_while_they_are_made_anew(hands):
+    from napari_rgbtrack.start import open_in
+
+    told = []
+    hands.panel.acts.run.running = object()
+    try:
+        open_in(hands.viewer, hands.desk.review.results, lambda *news: told.append(news))
+    finally:
+        hands.panel.acts.run.running = None
+    assert told == [("a run goes on in this window: wait for it, or cancel it under 'Done'", True)]
+
+
 def test_a_cell_is_assigned_and_cells_are_split_off(hands):
     one = hands.rows(clone=1, touches_border=False)
     hands.click(one[0])
@@ -573,7 +623,7 @@ def test_stepping_through_the_images(hands):
 def test_colours_by_a_column(hands):
     by = hands.panel.by
     for choice in ("clone_probability", "snr", "treatment", "clone (colour-blind safe)", "mean colour"):
-        by.setCurrentText(choice)
+        by.setCurrentIndex(by.findData(choice))
         by.activated.emit(by.currentIndex())
         assert hands.desk.colouring.by == choice
         row = hands.rows()[0]
