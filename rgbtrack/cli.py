@@ -3,6 +3,7 @@
 Exit codes: 0 done; 1 a defect of rgbtrack; 2 the user can mend it; 3 done, but some images failed.
 """
 
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -47,6 +48,7 @@ def main() -> None:
     """Run the command line; the entry point."""
     warnings.showwarning = _show_warning
     warnings.simplefilter("always", RgbtrackWarning)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's end is as Ctrl-C
     try:
         app(standalone_mode=True)
     except RgbtrackError as error:
@@ -104,10 +106,20 @@ def init(folder: Annotated[Path, typer.Argument(help="a folder of images", show_
 
 
 @app.command()
-def check(experiment: ExperimentArg) -> None:
-    """Tell everything that would stop a run, all of it at once, in seconds."""
-    from rgbtrack.pipeline import check_experiment, read_experiment
+def check(
+    experiment: Annotated[
+        Path,
+        typer.Argument(
+            help="experiment.toml, or the folder that holds it; or a results folder", show_default=False
+        ),
+    ],
+) -> None:
+    """Tell everything that would stop a run, at once, in seconds; or whether a results folder is whole."""
+    from rgbtrack.pipeline import check_experiment, is_results, read_experiment
 
+    if is_results(experiment):
+        _check_results(experiment)
+        return
     read = read_experiment(experiment)
     found = check_experiment(read)
     for problem in found.fatal:
@@ -119,17 +131,51 @@ def check(experiment: ExperimentArg) -> None:
     print(f"{read.name}: {len(read.samples)} images, nothing wrong: rgbtrack run {experiment}")
 
 
+def _check_results(results: Path) -> None:
+    from rgbtrack.pipeline import verify_results
+
+    found = verify_results(results)
+    for remark in found.remarks:
+        _say(f"note: {remark}")
+    for problem in found.problems:
+        _say(f"error: {problem}")
+    if found.problems:
+        raise typer.Exit(USER)
+    counts = found.counts
+    became = ""
+    if "assigned" in counts:
+        lost = {"assigned": counts["assigned"], **counts["unassigned"]}
+        became = ": " + ", ".join(f"{n} {what}" for what, n in lost.items())
+    print(f"{results}: every file is as the run wrote it; {counts['cells']} cells add up{became}")
+
+
 @app.command()
 def run(
     experiment: ExperimentArg,
     out: OutOption = None,
     workers: WorkersOption = None,
     overwrite: OverwriteOption = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="tell what would be done, and why; write nothing")
+    ] = False,
 ) -> None:
     """Run an experiment from images to tables, figures and report; go on where a former run stopped."""
     from rgbtrack.pipeline.run import STEPS
 
+    if dry_run:
+        _tell_due(experiment, out)
+        return
     _run(experiment, out, workers, overwrite, STEPS)
+
+
+def _tell_due(experiment: Path, out: Path | None) -> None:
+    from rgbtrack.pipeline import find_due
+
+    due = find_due(experiment, out)
+    for one in due:
+        print(f"{one.what}: {', '.join(one.why)}")
+    if not due:
+        print("everything is up to date: a run would do nothing")
 
 
 def _step_command(*steps: "Step", text: str) -> Callable[..., None]:

@@ -1,7 +1,8 @@
 """What the images of a batch share, found in a few of them before any is worked on."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -60,21 +61,10 @@ def look_at_batches(
     A few images of each batch are looked at, evenly spaced in the sheet. What a former run found in the same
     images is taken over.
     """
-    chosen = [task for batch in by_batch(tasks).values() for task in spaced(batch)]
-    if not any(_asked(task) for task in tasks):
+    if not tasks[0].overwrite and not batches_due(tasks, out):
         return
-    note = out / PARTS / NOTE
-    key = content_key(
-        [
-            rgbtrack.__version__,
-            [
-                (t.batch, list(t.channels.items()), t.correct.model_dump(), _checksums(t.paths))
-                for t in chosen
-            ],
-        ]
-    )
-    if note.exists() and not tasks[0].overwrite and read_json(note).get("key") == key:
-        return
+    chosen, note = _chosen(tasks), out / PARTS / NOTE
+    key = _key(chosen)
     note.unlink(missing_ok=True)
     found: dict[int, Look] = {}
     say(0, len(chosen))
@@ -92,6 +82,30 @@ def look_at_batches(
             pooled[batch]["shift"] = {"zyx_px": one.zyx_px, "se": one.se}
     whole = all(look != nothing for look in found.values())  # else they are looked at again
     write_json(note, {"key": key if whole else None, "batches": pooled})
+
+
+def batches_due(tasks: Sequence[ImageTask], out: Path) -> bool:
+    """Whether what the images of a batch share is to be looked for."""
+    if not any(_asked(task) for task in tasks):
+        return False
+    note = out / PARTS / NOTE
+    return not note.exists() or read_json(note).get("key") != _key(_chosen(tasks))
+
+
+def _chosen(tasks: Sequence[ImageTask]) -> list[ImageTask]:
+    return [task for batch in by_batch(tasks).values() for task in spaced(batch)]
+
+
+def _key(chosen: Sequence[ImageTask]) -> str:
+    looks = [(t.batch, list(t.channels.items()), t.correct.model_dump(), _checksums(t.paths)) for t in chosen]
+    return content_key([rgbtrack.__version__, looks])
+
+
+def knowing(tasks: Sequence[ImageTask], known: Mapping[str, Shared]) -> list[ImageTask]:
+    """Tasks that know the illumination of their batch, and how far its channels lie beside each other."""
+    return [
+        replace(task, shift_px=known[task.batch].shift_px, light=known[task.batch].light) for task in tasks
+    ]
 
 
 def judge_batches(tasks: Sequence[ImageTask], out: Path) -> dict[str, Shared]:

@@ -34,7 +34,7 @@ from rgbtrack.pipeline.called import CALLED, keep_called
 from rgbtrack.pipeline.colours import correct_colours
 from rgbtrack.pipeline.experiment import Experiment
 from rgbtrack.pipeline.findings import Finding, findings_table
-from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, read_part
+from rgbtrack.pipeline.image import PARTS, ImageTask, read_part
 from rgbtrack.pipeline.movies import (
     agree_on_clones,
     link_movies,
@@ -44,7 +44,7 @@ from rgbtrack.pipeline.movies import (
     strays_of,
 )
 from rgbtrack.pipeline.review import REVIEW, keep_doubts, name_clones, review_cells, review_counts
-from rgbtrack.pipeline.steps import checksums, done, step
+from rgbtrack.pipeline.steps import Step, checksums, doing, done
 from rgbtrack.plot import plot_resolution, save_figure
 from rgbtrack.review import apply_links, read_review
 from rgbtrack.signature import no_colours
@@ -65,6 +65,25 @@ STRANGE = 0.15
 """Share of cells like no clone of an earlier run, from which they are hardly of its founders."""
 
 
+def clones_step(experiment: Experiment, results: Path, records: dict[str, dict[str, Any]]) -> Step:
+    """What the clones rest on."""
+    matrix = experiment.read_bleed_through()
+    model = experiment.clones.model
+    rests_on = {
+        "version": [rgbtrack.__version__, list(Finding.__dataclass_fields__)],
+        "[correct]": experiment.correct.model_dump(),
+        "bleed-through": None if matrix is None else matrix.to_json(),
+        "[signature]": experiment.signature.model_dump(),
+        "[clones]": experiment.clones.model_dump(),
+        "clone model": sha256(Path(model)) if model else None,
+        "images": {name: records[name]["measure_key"] for name in done(records)},
+        "sample sheet": experiment.sheet_columns().to_json(),
+        "links": linking_key(experiment, records),
+        "corrections by hand": checksums([results / REVIEW]),
+    }
+    return Step("clones", rests_on, lambda folder: [folder / name for name in WRITTEN])
+
+
 def call_clones(
     experiment: Experiment,
     results: Path,
@@ -73,24 +92,7 @@ def call_clones(
     overwrite: bool,
 ) -> None:
     """Write cells.parquet, clones.csv and what corrections found, unless they are up to date."""
-    written = [results / name for name in WRITTEN]
-    matrix = experiment.read_bleed_through()
-    key = content_key(
-        [
-            rgbtrack.__version__,
-            list(Finding.__dataclass_fields__),
-            experiment.correct.model_dump(),
-            None if matrix is None else matrix.to_json(),
-            experiment.signature.model_dump(),
-            experiment.clones.model_dump(),
-            sha256(Path(experiment.clones.model)) if experiment.clones.model else None,
-            {name: records[name]["measure_key"] for name in done(records)},
-            experiment.sheet_columns().to_json(),
-            linking_key(experiment, records),
-            checksums([results / REVIEW]),
-        ]
-    )
-    with step(results, "clones", key, lambda _: written, overwrite) as told:
+    with doing(results, clones_step(experiment, results, records), overwrite) as told:
         if told is None:
             return
         corrections = read_review(results / REVIEW)

@@ -22,6 +22,20 @@ ADDED = ("corrected_by", "clone_name")
 """Columns of cells that corrections by hand add."""
 
 
+def called_file(results: Path) -> Path:
+    """The table of called cells.
+
+    Raises
+    ------
+    DataError
+        If clones were not called yet.
+    """
+    source = results / "cells.parquet"
+    if not source.exists():
+        raise DataError(f"{source} is not there: run 'rgbtrack clones' (or 'rgbtrack run') first")
+    return source
+
+
 def keep_called(results: Path, cells: pd.DataFrame, linked: pd.DataFrame) -> None:
     """Keep what was called: where a viewer begins from that makes corrections, or takes them back."""
     cells = cells.assign(**{name: linked[name].array for name in LINKED if name in linked})

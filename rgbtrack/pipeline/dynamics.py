@@ -40,9 +40,9 @@ from rgbtrack.dynamics import (
 )
 from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
 from rgbtrack.files import read_table, sha256, write_table
+from rgbtrack.pipeline.called import called_file
 from rgbtrack.pipeline.experiment import Experiment
-from rgbtrack.pipeline.image import content_key
-from rgbtrack.pipeline.steps import done, step
+from rgbtrack.pipeline.steps import Step, doing, done
 from rgbtrack.tables import counted
 
 SOURCE = "primary"
@@ -156,6 +156,23 @@ DYNAMICS = {
 """Tables in the folder ``dynamics``, by name, in the order in which they are made."""
 
 
+def dynamics_step(experiment: Experiment, results: Path, records: dict[str, dict[str, Any]]) -> Step:
+    """What sizes, and the tables of `DYNAMICS`, rest on."""
+    rests_on = {
+        "version": rgbtrack.__version__,
+        "[dynamics]": _with_control(experiment).model_dump(),
+        "[clones] palette": experiment.clones.palette,
+        "cells": sha256(called_file(results)),
+        "sample sheet": _samples(experiment, records).to_json(),
+    }
+    names = ["clone_sizes.csv", *(f"dynamics/{name}.csv" for name in DYNAMICS)]
+    return Step("dynamics", rests_on, lambda folder: [folder / name for name in names])
+
+
+def _samples(experiment: Experiment, records: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    return experiment.samples[experiment.samples["image_id"].isin(done(records))]
+
+
 def describe_dynamics(
     experiment: Experiment, results: Path, records: dict[str, dict[str, Any]], overwrite: bool
 ) -> None:
@@ -163,23 +180,11 @@ def describe_dynamics(
 
     A table that the data do not allow is not written; run.json tells why, and what is to be known of others.
     """
-    source = results / "cells.parquet"
-    if not source.exists():
-        raise DataError(f"{source} is not there: run 'rgbtrack clones' (or 'rgbtrack run') first")
+    source = called_file(results)
     folder = results / "dynamics"
-    written = [results / "clone_sizes.csv", *(folder / f"{name}.csv" for name in DYNAMICS)]
-    samples = experiment.samples[experiment.samples["image_id"].isin(done(records))]
+    samples = _samples(experiment, records)
     params = _with_control(experiment)
-    key = content_key(
-        [
-            rgbtrack.__version__,
-            params.model_dump(),
-            experiment.clones.palette,
-            sha256(source),
-            samples.to_json(),
-        ]
-    )
-    with step(results, "dynamics", key, lambda _: written, overwrite) as told:
+    with doing(results, dynamics_step(experiment, results, records), overwrite) as told:
         if told is None:
             return
         cells, clones = read_table(source), read_table(results / "clones.csv")

@@ -1,7 +1,9 @@
 """One image, from file to labels and signatures: the unit of parallel work."""
 
+import errno
 import hashlib
 import json
+import os
 import time
 import traceback
 import warnings
@@ -9,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -146,6 +148,8 @@ def process_image(task: ImageTask) -> dict[str, Any]:
         except RgbtrackError as error:
             record = _failure(task, str(error))
         except (OSError, MemoryError) as error:
+            if isinstance(error, OSError) and _stops_all(error, task.out):
+                raise OSError(error.errno, error.strerror, str(error.filename or task.out)) from error
             record = _failure(task, f"{task.image_id}: {type(error).__name__}: {error}")
         except Exception as error:
             record = _failure(task, f"{task.image_id}: a defect of rgbtrack: {type(error).__name__}: {error}")
@@ -156,6 +160,13 @@ def process_image(task: ImageTask) -> dict[str, Any]:
         if record["status"] == "done":
             write_json(task.record_file, record)
     return dict(json_values(record))  # as a later run reads it, which must find that nothing changed
+
+
+def _stops_all(error: OSError, out: Path) -> bool:
+    """Whether a fault is of the results folder, not of an image: no other image would fare better."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS) or not out.is_dir():
+        return True
+    return bool(error.filename) and Path(os.fsdecode(error.filename)).is_relative_to(out)
 
 
 def forget_image(out: Path, image_id: str) -> None:
@@ -177,13 +188,10 @@ def _process(task: ImageTask) -> dict[str, Any]:
     hashing = _hash_beside(_input_files(task))
     old = {} if task.overwrite else _old_record(task)
     # where nothing was done before, the work need not wait for the checksums
-    segment_key, measure_key = _keys(task, hashing.result()) if old else ("", "")
-    found_file = task.found_labels_file if old.get("redraw_key") else task.labels_file
-    segmented = bool(old) and old.get("segment_key") == segment_key and found_file.exists()
-    drawn = segmented and old.get("redraw_key") == _redraw_key(task) and task.labels_file.exists()
-    measured = drawn and old.get("measure_key") == measure_key and task.cells_file.exists()
+    segmented, drawn, measured = _what_is_done(task, old, hashing.result()) if old else _Done(*[False] * 3)
     if measured or (drawn and not task.measure):
         return old
+    found_file = task.found_labels_file if old.get("redraw_key") else task.labels_file
     start = time.perf_counter()
     record = (dict(old) if segmented else _new_record({})) | {"paths": [str(path) for path in task.paths]}
     record |= {"redrawn": {}, "redraw_key": _redraw_key(task)}
@@ -242,8 +250,10 @@ def _process(task: ImageTask) -> dict[str, Any]:
         assert corrected_first is not None  # noqa: S101 - a stack has at least one frame
         lost = read_table(task.aside_file) if task.aside_file.exists() else pd.DataFrame()
         write_closeup(task.closeup_file, corrected_first, all_labels[0], lost)
-    segment_key, measure_key = _keys(task, hashing.result())
+    rests_on = _rests_on(task, hashing.result())
+    segment_key, measure_key = (content_key(one) for one in rests_on)
     record |= {"inputs": hashing.result(), "segment_key": segment_key, "measure_key": None}
+    record["rests_on"] = keys_of(rests_on[1])
     if task.measure:
         table = pd.concat(cells, ignore_index=True)
         table = _add_certainty(table, task.found_file, record["redrawn"])
@@ -261,6 +271,8 @@ def _process(task: ImageTask) -> dict[str, Any]:
         }
         _warn_of(stack, table, record["noise"])
     record["seconds"] = round(time.perf_counter() - start, 3)
+    written = (task.labels_file, *([task.cells_file] if task.measure else []))
+    record["written"] = {str(path.relative_to(task.out)): sha256(path) for path in written}
     write_json(task.record_file, record)
     return record
 
@@ -355,9 +367,13 @@ def _corrected_frames(
 def _hash_beside(paths: list[Path]) -> Future[dict[str, str]]:
     """Checksums of files, made in a thread of their own."""
     pool = ThreadPoolExecutor(1)
-    hashing = pool.submit(lambda: {str(path): sha256(path) for path in paths})
+    hashing = pool.submit(_checksums, paths)
     pool.shutdown(wait=False)
     return hashing
+
+
+def _checksums(paths: list[Path]) -> dict[str, str]:
+    return {str(path): sha256(path) for path in paths}
 
 
 def _input_files(task: ImageTask) -> list[Path]:
@@ -365,27 +381,66 @@ def _input_files(task: ImageTask) -> list[Path]:
     return [*task.paths, *(path for path in others if path is not None)]
 
 
-def _keys(task: ImageTask, inputs: dict[str, str]) -> tuple[str, str]:
-    """Names of what the labels, and the signatures, were made from: contents, settings, version."""
+def _rests_on(task: ImageTask, inputs: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the labels, and what the signatures, are made from: contents, settings, version."""
     # what acts on the cells of all images together comes after: it leaves labels and measures as they are
     correct = task.correct.model_dump(
         exclude={"bleed_through", "attenuation_um", "bleaching", "chromatic_shift"}
     )
-    base = {
+    labels = {
         "version": rgbtrack.__version__,
-        "inputs": list(inputs.values()),
+        "image": list(inputs.values()),
         "channels": list(task.channels.items()),
         "calibration": [task.pixel_size_um, task.z_step_um, task.frame_interval_h],
-        "correct": correct,
-        "shift_px": None if task.shift_px is None else task.shift_px.tolist(),
-        "light": None if task.light is None else task.light.tolist(),
+        "[correct]": correct,
+        "channels' shift": None if task.shift_px is None else task.shift_px.tolist(),
+        "illumination": None if task.light is None else task.light.tolist(),
+        "[segment]": task.segment.model_dump() | {"model": _model_key(task.segment.model)},
+        "ready labels": task.labels is not None,
     }
-    segment = base | {
-        "segment": task.segment.model_dump() | {"model": _model_key(task.segment.model)},
-        "labels": task.labels is not None,
-    }
-    measure = segment | {"signature": task.signature.model_dump(), "redraws": _redraw_key(task)}
-    return content_key(segment), content_key(measure)
+    signatures = {"[signature]": task.signature.model_dump(), "outlines by hand": _redraw_key(task)}
+    return labels, labels | signatures
+
+
+class _Done(NamedTuple):
+    """What of an image is up to date: its cells as found, as outlined by hand, and as measured."""
+
+    segmented: bool
+    drawn: bool
+    measured: bool
+
+
+def _what_is_done(task: ImageTask, old: dict[str, Any], inputs: dict[str, str]) -> _Done:
+    labels, signatures = (content_key(rests_on) for rests_on in _rests_on(task, inputs))
+    found_file = task.found_labels_file if old.get("redraw_key") else task.labels_file
+    segmented = old.get("segment_key") == labels and found_file.exists()
+    drawn = segmented and old.get("redraw_key") == _redraw_key(task) and task.labels_file.exists()
+    return _Done(
+        segmented, drawn, drawn and old.get("measure_key") == signatures and task.cells_file.exists()
+    )
+
+
+def finished_record(task: ImageTask) -> dict[str, Any] | None:
+    """What a former run tells of an image that is up to date; None where there is work to do."""
+    old = {} if task.overwrite else _old_record(task)
+    if not old or not all(path.is_file() for path in _input_files(task)):
+        return None
+    done = _what_is_done(task, old, _checksums(_input_files(task)))
+    return old if done.measured or (done.drawn and not task.measure) else None
+
+
+def why_image_due(task: ImageTask) -> list[str]:
+    """Why an image is to be worked on: what changed since it was; empty where it is up to date."""
+    old = _old_record(task)
+    gone = [path for path in _input_files(task) if not path.is_file()]
+    if gone:
+        return [f"{path} is not there: it would fail" for path in gone]
+    if not old:
+        return ["not done yet"]
+    if finished_record(task) is not None:
+        return []
+    rests_on = _rests_on(task, _checksums(_input_files(task)))[1]
+    return changes(old.get("rests_on", {}), keys_of(rests_on)) or ["its files are gone"]
 
 
 def _redraw_key(task: ImageTask) -> str:
@@ -399,6 +454,16 @@ def _model_key(model: str | None) -> Any:
         return model
     files = [Path(model)] if Path(model).is_file() else sorted(Path(model).iterdir())
     return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+
+
+def keys_of(rests_on: Mapping[str, Any]) -> dict[str, str]:
+    """Short name of each thing that an outcome rests on."""
+    return {name: content_key(content) for name, content in rests_on.items()}
+
+
+def changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Names of what an outcome rested on, or rests on now, that changed."""
+    return [f"{name} changed" for name in new if old.get(name) != new[name]]
 
 
 def content_key(content: Any) -> str:

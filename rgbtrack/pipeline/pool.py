@@ -3,10 +3,12 @@
 import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
 from typing import TypeVar
 
 Task = TypeVar("Task")
@@ -62,7 +64,9 @@ def map_tasks(
 def _one_pool(
     work: Callable[[Task], Result], tasks: Sequence[Task], batch: Sequence[int], size: int
 ) -> Iterator[tuple[int, Result]]:
-    pool = ProcessPoolExecutor(size, multiprocessing.get_context("spawn"), _one_thread)
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    pool = ProcessPoolExecutor(size, context, _begin, (theirs,))
     former = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # read by libraries as a child imports them
     try:
@@ -88,6 +92,8 @@ def _one_pool(
             else:
                 os.environ[name] = value
         pool.shutdown(wait=False, cancel_futures=True)
+        ours.close()  # whatever is still worked on is wanted no more
+        theirs.close()
 
 
 @contextmanager
@@ -108,7 +114,8 @@ def _main_kept_out() -> Iterator[None]:
             setattr(main, name, value)
 
 
-def _one_thread() -> None:
+def _begin(lifeline: Connection) -> None:
+    """Ready a process: one thread, and an end with its parent, however that ends."""
     import signal
 
     import cv2
@@ -116,3 +123,11 @@ def _one_thread() -> None:
     cv2.setNumThreads(1)
     # Ctrl-C is the parent's to answer
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def follow() -> None:
+        with suppress(EOFError, OSError):
+            lifeline.recv()  # nothing is ever sent: it ends when the other end is closed
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()

@@ -4,7 +4,8 @@ import datetime
 import platform
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,14 +14,16 @@ import pandas as pd
 import rgbtrack
 from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
 from rgbtrack.files import read_json, read_table, write_json
-from rgbtrack.pipeline.batches import judge_batches, look_at_batches
+from rgbtrack.pipeline.alone import alone_in
+from rgbtrack.pipeline.batches import judge_batches, knowing, look_at_batches
 from rgbtrack.pipeline.call_clones import call_clones
 from rgbtrack.pipeline.dynamics import DYNAMICS, describe_dynamics
 from rgbtrack.pipeline.experiment import Experiment, read_experiment
-from rgbtrack.pipeline.image import PARTS, ImageTask, content_key, forget_image, process_image
+from rgbtrack.pipeline.image import PARTS, ImageTask, finished_record, forget_image, process_image
 from rgbtrack.pipeline.pool import available_workers, map_tasks
 from rgbtrack.pipeline.review import REVIEW
-from rgbtrack.pipeline.steps import checksums, done, step
+from rgbtrack.pipeline.steps import Step as Stage
+from rgbtrack.pipeline.steps import checksums, doing, done
 from rgbtrack.pipeline.tracks import MOTILITY, describe_movies
 from rgbtrack.report import write_report
 from rgbtrack.review import read_review, standing_redraws
@@ -88,8 +91,8 @@ def run(
     Raises
     ------
     ParamError
-        All mistakes in the experiment at once, a folder that holds something else, or a segmentation method
-        that is not there.
+        All mistakes in the experiment at once, a folder that holds something else or that another run works
+        in, or a segmentation method that is not there.
     DataError
         If a step is asked for whose input is not there.
     """
@@ -99,6 +102,18 @@ def run(
         raise ParamError(f"workers is {workers}: give 1 or more")
     results = Path(out) if out is not None else experiment.folder / "results"
     _prepare(results, overwrite)
+    with alone_in(results):
+        return _run(experiment, results, workers, overwrite, steps, progress)
+
+
+def _run(
+    experiment: Experiment,
+    results: Path,
+    workers: int | None,
+    overwrite: bool,
+    steps: tuple[Step, ...],
+    progress: Progress | None,
+) -> Outcome:
     say = progress or (lambda what, done, total: None)
     started = _now()
 
@@ -126,7 +141,7 @@ def run(
         _write_report(experiment, results, records, overwrite)
         say("report", 1, 1)
     for text in description["warnings"]:
-        warnings.warn(text, RgbtrackWarning, stacklevel=2)
+        warnings.warn(text, RgbtrackWarning, stacklevel=3)
     failed = {name: record["error"] for name, record in records.items() if record["status"] == "failed"}
     return Outcome(results, failed, description["counts"])
 
@@ -177,19 +192,20 @@ def _knowing_batches(
     look_at_batches(
         tasks, results, workers or available_workers(), lambda done, total: say("batches", done, total)
     )
-    known = judge_batches(tasks, results)
-    return [
-        replace(task, shift_px=known[task.batch].shift_px, light=known[task.batch].light) for task in tasks
-    ]
+    return knowing(tasks, judge_batches(tasks, results))
 
 
 def _run_images(tasks: list[ImageTask], workers: int | None, say: Progress) -> dict[str, dict[str, Any]]:
-    workers = min(workers or available_workers(), max(1, len(tasks)))
-    records: dict[str, dict[str, Any]] = {}
+    """What is told of every image, worked on where it is not up to date."""
     say("images", 0, len(tasks))
-    for index, record in map_tasks(process_image, tasks, workers, _lost):
-        records[tasks[index].image_id] = record
+    with ThreadPoolExecutor(available_workers()) as readers:  # checksums let go of the interpreter
+        found = list(readers.map(finished_record, tasks))
+    records = {task.image_id: old for task, old in zip(tasks, found, strict=True) if old is not None}
+    due = [task for task in tasks if task.image_id not in records]
+    for index, record in map_tasks(process_image, due, workers or available_workers(), _lost):
+        records[due[index].image_id] = record
         say("images", len(records), len(tasks))
+    say("images", len(tasks), len(tasks))
     return {task.image_id: records[task.image_id] for task in tasks}
 
 
@@ -259,13 +275,22 @@ def _write_run_json(
 
 
 def _write_report(experiment: Experiment, results: Path, records: dict[str, Any], overwrite: bool) -> None:
-    names = ("cells.parquet", "clones.csv", "clone_sizes.csv", "review.csv", "audit.csv")
-    tables = [results / name for name in (*names, "tracks.csv")]
-    tables += [results / "dynamics" / f"{name}.csv" for name in (*DYNAMICS, *MOTILITY)]
-    key = content_key([rgbtrack.__version__, experiment.configuration(), records, checksums(tables)])
-    with step(results, "report", key, _report_files, overwrite) as told:
+    with doing(results, report_step(experiment, results, records), overwrite) as told:
         if told is not None:
             write_report(results, experiment.report)
+
+
+def report_step(experiment: Experiment, results: Path, records: dict[str, Any]) -> Stage:
+    """What the report rests on."""
+    names = ("cells.parquet", "clones.csv", "clone_sizes.csv", "review.csv", "audit.csv", "tracks.csv")
+    tables = [*names, *(f"dynamics/{name}.csv" for name in (*DYNAMICS, *MOTILITY))]
+    rests_on = {
+        "version": rgbtrack.__version__,
+        "settings": experiment.configuration(),
+        "images": records,
+        "tables": checksums([results / name for name in tables]),
+    }
+    return Stage("report", rests_on, _report_files)
 
 
 def _report_files(results: Path) -> list[Path]:

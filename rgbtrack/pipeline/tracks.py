@@ -26,10 +26,10 @@ from rgbtrack.link import (
     mean_squared_displacement,
     motility_by_treatment,
 )
+from rgbtrack.pipeline.called import called_file
 from rgbtrack.pipeline.experiment import Experiment
-from rgbtrack.pipeline.image import content_key
 from rgbtrack.pipeline.movies import interval_known, movies_of
-from rgbtrack.pipeline.steps import step
+from rgbtrack.pipeline.steps import Step, doing
 from rgbtrack.tables import counted
 
 GEFF = "tracks.geff"
@@ -46,6 +46,29 @@ MOTILITY: dict[str, Maker] = {
 """Tables in the folder ``dynamics``, by name, and how each is made of tracked cells."""
 
 
+def link_step(experiment: Experiment, results: Path, records: dict[str, dict[str, Any]]) -> Step:
+    """What tracks, and the tables of `MOTILITY`, rest on."""
+    movies = movies_of(records)
+    rests_on: dict[str, Any] = {"time series": movies}
+    if movies:
+        rests_on |= {
+            "version": rgbtrack.__version__,
+            "[link]": _with_control(experiment).model_dump(),
+            "cells": sha256(called_file(results)),
+        }
+
+    def written(folder: Path) -> list[Path]:
+        geff = sorted(path for path in (folder / GEFF).rglob("*") if path.is_file())
+        return [*_tables(folder).values(), *geff]
+
+    return Step("link", rests_on, written)
+
+
+def _tables(results: Path) -> dict[str, Path]:
+    folder = results / "dynamics"
+    return {"tracks": results / "tracks.csv", **{name: folder / f"{name}.csv" for name in MOTILITY}}
+
+
 def describe_movies(
     experiment: Experiment, results: Path, records: dict[str, dict[str, Any]], overwrite: bool
 ) -> None:
@@ -53,22 +76,11 @@ def describe_movies(
 
     What the data do not allow is not written; run.json tells why. Without time series nothing is.
     """
-    source = results / "cells.parquet"
-    if not source.exists():
-        raise DataError(f"{source} is not there: run 'rgbtrack clones' (or 'rgbtrack run') first")
-    folder = results / "dynamics"
-    tables = {"tracks": results / "tracks.csv", **{name: folder / f"{name}.csv" for name in MOTILITY}}
+    source = called_file(results)
+    tables = _tables(results)
     params = _with_control(experiment)
     movies = movies_of(records)
-    key = content_key(
-        [rgbtrack.__version__, params.model_dump(), movies, sha256(source)] if movies else "no time series"
-    )
-
-    def written(folder: Path) -> list[Path]:
-        geff = sorted(path for path in (folder / GEFF).rglob("*") if path.is_file())
-        return [*tables.values(), *geff]
-
-    with step(results, "link", key, written, overwrite) as told:
+    with doing(results, link_step(experiment, results, records), overwrite) as told:
         if told is None:
             return
         for path in tables.values():
