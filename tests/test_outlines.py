@@ -134,7 +134,7 @@ def test_geojson_that_cannot_be_used(geojson, made, shape, match):
 
 def test_json_that_is_none(tmp_path):
     (tmp_path / "a.json").write_text('{"type": "FeatureColl')
-    with pytest.raises(DataError, match="not readable as GeoJSON"):
+    with pytest.raises(DataError, match="not readable as JSON"):
         read_labels(tmp_path / "a.json", SHAPE)
 
 

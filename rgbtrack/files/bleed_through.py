@@ -1,6 +1,7 @@
 """Bleed-through matrices, by channel name."""
 
 from collections.abc import Mapping, Sequence
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rgbtrack.errors import DataError
-from rgbtrack.files.messages import short
+from rgbtrack.files.table_files import read_text
 
 
 def read_bleed_through(path: str | Path, channels: Mapping[str, str | int]) -> pd.DataFrame:
@@ -33,14 +34,9 @@ def read_bleed_through(path: str | Path, channels: Mapping[str, str | int]) -> p
         All that is wrong with it, at once.
     """
     path = Path(path)
-    if not path.is_file():
+    if not isfile(path):
         raise DataError(f"{path}: no such file: bleed_through names a CSV file, or is 'none'")
-    try:
-        raw = pd.read_csv(
-            path, sep=None, engine="python", dtype=str, encoding="utf-8-sig", skipinitialspace=True
-        )
-    except Exception as error:
-        raise DataError(f"{path}: not readable as a table ({short(error)})") from error
+    raw = read_text(path)
     if raw.shape[1] < 3:
         raise DataError(
             f"{path}: found {raw.shape[1]} columns: one of detector names and one per protein are needed"
@@ -78,7 +74,10 @@ def read_bleed_through(path: str | Path, channels: Mapping[str, str | int]) -> p
             problems.append(
                 f"{path}: {marker} does not show in its own detector: the diagonal must be positive"
             )
-    if not problems and np.linalg.cond(array / array.diagonal()) > 100:
+    with np.errstate(all="ignore"):
+        shares = array / array.diagonal()
+        alike = not np.isfinite(shares).all() or np.linalg.cond(shares) > 100
+    if not problems and alike:
         problems.append(
             f"{path}: the matrix is singular or nearly so: two proteins look the same to all detectors"
         )

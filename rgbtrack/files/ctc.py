@@ -1,5 +1,6 @@
 """Tracks as folders of the Cell Tracking Challenge: relabelled masks and a table of four columns."""
 
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,8 +9,9 @@ import pandas as pd
 import tifffile
 from numpy.typing import NDArray
 
-from rgbtrack.errors import DataError
+from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.files.atomic import write_folder_atomically
+from rgbtrack.files.images import read_file
 from rgbtrack.files.messages import short
 from rgbtrack.tables import check_tracks, track_links, tracks_of_links
 
@@ -160,11 +162,11 @@ def _relabel(frame: NDArray, cell: NDArray[np.int64], label: NDArray[np.int64], 
 
 
 def _read_rows(path: Path) -> NDArray[np.int64]:
-    lines = path.read_text(encoding="utf-8").split("\n")
     try:
+        lines = path.read_text(encoding="utf-8").split("\n")
         rows = np.array([[int(word) for word in line.split()] for line in lines if line.strip()], np.int64)
         return rows.reshape(-1, 4)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise DataError(
             f"{path}: rows are not four whole numbers, label, first and last frame, parent ({short(error)})"
         ) from error
@@ -172,17 +174,16 @@ def _read_rows(path: Path) -> NDArray[np.int64]:
 
 def _centres(path: Path, t: int) -> pd.DataFrame:
     """Centre of each label of a mask, in pixels."""
-    try:
-        mask = tifffile.imread(path)
-    except Exception as error:
-        raise DataError(f"{path}: not readable as a mask ({short(error)})") from error
-    mask = mask.reshape((1,) * (3 - mask.ndim) + mask.shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RgbtrackWarning)  # an axis without a name is z
+        pixels = read_file(path).pixels
+    if pixels.dtype.kind not in "iu":
+        raise DataError(f"{path}: a mask of {pixels.dtype}: labels are whole numbers")
+    mask = np.asarray(pixels).reshape(-1, *pixels.shape[3:])
     place = np.nonzero(mask)
-    label = mask[place].astype(np.int64)
-    size = np.bincount(label)
-    found = np.flatnonzero(size)
-    z, y, x = (np.bincount(label, axis)[found] / size[found] for axis in place)
-    return pd.DataFrame({"frame": t, "label": found, "z_px": z, "y_px": y, "x_px": x})
+    found, label, size = np.unique(mask[place], return_inverse=True, return_counts=True)
+    z, y, x = (np.bincount(label, axis, len(found)) / size for axis in place)
+    return pd.DataFrame({"frame": t, "label": found.astype(np.int64), "z_px": z, "y_px": y, "x_px": x})
 
 
 def _linked(path: Path, rows: NDArray[np.int64], cells: pd.DataFrame) -> pd.DataFrame:

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import zarr
 from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
 from rgbtrack.files.atomic import write_folder_atomically
 from rgbtrack.files.extras import need_extra
 from rgbtrack.files.messages import short
+from rgbtrack.files.sizes import check_claim
 from rgbtrack.tables import check_tracks, track_links, tracks_of_links
 
 _SPACE = {"z": "z_um", "y": "y_um", "x": "x_um"}
@@ -126,10 +128,15 @@ def read_geff(path: str | Path) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            arrays = (part for _, part in zarr.open_group(path, mode="r").members(max_depth=None))
+            check_claim(path, sum(part.nbytes for part in arrays if isinstance(part, zarr.Array)), 33_000)
             reader = geff.GeffReader(str(path), validate=True)
             reader.read_node_props()
             reader.read_edge_props(set(reader.edge_prop_names) & {"link_probability"})
             graph = reader.build()
+            props = {name: _series(prop) for name, prop in graph["node_props"].items()}
+    except DataError:
+        raise
     except Exception as error:
         raise DataError(f"{path}: not a valid GEFF ({short(error)})") from error
     metadata = graph["metadata"]
@@ -137,7 +144,6 @@ def read_geff(path: str | Path) -> pd.DataFrame:
         raise DataError(
             f"{path}: its edges have no direction, so that mother and daughter are not told apart"
         )
-    props = {name: _series(prop) for name, prop in graph["node_props"].items()}
     table = pd.DataFrame({"frame": _frames(path, metadata, props)})
     for axis in metadata.axes or []:
         factor = _micrometres(axis)
@@ -148,7 +154,9 @@ def read_geff(path: str | Path) -> pd.DataFrame:
             table[name] = props[name]
     place = pd.Series(np.arange(len(table)), index=graph["node_ids"])
     edges = np.asarray(graph["edge_ids"]).reshape(-1, 2)
-    source, target = (place.reindex(edges[:, k]).to_numpy(np.int64) for k in (0, 1))
+    if place.index.has_duplicates or not np.isin(edges, place.index).all():
+        raise DataError(f"{path}: its edges name nodes that are not there, or are there twice")
+    source, target = (place[edges[:, k]].to_numpy(np.int64) for k in (0, 1))
     number = props["track"].to_numpy(float, na_value=np.nan) if "track" in props else None
     images = table["image_id"].to_numpy() if "image_id" in table else None
     table = table.join(tracks_of_links(table["frame"].to_numpy(), source, target, images, number))
@@ -200,7 +208,7 @@ def _frames(path: Path, metadata: Any, props: dict[str, pd.Series]) -> NDArray[n
     if len(names) != 1:
         raise DataError(f"{path}: has {len(names)} axes of time: one must count the frames")
     time = props[names[0]].to_numpy(float)
-    if (time != np.round(time)).any() or (time < 0).any():
+    if (time != np.round(time)).any() or (time < 0).any() or (time >= 2**63).any():
         raise DataError(
             f"{path}: its time axis {names[0]} holds "
             f"{time[time != np.round(time)][:1].tolist() or time.min()}, "

@@ -1,8 +1,10 @@
 """Images: any file to a Stack."""
 
 import re
+import struct
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import dask.array as da
@@ -10,6 +12,7 @@ import numpy as np
 
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.files.messages import short
+from rgbtrack.files.sizes import check_claim
 from rgbtrack.files.tiff import read_tiff
 from rgbtrack.stack import DetectorSettings, Stack
 
@@ -133,7 +136,12 @@ def read_file(path: Path) -> Stack:
 def _read_picture(path: Path) -> Stack:
     import cv2
 
-    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    content = path.read_bytes()
+    claimed, image = _claimed(content), None
+    if claimed:
+        check_claim(path, claimed, 1040)
+        with suppress(cv2.error):
+            image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise DataError(f"{path}: not readable as a picture: is the file whole?")
     if image.ndim == 2:
@@ -146,3 +154,20 @@ def _read_picture(path: Path) -> Stack:
         stacklevel=5,
     )
     return Stack(np.moveaxis(rgb, -1, 0)[None, :, None], ("red", "green", "blue"), source=path.name)
+
+
+def _claimed(content: bytes) -> int:
+    """Bytes of a PNG or JPEG once unpacked, at least, by its header; 0 where it is neither."""
+    if content[:8] == b"\x89PNG\r\n\x1a\n" and len(content) >= 26:
+        width, height, bits, kind = struct.unpack_from(">IIBB", content, 16)
+        return width * height * bits * {2: 3, 4: 2, 6: 4}.get(kind, 1) // 8
+    if content[:2] != b"\xff\xd8":
+        return 0
+    at = 2
+    while at + 10 <= len(content) and content[at] == 0xFF:
+        kind, length = content[at + 1], int.from_bytes(content[at + 2 : at + 4])
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):  # start of a frame
+            height, width, n = struct.unpack_from(">HHB", content, at + 5)
+            return height * width * n
+        at += 1 if kind == 0xFF else 2 + length
+    return 0

@@ -36,7 +36,7 @@ def json_values(content: Any) -> Any:
 def read_json(path: str | Path) -> Any:
     """Read JSON."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except (OSError, ValueError, RecursionError) as error:

@@ -54,15 +54,16 @@ def read_labels(path: str | Path, shape: tuple[int, ...] | None = None) -> NDArr
         return read_outlines(path, shape)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RgbtrackWarning)
-        labels = np.asarray(read_file(path).pixels)
+        pixels = read_file(path).pixels
     if shape is None:
-        shape = tuple(np.delete(labels.shape, 1))
-    if labels.size != int(np.prod(shape)) or np.squeeze(labels).shape != tuple(n for n in shape if n > 1):
+        shape = tuple(np.delete(pixels.shape, 1))
+    found = tuple(n for n in pixels.shape if n > 1)
+    if found != tuple(n for n in shape if n > 1):
         raise DataError(
-            f"{path}: labels have shape {np.squeeze(labels).shape}, the image (t, z, y, x) = {tuple(shape)}: "
+            f"{path}: labels have shape {found}, the image (t, z, y, x) = {tuple(shape)}: "
             f"give one label for each pixel"
         )
-    labels = labels.reshape(shape)
+    labels = np.asarray(pixels).reshape(shape)
     if labels.dtype.kind == "f" and not (np.isfinite(labels).all() and (labels == np.round(labels)).all()):
         raise DataError(f"{path}: labels are not whole numbers: export a label image, not a picture")
     if labels.size and (labels.min() < 0 or labels.max() > np.iinfo(np.uint32).max):

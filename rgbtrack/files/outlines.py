@@ -1,6 +1,5 @@
 """Outlines of cells: QuPath's GeoJSON and Fiji's ROI files, drawn into labels."""
 
-import json
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,9 @@ from numpy.typing import NDArray
 from skimage.draw import polygon2mask
 
 from rgbtrack.errors import DataError, RgbtrackWarning
+from rgbtrack.files.json_files import read_json
 from rgbtrack.files.messages import short
+from rgbtrack.files.sizes import check_claim
 
 GEOJSON_ENDINGS = (".geojson", ".json")
 ROI_ENDINGS = (".zip", ".roi")
@@ -107,8 +108,9 @@ def _draw(path: Path, outlines: Sequence[Outline], shape: tuple[int, ...]) -> ND
 def _rasterise(outline: Outline, size: tuple[int, ...]) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
     """Where in (y, x) the outline is, and which pixels there are inside."""
     corners = np.concatenate([ring for rings in outline.parts for ring in rings])
-    low = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, [size[1], size[0]])  # x, y
-    high = np.clip(np.ceil(corners.max(axis=0)).astype(int), low, [size[1], size[0]])
+    most = [size[1], size[0]]  # x, y
+    low = np.clip(np.floor(corners.min(axis=0)), 0, most).astype(int)
+    high = np.clip(np.ceil(corners.max(axis=0)), low, most).astype(int)
     window = (slice(low[1], high[1]), slice(low[0], high[0]))
     inside = np.zeros((high[1] - low[1], high[0] - low[0]), bool)
     if not inside.size:
@@ -145,16 +147,10 @@ def _plane(path: Path, outline: Outline, shape: tuple[int, ...]) -> tuple[int, i
 
 
 def _read_geojson(path: Path) -> tuple[list[Outline], dict[str, int]]:
-    try:
-        content = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not readable as GeoJSON ({short(error)}): is the file whole?") from error
-    features = content
+    features = content = read_json(path)
     if isinstance(content, dict):
         features = content.get("features") if content.get("type") == "FeatureCollection" else [content]
-    if not isinstance(features, list) or not all(
-        isinstance(f, dict) and f.get("type") == "Feature" for f in features
-    ):
+    if not isinstance(features, list) or not all(map(_is_feature, features)):
         raise DataError(
             f"{path}: not GeoJSON with features: in QuPath, File > Export objects as GeoJSON, "
             f"as a FeatureCollection"
@@ -178,7 +174,7 @@ def _read_geojson(path: Path) -> tuple[list[Outline], dict[str, int]]:
             continue
         try:
             outlines.append(_outline(geometry, first))
-        except (TypeError, ValueError, LookupError, AttributeError) as error:
+        except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
             raise DataError(
                 f"{path}: outline {number} is not a whole {geometry['type']} of numbers: export it again"
             ) from error
@@ -197,6 +193,14 @@ def _outline(geometry: dict[str, Any], first: int | None) -> Outline:
     plane = geometry.get("plane") or {}
     t, z = (None if (n := plane.get(axis, first)) is None else int(n) for axis in "tz")
     return Outline(parts, t, z)
+
+
+def _is_feature(feature: Any) -> bool:
+    return (
+        isinstance(feature, dict)
+        and feature.get("type") == "Feature"
+        and all(isinstance(feature.get(name) or {}, dict) for name in ("geometry", "properties"))
+    )
 
 
 def _is_ring(ring: Ring) -> bool:
@@ -246,11 +250,12 @@ def _roi_files(path: Path) -> Iterator[bytes]:
         yield path.read_bytes()
         return
     with zipfile.ZipFile(path) as archive:
-        names = [name for name in archive.namelist() if name.lower().endswith(".roi")]
-        if not names:
+        members = [member for member in archive.infolist() if member.filename.lower().endswith(".roi")]
+        if not members:
             raise DataError(f"{path}: no .roi in it: in Fiji's ROI Manager, More > Save")
-        for name in names:
-            yield archive.read(name)
+        check_claim(path, sum(member.file_size for member in members), 100)
+        for member in members:
+            yield archive.read(member)
 
 
 def _roi_rings(roi: Any) -> tuple[Ring, ...]:
@@ -262,7 +267,8 @@ def _roi_rings(roi: Any) -> tuple[Ring, ...]:
         centre = np.array([roi.left + roi.right, roi.top + roi.bottom]) / 2
         radius = np.array([roi.right - roi.left, roi.bottom - roi.top]) / 2
         return (centre + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1),)
-    rings = (np.asarray(ring, float).reshape(-1, 2) for ring in roi.coordinates(multi=True))
+    with np.errstate(invalid="ignore"):  # what is no number is no ring
+        rings = [np.asarray(ring, float).reshape(-1, 2) for ring in roi.coordinates(multi=True)]
     return tuple(ring for ring in rings if _is_ring(ring))
 
 

@@ -32,6 +32,24 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
     )
 
 
+def read_text(path: Path) -> pd.DataFrame:
+    """Read a small table that a person wrote, all of it as text: commas, semicolons or tabs, as its head has.
+
+    Raises
+    ------
+    DataError
+        If it is not a table.
+    """
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            head = file.readline()
+        return pd.read_csv(
+            path, sep=max(",;\t", key=head.count), dtype=str, encoding="utf-8-sig", skipinitialspace=True
+        )
+    except Exception as error:
+        raise DataError(f"{path}: not readable as a table ({short(error)})") from error
+
+
 def _harmless(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA else value
 

@@ -9,9 +9,10 @@ import pandas as pd
 from rgbtrack.errors import DataError
 from rgbtrack.files.atomic import write_atomically
 from rgbtrack.files.messages import short
-from rgbtrack.tables import check_tracks, track_links, tracks_of_links
+from rgbtrack.tables import check_tracks, track_links, tracks_of_links, whole_numbers
 
 _PLACES = {"POSITION_Z": "z_um", "POSITION_Y": "y_um", "POSITION_X": "x_um"}
+_NUMBERS = ("SPOT_SOURCE_ID", "SPOT_TARGET_ID", "PARENT_ID", "POSITION_Z", "CELL", "LINK_PROBABILITY")
 _NEEDED = ("ID", "TRACK_ID", "FRAME", "POSITION_X", "POSITION_Y")
 
 
@@ -100,7 +101,7 @@ def read_trackmate(path: str | Path, *, pixel_size_um: float | None = None) -> p
     else:
         source, target = _in_order(spots, path)
         chance = None
-    table = pd.DataFrame({"frame": spots["FRAME"].astype("int64")})
+    table = pd.DataFrame({"frame": whole_numbers(spots["FRAME"], blanks=False).astype("int64")})
     factor = _factor(path, units, pixel_size_um)
     for name, column in _PLACES.items():
         if name in spots:
@@ -167,7 +168,7 @@ def _read(path: Path, needed: tuple[str, ...], what: str) -> tuple[pd.DataFrame,
     n = int(heading.cumprod().sum())
     units = {name: str(table[name].iloc[n - 1]) for name in table.columns} if n else {}
     body = table.iloc[n:].reset_index(drop=True)
-    for name in (*needed, "SPOT_SOURCE_ID", "SPOT_TARGET_ID", "POSITION_Z", "CELL", "LINK_PROBABILITY"):
+    for name in (*needed, *_NUMBERS):
         if name in body.columns:
             numbers = pd.to_numeric(body[name], errors="coerce")
             bad = numbers.isna() & body[name].notna() & (name != "TRACK_ID")

@@ -9,7 +9,7 @@ import pandas as pd
 from rgbtrack.correct import CorrectParams, correct_stack
 from rgbtrack.errors import DataError, ParamError
 from rgbtrack.files import file_stem, read_stack, write_table
-from rgbtrack.files.messages import short
+from rgbtrack.files.table_files import read_text
 from rgbtrack.pipeline.experiment import read_sections
 from rgbtrack.pipeline.sheet import nearest
 from rgbtrack.segment import SegmentParams, find_cells
@@ -95,12 +95,7 @@ def read_control_sheet(sheet: Path, proteins: Mapping[str, str | int]) -> Images
     """
     if not sheet.is_file():
         raise DataError(f"{sheet}: no such file: give a CSV file with columns image and protein")
-    try:
-        table = pd.read_csv(
-            sheet, sep=None, engine="python", dtype=str, encoding="utf-8-sig", skipinitialspace=True
-        )
-    except Exception as error:
-        raise DataError(f"{sheet}: not readable as a table ({short(error)})") from error
+    table = read_text(sheet)
     table.columns = pd.Index([str(name).strip().casefold() for name in table.columns])
     missing = [name for name in NEEDED if name not in table.columns]
     if missing:

@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os.path import exists, isfile
 from pathlib import Path
 from typing import Any
 
@@ -227,7 +228,7 @@ def read_experiment(path: str | Path, instead: Mapping[str, Mapping[str, Any]] |
         raise ParamError(*problems)
     head = sections.pop("experiment")
     model = sections["segment"].model
-    if model is not None and (path.parent / model).exists():  # a path, relative to experiment.toml
+    if model is not None and exists(path.parent / model):  # a path, relative to experiment.toml
         absolute = str((path.parent / model).absolute())
         sections["segment"] = sections["segment"].model_copy(update={"model": absolute})
     return Experiment(
@@ -252,6 +253,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ParamError(f"{path}: not UTF-8 text (byte {error.start}): save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise ParamError(f"{path}: not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise ParamError(f"{path}: not valid TOML: its values lie too deep in one another") from error
     except OSError as error:
         raise ParamError(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -329,7 +332,7 @@ def _file_problems(path: Path, correct: CorrectParams, channels: ChannelsParams)
         problems += [f"{path.name}: [correct] bleed_through: {line}" for line in str(error).splitlines()]
     for key in ("flat_field", "dark_field"):
         file = getattr(correct, key)
-        if file not in ("auto", "none") and not (path.parent / file).is_file():
+        if file not in ("auto", "none") and not isfile(path.parent / file):
             problems.append(f"{path.name}: [correct] {key}: {path.parent / file}: no such file")
     if isinstance(correct.attenuation_um, dict):
         problems += [

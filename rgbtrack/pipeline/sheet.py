@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from os.path import commonprefix
+from os.path import commonprefix, exists, isdir, isfile
 from pathlib import Path
 
 import pandas as pd
@@ -82,8 +82,8 @@ def read_sheet(path: Path, markers: Sequence[str]) -> Sheet:
     Comma, semicolon or tab separated; UTF-8, UTF-16 or Windows-1252. Rows are numbered as Excel numbers them.
     """
     none = pd.DataFrame(columns=list(KNOWN))
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "no such file"
+    if not isfile(path):
+        what = "is a folder" if isdir(path) else "no such file"
         return Sheet(
             none, (), (), (f"{path}: {what}: [experiment] samples names the sample sheet, a CSV file",)
         )
@@ -196,14 +196,14 @@ def _check_rows(
         at = f"{path.name}, row {number}"
         problems += [f"{at}: {name} is blank" for name in NEEDED if not row.get(name)]
         files = [_place(path, part) for part in row.get("image", "").split(";") if part.strip()]
-        problems += [f"{at}: image {_missing(file)}" for file in files if not file.is_file()]
+        problems += [f"{at}: image {_missing(file)}" for file in files if not isfile(file)]
         images.append(tuple(files))
         mask = _place(path, row["labels"]) if row.get("labels") else None
-        if mask is not None and not mask.is_file():
+        if mask is not None and not isfile(mask):
             problems.append(f"{at}: labels {_missing(mask)}")
         labels.append(mask)
         linked = _place(path, row["tracks"]) if row.get("tracks") else None
-        if linked is not None and not linked.exists():
+        if linked is not None and not exists(linked):
             problems.append(f"{at}: tracks {_missing(linked)}")
         tracks.append(linked)
         for name in values:
@@ -232,15 +232,15 @@ def _check_rows(
 def _place(sheet: Path, text: str) -> Path:
     """Absolute path of a file named in the sheet."""
     place = sheet.parent / text.strip()
-    if not place.exists() and "\\" in text:
+    if not exists(place) and "\\" in text:
         place = sheet.parent / text.strip().replace("\\", "/")
     return place.absolute()
 
 
 def _missing(file: Path) -> str:
-    if file.is_dir():
+    if isdir(file):
         return f"{file.name} is a folder: name the image file"
-    if not file.parent.is_dir():
+    if not isdir(file.parent):
         return f"{file}: there is no folder {file.parent}: paths are relative to the sheet"
     there = sorted(p.name for p in file.parent.iterdir() if p.is_file())
     close = get_close_matches(file.name, there, n=1, cutoff=0.5)

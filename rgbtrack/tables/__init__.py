@@ -28,7 +28,7 @@ from rgbtrack.tables.dynamics import (
     TURNOVER,
     TURNOVER_BY_TREATMENT,
 )
-from rgbtrack.tables.lineage import check_tracks, track_links, tracks_of_links
+from rgbtrack.tables.lineage import check_tracks, track_links, tracks_of_links, whole_numbers
 from rgbtrack.tables.sheet import SAMPLES
 from rgbtrack.tables.table import EXCLUDED, MARKER, Column, Table, counted, errors_of, markers_of
 from rgbtrack.tables.tracks import (
@@ -87,4 +87,5 @@ __all__ = [
     "markers_of",
     "track_links",
     "tracks_of_links",
+    "whole_numbers",
 ]

@@ -43,8 +43,9 @@ def check_tracks(cells: pd.DataFrame) -> pd.DataFrame:
     TRACKED.check(cells, need=["image_id", "frame", "track"])
     TRACKED.check(cells, need=["cell"])
     parent = cells["parent"] if "parent" in cells.columns else pd.Series(pd.NA, index=cells.index)
-    tracked = cells.assign(parent=parent).astype({"parent": "Int64", "track": "Int64"})
-    tracked = tracked[tracked["track"].notna()].astype({"image_id": "str", "frame": "int64"})
+    tracked = cells.assign(parent=whole_numbers(parent), track=whole_numbers(cells["track"]))
+    tracked = tracked[tracked["track"].notna()].astype({"image_id": "str"})
+    tracked["frame"] = whole_numbers(tracked["frame"], blanks=False).astype("int64")
     tracked = tracked.sort_values(["image_id", "track", "frame"], kind="stable", ignore_index=True)
     problems = [*_repeats(tracked), *_parents(tracked)]
     if problems:
@@ -52,6 +53,41 @@ def check_tracks(cells: pd.DataFrame) -> pd.DataFrame:
     # written in one row of a track, it holds for all
     tracked["parent"] = tracked.groupby(["image_id", "track"])["parent"].transform("first").astype("Int64")
     return tracked.assign(tree=_trees(tracked))
+
+
+def whole_numbers(column: pd.Series, *, blanks: bool = True) -> pd.Series:
+    """Numbers of cells, tracks or frames as Int64.
+
+    Parameters
+    ----------
+    column
+        From a file, of any type.
+    blanks
+        Whether some may be missing.
+
+    Raises
+    ------
+    DataError
+        If any is no whole number, or missing.
+
+    Examples
+    --------
+    >>> whole_numbers(pd.Series([1.0, None], name="track")).tolist()
+    [1, <NA>]
+    >>> whole_numbers(pd.Series(["1", "a"], name="track"))
+    Traceback (most recent call last):
+    rgbtrack.errors.DataError: column track should hold whole numbers, found 'a'
+    """
+    if pd.api.types.is_signed_integer_dtype(column) and not column.hasnans:
+        return column.astype("Int64")
+    numbers = pd.to_numeric(column, errors="coerce").astype("Float64")
+    good = (numbers.abs() < 2**63) & (numbers == numbers.round())
+    bad = ~good.fillna(value=False) & (column.notna() if blanks else True)
+    if bad.any():
+        raise DataError(
+            f"column {column.name} should hold whole numbers, found {str(column[bad].iloc[0])[:40]!r}"
+        )
+    return numbers.astype("Int64")
 
 
 def _repeats(tracked: pd.DataFrame) -> list[str]:
@@ -208,6 +244,8 @@ def tracks_of_links(
     3      3       1     1
     """
     n, frame = len(frame), np.asarray(frame)
+    if number is not None:
+        number = whole_numbers(pd.Series(number, name="track")).to_numpy(float, na_value=np.nan)
     images = np.zeros(n, np.int64) if image_id is None else pd.factorize(np.asarray(image_id), sort=True)[0]
     source, target = np.asarray(source, np.int64), np.asarray(target, np.int64)
     _check_links(frame, images, source, target)
@@ -218,7 +256,7 @@ def tracks_of_links(
     groups, first = np.unique(group[order], return_index=True)
     start = order[first]  # first cell of each group
     rank = np.lexsort((start, frame[start], images[start]))
-    track_of = _numbers(images[start], rank, None if number is None else np.asarray(number, float)[start])
+    track_of = _numbers(images[start], rank, None if number is None else number[start])
     track = track_of[group]
     mother_of = np.full(len(groups), -1)
     mother_of[group[target[~single]]] = track[source[~single]]
