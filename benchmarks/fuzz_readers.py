@@ -62,7 +62,7 @@ def _tiff(image: Any, **settings: Any) -> bytes:
     import tifffile
 
     file = io.BytesIO()
-    tifffile.imwrite(file, image, **settings)
+    tifffile.imwrite(file, image, **{"photometric": "minisblack", **settings})
     return file.getvalue()
 
 
@@ -801,7 +801,8 @@ def main() -> None:
         found = sum(counts.values()) - counts["read"] - counts["refused"]
         print(
             f"{reader}: {sum(counts.values())} cases, {counts['read']} read, {counts['refused']} refused, "
-            f"{found} findings; at most {slowest:.2f} s and {most:.0f} MB; {time.perf_counter() - start:.0f} s",
+            f"{found} findings; at most {slowest:.2f} s and {most:.0f} MB; "
+            f"{time.perf_counter() - start:.0f} s",
             flush=True,
         )
         for came, case in sorted(examples.items(), key=lambda item: -counts[item[0]]):

@@ -8,6 +8,7 @@ from rgbtrack.files.geff import read_geff, write_geff
 from rgbtrack.files.images import PICTURE_ENDINGS, TIFF_ENDINGS, file_stem, read_stack
 from rgbtrack.files.json_files import json_values, read_json, write_json
 from rgbtrack.files.labels import read_labels, write_labels
+from rgbtrack.files.names import check_names, name_problems
 from rgbtrack.files.outlines import OUTLINE_ENDINGS
 from rgbtrack.files.table_files import read_table, write_table
 from rgbtrack.files.trackmate import read_trackmate, write_trackmate
@@ -17,9 +18,11 @@ __all__ = [
     "OUTLINE_ENDINGS",
     "PICTURE_ENDINGS",
     "TIFF_ENDINGS",
+    "check_names",
     "file_stem",
     "json_values",
     "match_tracks",
+    "name_problems",
     "read_bleed_through",
     "read_counts",
     "read_ctc",

@@ -158,7 +158,7 @@ def _read_picture(path: Path) -> Stack:
 
 def _claimed(content: bytes) -> int:
     """Bytes of a PNG or JPEG once unpacked, at least, by its header; 0 where it is neither."""
-    if content[:8] == b"\x89PNG\r\n\x1a\n" and len(content) >= 26:
+    if content[:8] == b"\x89PNG\r\n\x1a\n" and _has_its_chunks(content):
         width, height, bits, kind = struct.unpack_from(">IIBB", content, 16)
         return width * height * bits * {2: 3, 4: 2, 6: 4}.get(kind, 1) // 8
     if content[:2] != b"\xff\xd8":
@@ -171,3 +171,11 @@ def _claimed(content: bytes) -> int:
             return height * width * n
         at += 1 if kind == 0xFF else 2 + length
     return 0
+
+
+def _has_its_chunks(png: bytes) -> bool:
+    """Whether a PNG begins with a header and holds as much as its chunks claim: OpenCV allocates that."""
+    at = 8
+    while at + 8 <= len(png) and png[at + 4 : at + 8] != b"IEND":
+        at += 12 + int.from_bytes(png[at : at + 4])
+    return png[12:16] == b"IHDR" and 33 <= at <= len(png)

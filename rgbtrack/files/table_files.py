@@ -9,7 +9,7 @@ from rgbtrack.errors import DataError
 from rgbtrack.files.atomic import write_atomically
 from rgbtrack.files.messages import short
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
 """How text begins that a spreadsheet computes."""
 
 
@@ -51,10 +51,14 @@ def read_text(path: Path) -> pd.DataFrame:
 
 
 def _harmless(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA else value
+    if not isinstance(value, str):
+        return value
+    value = value.replace("\r\n", "\n").replace("\r", "\n")  # bare, it would begin a row
+    return f"'{value}" if value[:1] in _FORMULA else value
 
 
-def _as_written(value: Any) -> Any:
+def as_written(value: Any) -> Any:
+    """Text of a cell without the apostrophe that `write_table` put in front."""
     return value[1:] if isinstance(value, str) and value[:1] == "'" and value[1:2] in _FORMULA else value
 
 
@@ -71,5 +75,5 @@ def read_table(path: str | Path) -> pd.DataFrame:
     except Exception as error:
         raise DataError(f"{path}: not readable as a table ({short(error)}): is the file whole?") from error
     for name in table.select_dtypes(["object", "str"]).columns:
-        table[name] = table[name].map(_as_written, na_action="ignore")
-    return table.rename(columns=_as_written)
+        table[name] = table[name].map(as_written, na_action="ignore")
+    return table.rename(columns=as_written)

@@ -116,9 +116,9 @@ def _check_size(path: Path, tiff: tifffile.TiffFile, series: Any) -> None:
     """Refuse a header that claims more than the file can hold."""
     if not series.size or 0 in series.shape:
         raise DataError(f"{path}: the image has no pixels, shape {series.shape}")
-    size = path.stat().st_size
-    claimed = int(np.prod(series.shape, dtype=object)) * np.dtype(series.dtype).itemsize
-    check_claim(path, claimed, PACKED.get(series.keyframe.compression, 1400))
+    page, size = series.keyframe, path.stat().st_size
+    largest = max(int(np.prod(shape, dtype=object)) for shape in (series.shape, page.chunks))
+    check_claim(path, largest * np.dtype(series.dtype).itemsize, PACKED.get(page.compression, 1400))
     for p in series.pages:
         if (
             p is not None

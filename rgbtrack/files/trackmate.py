@@ -1,14 +1,14 @@
 """Tracks as TrackMate's tables of spots and edges, which Fiji reads and writes."""
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from rgbtrack.errors import DataError
-from rgbtrack.files.atomic import write_atomically
 from rgbtrack.files.messages import short
+from rgbtrack.files.names import check_names
+from rgbtrack.files.table_files import as_written, write_table
 from rgbtrack.tables import check_tracks, track_links, tracks_of_links, whole_numbers
 
 _PLACES = {"POSITION_Z": "z_um", "POSITION_Y": "y_um", "POSITION_X": "x_um"}
@@ -44,6 +44,7 @@ def write_trackmate(folder: str | Path, cells: pd.DataFrame) -> list[Path]:
     out. The edges hold every link, those of divisions too.
     """
     tracked = check_tracks(cells)
+    check_names(tracked["image_id"].unique())
     folder, paths = Path(folder), []
     for image_id, movie in tracked.groupby("image_id"):
         movie = movie.reset_index(drop=True)
@@ -63,7 +64,7 @@ def write_trackmate(folder: str | Path, cells: pd.DataFrame) -> list[Path]:
             edges["LINK_PROBABILITY"] = movie["link_probability"].to_numpy(float, na_value=np.nan)[target]
         for name, table in (("spots", spots), ("edges", edges)):
             path = folder / f"{image_id}-{name}.csv"
-            write_atomically(path, partial(table.to_csv, index=False, encoding="utf-8"))
+            write_table(path, table)
             paths.append(path)
     return paths
 
@@ -108,7 +109,7 @@ def read_trackmate(path: str | Path, *, pixel_size_um: float | None = None) -> p
             table[column] = spots[name].astype(float) * factor
     for name, column in (("IMAGE_ID", "image_id"), ("CELL", "cell")):
         if name in spots:
-            table[column] = spots[name]
+            table[column] = spots[name].map(as_written, na_action="ignore")
     forward = (
         table["frame"].to_numpy()[source] <= table["frame"].to_numpy()[target]
     )  # TrackMate may turn edges

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from rgbtrack.errors import RgbtrackWarning
-from rgbtrack.files import file_stem
+from rgbtrack.files import file_stem, name_problems
 from rgbtrack.tables import CELLS, CLONE_SIZES, CLONES, MARKER, SAMPLES
 
 NUMBERS = tuple(column.name for column in SAMPLES.columns if column.kind == "float")
@@ -26,8 +26,6 @@ OURS = frozenset(
     if MARKER not in column.name
 ) - frozenset(KNOWN) | {"track", "parent", "time_h", "image_ids"}
 """Column names that rgbtrack writes itself."""
-WINDOWS_DEVICES = {"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10))}
-LONGEST_ID = 150
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?")
 
 
@@ -213,7 +211,9 @@ def _check_rows(
                 problems.append(f"{at}: {problem}")
         row["image_id"] = row.get("image_id") or default_image_id(files)
         if row["image_id"]:
-            problems += [f"{at}: image_id {row['image_id']!r} {why}" for why in _unsafe(row["image_id"])]
+            problems += [
+                f"{at}: image_id {row['image_id']!r} {why}" for why in name_problems(row["image_id"])
+            ]
         row["site"] = row.get("site") or "primary"
         if "batch" in row and not row["batch"]:
             problems.append(f"{at}: batch is blank: name one for every image, or leave the column out")
@@ -279,20 +279,6 @@ def default_image_id(files: Sequence[Path]) -> str:
         return shared or stems[0]
     whole = re.match(r"(.*)[_\-. ]", shared)
     return (whole.group(1).rstrip("_-. ") if whole else "") or shared
-
-
-def _unsafe(image_id: str) -> list[str]:
-    """Say why a name cannot be a file name everywhere."""
-    why = []
-    if re.search(r'[/\\:*?"<>|\x00-\x1f\x7f]', image_id):
-        why.append('holds a character that file names cannot have (/ \\ : * ? " < > |): give a plain name')
-    elif image_id.startswith(".") or image_id.endswith((".", " ")):
-        why.append("starts or ends with a dot: give a plain name")
-    elif image_id.split(".")[0].casefold() in WINDOWS_DEVICES:
-        why.append("is a name that Windows keeps for itself: give another")
-    if len(image_id.encode()) > LONGEST_ID:
-        why.append(f"is longer than {LONGEST_ID} bytes: give a shorter name in the column image_id")
-    return why
 
 
 def _repeats(name: str, ids: Sequence[str], numbers: Sequence[int]) -> list[str]:

@@ -11,6 +11,7 @@ import pandas as pd
 import rgbtrack
 from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
 from rgbtrack.files import (
+    check_names,
     read_labels,
     read_table,
     sha256,
@@ -123,6 +124,7 @@ def export_tracks(results: str | Path, to: str, out: str | Path | None = None) -
     """
     results = Path(results)
     cells = tracked_cells(results)
+    check_names(cells["image_id"].astype("str").unique())
     target = Path(out) if out is not None else results / (GEFF if to == "geff" else f"tracks_{to}")
     if to == "geff":
         write_geff(target, cells)

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
-from rgbtrack.files import read_json, read_labels, read_table
+from rgbtrack.files import check_names, read_json, read_labels, read_table
 from rgbtrack.plot.quality import LOW_SNR, UNSURE
 from rgbtrack.tables import CELLS, CLONE_SIZES, CLONES, counted, markers_of
 
@@ -114,6 +114,7 @@ def read_results(folder: Path) -> Results:
     run = read_json(folder / "run.json")
     if not isinstance(run, dict) or not isinstance(run.get("images"), dict):
         raise DataError(f"{folder / 'run.json'} does not tell of any run: do 'rgbtrack run' again")
+    check_names(run["images"])
     cells = CELLS.check(read_table(folder / "cells.parquet"), need=["image_id", "frame", "cell"])
     if len(cells):
         need = ["brightness", "snr", "clone", "unassigned_reason"]
