@@ -2,8 +2,8 @@
 
 import datetime
 import os
+import platform
 import re
-import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,7 +47,7 @@ def alone_in(results: Path) -> Iterator[None]:
         _sweep(results)
         now = datetime.datetime.now().astimezone()
         write_json(
-            who, {"process": os.getpid(), "machine": socket.gethostname(), "since": f"{now:%Y-%m-%d %H:%M}"}
+            who, {"process": os.getpid(), "machine": platform.node(), "since": f"{now:%Y-%m-%d %H:%M}"}
         )
         yield
     finally:
