@@ -3,6 +3,7 @@
 Exit codes: 0 done; 1 a defect of rgbtrack; 2 the user can mend it; 3 done, but some images failed.
 """
 
+import logging
 import signal
 import sys
 import warnings
@@ -41,6 +42,10 @@ OutOption = Annotated[
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", "-w", min=1, help="processes for the images; default: one per core")
 ]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option("--scheduler", help="Dask scheduler (address or file) whose workers do the images instead"),
+]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="do again what is up to date")]
 
 
@@ -48,6 +53,8 @@ def main() -> None:
     """Run the command line; the entry point."""
     warnings.showwarning = _show_warning
     warnings.simplefilter("always", RgbtrackWarning)
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("rgbtrack").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's end is as Ctrl-C
     try:
         app(standalone_mode=True)
@@ -154,6 +161,7 @@ def run(
     experiment: ExperimentArg,
     out: OutOption = None,
     workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
     overwrite: OverwriteOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="tell what would be done, and why; write nothing")
@@ -165,7 +173,7 @@ def run(
     if dry_run:
         _tell_due(experiment, out)
         return
-    _run(experiment, out, workers, overwrite, STEPS)
+    _run(experiment, out, workers, scheduler, overwrite, STEPS)
 
 
 def _tell_due(experiment: Path, out: Path | None) -> None:
@@ -183,9 +191,10 @@ def _step_command(*steps: "Step", text: str) -> Callable[..., None]:
         experiment: ExperimentArg,
         out: OutOption = None,
         workers: WorkersOption = None,
+        scheduler: SchedulerOption = None,
         overwrite: OverwriteOption = False,
     ) -> None:
-        _run(experiment, out, workers, overwrite, steps)
+        _run(experiment, out, workers, scheduler, overwrite, steps)
 
     command.__doc__ = text
     return command
@@ -212,13 +221,24 @@ app.command("report")(_step_command("report", text="Write report.html and the fi
 
 
 def _run(
-    experiment: Path, out: Path | None, workers: int | None, overwrite: bool, steps: "tuple[Step, ...]"
+    experiment: Path,
+    out: Path | None,
+    workers: int | None,
+    scheduler: str | None,
+    overwrite: bool,
+    steps: "tuple[Step, ...]",
 ) -> None:
     from rgbtrack.pipeline import run as run_experiment
 
     with _progress() as progress:
         outcome = run_experiment(
-            experiment, out, workers=workers, overwrite=overwrite, steps=steps, progress=progress
+            experiment,
+            out,
+            workers=workers,
+            scheduler=scheduler,
+            overwrite=overwrite,
+            steps=steps,
+            progress=progress,
         )
     counts = outcome.counts
     summary = f"{counts['images']} images, {counts['cells']} cells"

@@ -13,6 +13,7 @@ import rgbtrack
 from rgbtrack.correct import Illumination, Shift, pool_shifts
 from rgbtrack.errors import RgbtrackWarning
 from rgbtrack.files import read_json, sha256, write_json
+from rgbtrack.pipeline.cluster import Cluster
 from rgbtrack.pipeline.findings import Finding
 from rgbtrack.pipeline.image import PARTS, UNREADABLE, ImageTask, content_key
 from rgbtrack.pipeline.lamps import Glimpse, flat_of, light_findings, light_of, pool_glimpses, take_glimpse
@@ -54,7 +55,7 @@ class Shared(NamedTuple):
 
 
 def look_at_batches(
-    tasks: Sequence[ImageTask], out: Path, workers: int, say: Callable[[int, int], None]
+    tasks: Sequence[ImageTask], out: Path, crew: int | Cluster, say: Callable[[int, int], None]
 ) -> None:
     """Look for what the images of each batch share, and note it; `judge_batches` reads it.
 
@@ -69,7 +70,7 @@ def look_at_batches(
     found: dict[int, Look] = {}
     say(0, len(chosen))
     nothing = Look(None, None)
-    for index, look in map_tasks(_look, chosen, min(workers, len(chosen)), lambda _: nothing):
+    for index, look in map_tasks(_look, chosen, crew, lambda _: nothing):
         found[index] = look
         say(len(found), len(chosen))
     pooled = {}

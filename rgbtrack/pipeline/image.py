@@ -121,6 +121,17 @@ class ImageTask:
         """Where it is told what was done and how: written last, so that it vouches for the rest."""
         return self.out / PARTS / f"{self.image_id}.json"
 
+    def anywhere(self) -> "ImageTask":
+        """The same task with absolute paths, for a process that works in another folder."""
+        labels, flat, dark = (
+            None if path is None else path.absolute()
+            for path in (self.labels, self.flat_field, self.dark_field)
+        )
+        images = tuple(path.absolute() for path in self.paths)
+        return replace(
+            self, paths=images, out=self.out.absolute(), labels=labels, flat_field=flat, dark_field=dark
+        )
+
     def read(self) -> Stack:
         """Open the image, lazily: channels selected, calibration overridden, projected where asked for."""
         stack = read_stack(

@@ -1,4 +1,4 @@
-"""The same work over many images, in worker processes of one thread each."""
+"""The same work over many images: in worker processes of one thread each, or on a cluster."""
 
 import multiprocessing
 import os
@@ -7,9 +7,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TypeVar
+
+from rgbtrack.errors import ParamError
+from rgbtrack.pipeline.cluster import Cluster, connect, map_on_cluster
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -22,10 +26,32 @@ def available_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def crew_for(
+    workers: int | None, scheduler: str | None, results: Path, inputs: Sequence[Path] = ()
+) -> AbstractContextManager[int | Cluster]:
+    """Who does the work: so many processes here (default: one per core), or the workers of a scheduler.
+
+    Raises
+    ------
+    ParamError
+        If both are asked for, there are no workers, or the cluster cannot do this work.
+    """
+    if workers is not None and scheduler is not None:
+        raise ParamError(
+            f"workers ({workers}) and scheduler ({scheduler}) are both given: workers are processes on this "
+            f"machine, those of a cluster are started beside its scheduler; give one of the two"
+        )
+    if workers is not None and workers < 1:
+        raise ParamError(f"workers is {workers}: give 1 or more")
+    if scheduler is not None:
+        return connect(scheduler, results, inputs)
+    return nullcontext(workers or available_workers())
+
+
 def map_tasks(
     work: Callable[[Task], Result],
     tasks: Sequence[Task],
-    workers: int,
+    crew: int | Cluster,
     lost: Callable[[Task], Result],
 ) -> Iterator[tuple[int, Result]]:
     """Yield (index, result) as tasks end, in any order.
@@ -34,12 +60,15 @@ def map_tasks(
     ----------
     work
         Function of one task; importable, so that processes can be given it.
-    workers
-        Processes; 1 works in this one.
+    crew
+        Number of processes, where 1 works in this one; or a cluster.
     lost
         Result for a task whose process died twice, most often for want of memory.
     """
-    if workers <= 1 or len(tasks) <= 1:
+    if isinstance(crew, Cluster):
+        yield from map_on_cluster(work, tasks, crew, lost)
+        return
+    if crew <= 1 or len(tasks) <= 1:
         for index, task in enumerate(tasks):
             yield index, work(task)
         return
@@ -47,7 +76,7 @@ def map_tasks(
     alone = False
     while waiting:
         # after a death the rest goes one task a pool, so that only the guilty one is given up
-        batch, size = (waiting[:1], 1) if alone else (waiting, min(workers, len(waiting)))
+        batch, size = (waiting[:1], 1) if alone else (waiting, min(crew, len(waiting)))
         done: set[int] = set()
         try:
             for index, result in _one_pool(work, tasks, batch, size):

@@ -5,6 +5,7 @@ import platform
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,10 +18,11 @@ from rgbtrack.files import read_json, read_table, write_json
 from rgbtrack.pipeline.alone import alone_in
 from rgbtrack.pipeline.batches import judge_batches, knowing, look_at_batches
 from rgbtrack.pipeline.call_clones import call_clones
+from rgbtrack.pipeline.cluster import Cluster
 from rgbtrack.pipeline.dynamics import DYNAMICS, describe_dynamics
 from rgbtrack.pipeline.experiment import Experiment, read_experiment
 from rgbtrack.pipeline.image import PARTS, ImageTask, finished_record, forget_image, process_image
-from rgbtrack.pipeline.pool import available_workers, map_tasks
+from rgbtrack.pipeline.pool import available_workers, crew_for, map_tasks
 from rgbtrack.pipeline.review import REVIEW
 from rgbtrack.pipeline.steps import Step as Stage
 from rgbtrack.pipeline.steps import checksums, doing, done
@@ -59,6 +61,7 @@ def run(
     out: str | Path | None = None,
     *,
     workers: int | None = None,
+    scheduler: str | None = None,
     overwrite: bool = False,
     steps: tuple[Step, ...] = STEPS,
     progress: Progress | None = None,
@@ -76,6 +79,8 @@ def run(
         Results folder; default ``results`` beside ``experiment.toml``.
     workers
         Processes for the images; default one per core. The tables are the same for any number.
+    scheduler
+        Address, or scheduler file, of a Dask cluster whose workers do the images instead.
     overwrite
         Do everything again.
     steps
@@ -92,24 +97,23 @@ def run(
     ------
     ParamError
         All mistakes in the experiment at once, a folder that holds something else or that another run works
-        in, or a segmentation method that is not there.
+        in, a segmentation method that is not there, or a cluster that cannot do the work.
     DataError
         If a step is asked for whose input is not there.
     """
     if not isinstance(experiment, Experiment):
         experiment = read_experiment(experiment)
-    if workers is not None and workers < 1:
-        raise ParamError(f"workers is {workers}: give 1 or more")
     results = Path(out) if out is not None else experiment.folder / "results"
+    crew_for_images = crew_for(workers, scheduler, results, inputs=[experiment.path])
     _prepare(results, overwrite)
     with alone_in(results):
-        return _run(experiment, results, workers, overwrite, steps, progress)
+        return _run(experiment, results, crew_for_images, overwrite, steps, progress)
 
 
 def _run(
     experiment: Experiment,
     results: Path,
-    workers: int | None,
+    crew_for_images: AbstractContextManager[int | Cluster],
     overwrite: bool,
     steps: tuple[Step, ...],
     progress: Progress | None,
@@ -121,8 +125,11 @@ def _run(
     if {"segment", "measure"} & set(steps):
         if any(task.labels is None and not task.labels_file.exists() for task in tasks):
             check_method(experiment.segment)
-        tasks = _knowing_batches(tasks, results, workers, say)
-        records = _run_images(tasks, workers, say)
+        with crew_for_images as crew:
+            if isinstance(crew, Cluster):
+                tasks = [task.anywhere() for task in tasks]
+            tasks = _knowing_batches(tasks, results, crew, say)
+            records = _run_images(tasks, crew, say)
         _forget_others(results, set(records))
     else:
         records = _records(tasks)
@@ -186,23 +193,21 @@ def image_tasks(
 
 
 def _knowing_batches(
-    tasks: list[ImageTask], results: Path, workers: int | None, say: Progress
+    tasks: list[ImageTask], results: Path, crew: int | Cluster, say: Progress
 ) -> list[ImageTask]:
     """Tasks that know the illumination of their batch, and how far its channels lie beside each other."""
-    look_at_batches(
-        tasks, results, workers or available_workers(), lambda done, total: say("batches", done, total)
-    )
+    look_at_batches(tasks, results, crew, lambda done, total: say("batches", done, total))
     return knowing(tasks, judge_batches(tasks, results))
 
 
-def _run_images(tasks: list[ImageTask], workers: int | None, say: Progress) -> dict[str, dict[str, Any]]:
+def _run_images(tasks: list[ImageTask], crew: int | Cluster, say: Progress) -> dict[str, dict[str, Any]]:
     """What is told of every image, worked on where it is not up to date."""
     say("images", 0, len(tasks))
     with ThreadPoolExecutor(available_workers()) as readers:  # checksums let go of the interpreter
         found = list(readers.map(finished_record, tasks))
     records = {task.image_id: old for task, old in zip(tasks, found, strict=True) if old is not None}
     due = [task for task in tasks if task.image_id not in records]
-    for index, record in map_tasks(process_image, due, workers or available_workers(), _lost):
+    for index, record in map_tasks(process_image, due, crew, _lost):
         records[due[index].image_id] = record
         say("images", len(records), len(tasks))
     say("images", len(tasks), len(tasks))
@@ -211,7 +216,10 @@ def _run_images(tasks: list[ImageTask], workers: int | None, say: Progress) -> d
 
 def _lost(task: ImageTask) -> dict[str, Any]:
     forget_image(task.out, task.image_id)
-    error = f"{task.image_id}: the worker process died, most often for want of memory: try fewer --workers"
+    error = (
+        f"{task.image_id}: the worker process died, most often for want of memory: try fewer --workers (on a "
+        f"cluster, workers of more memory)"
+    )
     return {"status": "failed", "error": error, "inputs": {}, "n_cells": None, "rejected": {}, "warnings": []}
 
 
