@@ -135,6 +135,7 @@ def test_a_killed_worker_loses_only_its_task(scheduler, two, tmp_path):
         for index, result in map_tasks(note_and_wait, tasks, crew, lambda task: "lost"):
             done[index] = result
             if len(done) == 5:  # two wait behind the slow one
+                until(lambda: list(tmp_path.glob("task1.0.*")))
                 (note,) = tmp_path.glob("task1.0.*")
                 os.kill(int(note.suffix[1:]), signal.SIGKILL)
     assert done == {i: f"task{i}" for i in range(8)}
@@ -191,7 +192,7 @@ def test_a_scheduler_without_workers_is_waited_for_a_while(scheduler, tmp_path, 
     assert "has no workers yet: waiting" in caplog.text
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", ""])
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense"])
 def test_an_address_where_nothing_answers(address, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_S", 1)
     with (
@@ -199,6 +200,11 @@ def test_an_address_where_nothing_answers(address, tmp_path, monkeypatch):
         pytest.raises(ParamError, match=r"no Dask scheduler answers at .* 'dask scheduler'"),
     ):
         connect_and_leave(address, tmp_path)
+
+
+def test_no_address(tmp_path):
+    with pytest.raises(ParamError, match="no address of a Dask scheduler is given: give one such as tcp"):
+        connect_and_leave("", tmp_path)
 
 
 def test_processes_here_and_a_scheduler_exclude_each_other(rgbtrack, small_experiment, tmp_path):

@@ -1,5 +1,6 @@
 """The same work over many images, on the workers of a Dask cluster that is already there."""
 
+import itertools
 import logging
 import os
 import queue
@@ -128,12 +129,12 @@ def map_on_cluster(
                 else:
                     suspects.extend(gone.values())
                 alone.discard(address)
-            for address in present - alone:
-                if suspects and address not in running:
+            for address in present - running.keys():
+                if suspects:
                     alone.add(address)
                     send(suspects.popleft(), address)
-                    continue
-                while fresh and not suspects and len(running.get(address, ())) < AHEAD:
+            for n, address in itertools.product(range(AHEAD), present - alone):
+                if fresh and not suspects and len(running.get(address, ())) <= n:
                     send(fresh.popleft(), address)
             try:
                 address, future = ended.get(timeout=LOOK_S)
@@ -192,6 +193,8 @@ def _result(future: Any) -> Any:
 
 def _client(address: str) -> Any:
     distributed = need_extra("distributed", "cluster")
+    if not address:  # Dask would start a cluster of its own
+        raise ParamError("no address of a Dask scheduler is given: give one such as tcp://node1:8786")
     file = Path(address)
     where = {"scheduler_file": address} if file.is_file() else {"address": address}
     try:
