@@ -135,10 +135,10 @@ def redraw(
     who: Who = None,
 ) -> None:
     """Take outlines that were corrected elsewhere for those of an image: one correction for each frame."""
-    from rgbtrack.files import read_labels
+    from rgbtrack.files import labels_file, read_labels
     from rgbtrack.review import number_as_before, redraw_cells
 
-    before_file, table = Path(context.obj) / "labels" / f"{image}.tif", _cells(context)
+    before_file, table = labels_file(Path(context.obj) / "labels", image), _cells(context)
     if not before_file.is_file():
         known = sorted(set(table["image_id"].astype("str")))
         raise ParamError(

@@ -46,6 +46,14 @@ SchedulerOption = Annotated[
     str | None,
     typer.Option("--scheduler", help="Dask scheduler (address or file) whose workers do the images instead"),
 ]
+TileOption = Annotated[
+    int,
+    typer.Option(
+        "--tile-px",
+        min=256,
+        help="rows and columns of the tiles of images larger than memory; fewer need less memory",
+    ),
+]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="do again what is up to date")]
 
 
@@ -162,6 +170,7 @@ def run(
     out: OutOption = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
+    tile_px: TileOption = 4096,
     overwrite: OverwriteOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="tell what would be done, and why; write nothing")
@@ -173,7 +182,7 @@ def run(
     if dry_run:
         _tell_due(experiment, out)
         return
-    _run(experiment, out, workers, scheduler, overwrite, STEPS)
+    _run(experiment, out, workers, scheduler, tile_px, overwrite, STEPS)
 
 
 def _tell_due(experiment: Path, out: Path | None) -> None:
@@ -192,15 +201,16 @@ def _step_command(*steps: "Step", text: str) -> Callable[..., None]:
         out: OutOption = None,
         workers: WorkersOption = None,
         scheduler: SchedulerOption = None,
+        tile_px: TileOption = 4096,
         overwrite: OverwriteOption = False,
     ) -> None:
-        _run(experiment, out, workers, scheduler, overwrite, steps)
+        _run(experiment, out, workers, scheduler, tile_px, overwrite, steps)
 
     command.__doc__ = text
     return command
 
 
-app.command("segment")(_step_command("segment", text="Find the cells of every image: labels/<image_id>.tif."))
+app.command("segment")(_step_command("segment", text="Find the cells of every image: labels/."))
 app.command("measure")(
     _step_command("measure", text="Measure the colour of every cell, segmenting where that is not done.")
 )
@@ -225,6 +235,7 @@ def _run(
     out: Path | None,
     workers: int | None,
     scheduler: str | None,
+    tile_px: int,
     overwrite: bool,
     steps: "tuple[Step, ...]",
 ) -> None:
@@ -236,6 +247,7 @@ def _run(
             out,
             workers=workers,
             scheduler=scheduler,
+            tile_px=tile_px,
             overwrite=overwrite,
             steps=steps,
             progress=progress,

@@ -43,23 +43,33 @@ def pool(line: Any, factor: int, sums: Any) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _widen(blocks: Any, factor: int, line: Any) -> None:
-    """Values at the centres of blocks of so many pixels to one for each pixel, linear between."""
-    columns, width = blocks.shape[0], line.shape[0]
+def _widen(blocks: Any, factor: int, left: int, line: Any) -> None:
+    """Values at the centres of blocks of so many pixels to one for each pixel from `left` on."""
+    last, width = blocks.shape[0] - 1, line.shape[0]
     first = factor // 2
-    line[: min(first, width)] = blocks[0]
-    for column in range(columns - 1):
+    x = min(max(first - left, 0), width)
+    line[:x] = blocks[0]
+    while x < width:
+        column = (left + x - first) // factor
+        if column >= last:
+            line[x:] = blocks[last]
+            break
         begin = column * factor + first
         step = (blocks[column + 1] - blocks[column]) / np.float32(factor)
         value = blocks[column] + step * np.float32(begin - ((column + 0.5) * factor - 0.5))
-        for i in range(min(factor, width - begin)):
-            line[begin + i] = value + step * np.float32(i)
-    line[min(width, (columns - 1) * factor + first) :] = blocks[columns - 1]
+        before = left - begin
+        end = min(width, factor - before)
+        for i in range(x, end):
+            line[i] = value + step * np.float32(i + before)
+        x = end
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def spread_rows(grid: Any, factor: int, start: int, stop: int, image: Any) -> None:
-    """Rows start to stop of an image from the values of its blocks of factor x factor pixels, bilinear."""
+def spread_rows(grid: Any, factor: int, start: int, stop: int, left: int, image: Any) -> None:
+    """Rows start to stop of an image from the values of its blocks of factor x factor pixels, bilinear.
+
+    Of the columns from `left` on, as many as there is room for.
+    """
     rows = grid.shape[0]
     upper, lower = np.empty(image.shape[1], np.float32), np.empty(image.shape[1], np.float32)
     known = -1
@@ -67,8 +77,8 @@ def spread_rows(grid: Any, factor: int, start: int, stop: int, image: Any) -> No
         at = min(max((y + 0.5) / factor - 0.5, 0.0), rows - 1.0)
         above = int(at)
         if above != known:
-            _widen(grid[above], factor, upper)
-            _widen(grid[min(above + 1, rows - 1)], factor, lower)
+            _widen(grid[above], factor, left, upper)
+            _widen(grid[min(above + 1, rows - 1)], factor, left, lower)
             known = above
         share = np.float32(at - above)
         line = image[y - start]

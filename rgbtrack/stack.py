@@ -82,10 +82,12 @@ class Detector:
             None if self.correlation is None else self.correlation[index],
         )
 
-    def crop(self, window: tuple[slice, slice]) -> "Detector":
-        """Rows and columns of every plane."""
-        flat = None if self.flat is None else self.flat[..., window[0], window[1]]
-        return replace(self, raw=self.raw[..., window[0], window[1]], flat=flat)
+    def crop(self, window: tuple[slice, ...]) -> "Detector":
+        """Rows and columns, (y, x), of every plane, or of some planes, (z, y, x)."""
+        flat = None if self.flat is None else self.flat[..., window[-2], window[-1]]
+        fade = self.fade if self.fade is None or len(window) < 3 else self.fade[..., window[0]]
+        part: Any = (..., *window)
+        return replace(self, raw=self.raw[part], flat=flat, fade=fade)
 
     def sample(self, c: int, z: int, step: int, t: int = 0) -> NDArray[np.float32]:
         """Noise variance in every step-th row of one plane."""
@@ -322,13 +324,13 @@ class Stack:
             detectors=(),
         )
 
-    def crop(self, window: tuple[slice, slice]) -> "Stack":
-        """Rows and columns of every plane."""
+    def crop(self, window: tuple[slice, ...]) -> "Stack":
+        """Rows and columns, (y, x), of every plane, or of some planes, (z, y, x)."""
 
         def cut(array: Any) -> Any:
             if array is None:
                 return None
-            return array.crop(window) if isinstance(array, Detector) else array[..., window[0], window[1]]
+            return array.crop(window) if isinstance(array, Detector) else array[(..., *window)]
 
         return self._map(cut)
 

@@ -212,7 +212,7 @@ def test_a_slope_survives_the_way_to_blocks_and_back(factor, shape):
         image[(len(small) - 1) * factor :, (small.shape[1] - 1) * factor :].mean()
     )
     back = np.empty(shape, np.float32)
-    spread_rows(small, factor, 0, len(back), back)
+    spread_rows(small, factor, 0, len(back), 0, back)
     whole = tuple(slice(factor // 2, max(n // factor * factor - factor, 0)) for n in shape)
     np.testing.assert_allclose(back[whole], image[whole], atol=1e-3)
 

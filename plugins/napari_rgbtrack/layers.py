@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError, RgbtrackError, RgbtrackWarning
-from rgbtrack.files import read_json, read_labels, read_stack, read_table
+from rgbtrack.files import labels_file, read_json, read_labels, read_stack, read_table
 from rgbtrack.plot import clone_colours
 from rgbtrack.plot.colours import marker_hues
 from rgbtrack.stack import NUCLEUS, Stack
@@ -87,7 +87,7 @@ def image_layers(results: str | Path, image_id: str | None = None) -> list[Layer
         raise DataError(
             f"{results}: no processed image is named {image_id!r}; there are {', '.join(ids[:20])}"
         )
-    labels = read_labels(results / "labels" / f"{image_id}.tif")  # (t, z, y, x)
+    labels = read_labels(labels_file(results / "labels", image_id))  # (t, z, y, x)
     cells = _cells_of(results / "cells.parquet", image_id)
     clones = read_table(results / "clones.csv") if (results / "clones.csv").exists() else None
     layers = picture_layers(results, run, image_id, labels.shape)

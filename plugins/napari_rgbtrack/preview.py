@@ -12,12 +12,13 @@ from threadpoolctl import threadpool_limits
 
 from rgbtrack.clones import assign_clones, fit_clones, load_clones
 from rgbtrack.errors import DataError
-from rgbtrack.files import read_labels, read_table
+from rgbtrack.files import labels_file, read_labels, read_table
 from rgbtrack.pipeline import read_experiment
 from rgbtrack.pipeline.batches import judge_batches
 from rgbtrack.pipeline.experiment import Experiment
-from rgbtrack.pipeline.image import ImageTask, corrected_frame
+from rgbtrack.pipeline.image import corrected_frame
 from rgbtrack.pipeline.run import image_tasks
+from rgbtrack.pipeline.task import ImageTask
 from rgbtrack.plot import clone_colours
 from rgbtrack.segment import Segmentation, find_cells
 from rgbtrack.signature import measure_signatures
@@ -201,8 +202,8 @@ def _measure(place: Place, task: ImageTask) -> tuple[Stack, Segmentation, pd.Dat
 def _of_results(place: Place) -> tuple[pd.DataFrame, NDArray[np.uint32]]:
     """All cells of the last run, and the outlines of those in view; none where it has none of the image."""
     cells = read_table(place.results / "cells.parquet")
-    file = place.results / "labels" / f"{place.image_id}.tif"
-    if not file.is_file():
+    file = labels_file(place.results / "labels", place.image_id)
+    if not file.exists():
         return cells, np.zeros((1, 1, 1), np.uint32)
     return cells, read_labels(file)[place.frame]
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rgbtrack.clones import CloneModel, SubjectModels
-from rgbtrack.files import read_labels
+from rgbtrack.files import labels_file, read_labels
 from rgbtrack.pipeline import correct_frame, found_labels, remeasure_cells, voxel_um
 from rgbtrack.review import Correction, Redrawn, apply_redraws, standing_redraws
 
@@ -70,7 +70,7 @@ def redraw_images(
     for image_id in sorted(touched):
         before = labels.get(image_id)
         if before is None:
-            before = read_labels(results / "labels" / f"{image_id}.tif")
+            before = read_labels(labels_file(results / "labels", image_id))
         record = run["images"][image_id]
         found = found_labels(results, image_id)
         standing = standing_redraws(corrections, image_id)

@@ -15,7 +15,7 @@ from napari_rgbtrack.painted import Painted
 from napari_rgbtrack.state import Review
 from napari_rgbtrack.tracks import tracks_layer
 from rgbtrack.errors import DataError, RgbtrackWarning
-from rgbtrack.files import read_labels
+from rgbtrack.files import labels_file, read_labels
 from rgbtrack.plot import clone_colours
 from rgbtrack.tables import markers_of
 
@@ -88,7 +88,7 @@ def load_scene(review: Review, image_id: str) -> Scene:
         )
     labels = review.labels.get(image_id)
     if labels is None:
-        labels = read_labels(review.results / "labels" / f"{image_id}.tif")
+        labels = read_labels(labels_file(review.results / "labels", image_id))
     _load_units()
     own = review.cells["image_id"].astype("str").eq(image_id)
     _check(labels, review.cells[own], image_id)

@@ -16,14 +16,16 @@ from rgbtrack.correct.registration import (
     noise_sd,
     pool_shifts,
 )
-from rgbtrack.correct.stack import correct_stack
+from rgbtrack.correct.stack import Correction, apply_correction, correct_stack, find_correction
 
 __all__ = [
     "CorrectParams",
+    "Correction",
     "Fading",
     "Illumination",
     "NoiseModel",
     "Shift",
+    "apply_correction",
     "apply_shift",
     "correct_stack",
     "estimate_attenuation",
@@ -35,6 +37,7 @@ __all__ = [
     "estimate_noise",
     "estimate_shift",
     "even_out",
+    "find_correction",
     "flat_from_files",
     "given_attenuation",
     "noise_sd",

@@ -11,6 +11,8 @@ from rgbtrack.correct.noise import Image, NoiseModel
 from rgbtrack.threads import over_bands
 
 SMOOTHING_PX = 1.5
+MOST_PX = 2**25
+"""Of the means that the background of a plane is found from: more are averaged first."""
 
 
 def estimate_background(plane: Image, noise: NoiseModel, window_px: float) -> Image:
@@ -33,16 +35,30 @@ def estimate_background(plane: Image, noise: NoiseModel, window_px: float) -> Im
 
     grid, factor = background_grid(plane, noise, window_px)
     background = np.empty(plane.shape, np.float32)
-    spread_rows(grid, factor, 0, len(background), background)
+    spread_rows(grid, factor, 0, len(background), 0, background)
     return background
 
 
 def background_grid(plane: NDArray[Any], noise: NoiseModel, window_px: float) -> tuple[Image, int]:
     """Local background at the centres of blocks of so many pixels; see `estimate_background`."""
+    shrink = background_shrink(window_px, plane.shape)
+    return grid_of_small(shrink_plane(plane, shrink), shrink, noise, window_px)
+
+
+def background_shrink(window_px: float, shape: tuple[int, ...]) -> int:
+    """Pixels of a side of the blocks whose means the background of a plane is found from."""
+    shrink = int(np.clip(round(window_px / 32), 1, 4))
+    most = max(shrink, int(window_px / 16))
+    while shrink < most and int(np.prod(shape)) > MOST_PX * shrink**2:
+        shrink += 1
+    return shrink
+
+
+def grid_of_small(small: Image, shrink: int, noise: NoiseModel, window_px: float) -> tuple[Image, int]:
+    """Local background as of `background_grid`, from the plane as `shrink_plane` gives it."""
     from rgbtrack.correct.kernels import background_rows
 
-    shrink = int(np.clip(round(window_px / 32), 1, 4))
-    small, scale = _smooth_sample(plane, shrink)
+    small, scale = _smoothed(small, shrink)
     base = np.float32(np.round(small.min()))  # floats are finest near 0
     small -= base
     block = int(np.clip(window_px / shrink / 2, 4, max(4, min(small.shape))))
@@ -78,9 +94,8 @@ def background_grid(plane: NDArray[Any], noise: NoiseModel, window_px: float) ->
     return level + base, factor * shrink
 
 
-def _smooth_sample(plane: NDArray[Any], shrink: int) -> tuple[Image, float]:
-    """Smoothed image at every so many pixels, and what is left of the standard deviation of white noise."""
-    small = shrink_plane(plane, shrink)
+def _smoothed(small: Image, shrink: int) -> tuple[Image, float]:
+    """Smoothed image, and what is left of the standard deviation of white noise."""
     # means over blocks are smooth already; what is missing to a Gaussian of SMOOTHING_PX is added
     missing = np.sqrt(max(0.01, SMOOTHING_PX**2 - (shrink**2 - 1) / 12)) / shrink
     return gaussian(small, missing), float(np.sqrt(1 / (4 * np.pi * SMOOTHING_PX**2)))

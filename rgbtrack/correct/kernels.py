@@ -10,15 +10,26 @@ from rgbtrack.grids import pool, spread_rows
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def subtract_rows(
-    raw: Any, grid: Any, factor: int, flat: Any, fade: float, start: int, stop: int, pixels: Any
+    raw: Any,
+    grid: Any,
+    factor: int,
+    corner: tuple[int, int],
+    flat: Any,
+    fade: float,
+    start: int,
+    stop: int,
+    pixels: Any,
 ) -> None:
-    """``pixels = (raw - grid) / (flat * fade)`` for rows start to stop; flat may be empty."""
+    """``pixels = (raw - grid) / (flat * fade)`` for rows start to stop; flat may be empty.
+
+    The grid is of the whole plane, the rest of a window of it whose first row and column are the corner.
+    """
     restore = np.float32(1 / fade)
     width, rows = raw.shape[1], max(factor, 8)
     background = np.empty((rows, width), np.float32)
     for begin in range(start, stop, rows):
         end = min(stop, begin + rows)
-        spread_rows(grid, factor, begin, end, background)
+        spread_rows(grid, factor, corner[0] + begin, corner[0] + end, corner[1], background)
         for y in range(begin, end):
             line = background[y - begin]
             for x in range(width):

@@ -66,13 +66,13 @@ def polynomials(shape: tuple[int, ...]) -> Floats:
     return np.stack([along_y[:, a, None] * along_x[None, :, b] for a, b in ORDERS])
 
 
-def field(beta: Floats, shape: tuple[int, int]) -> Image:
-    """Light ``1 + sum_k beta_k phi_k`` at each pixel, shape (y, x)."""
+def field(beta: Floats, shape: tuple[int, int], window: tuple[slice, slice] = (slice(None),) * 2) -> Image:
+    """Light ``1 + sum_k beta_k phi_k`` at each pixel, shape (y, x), or at some rows and columns."""
     table = np.zeros((DEGREE + 1, DEGREE + 1))
     table[0, 0] = 1
     for (a, b), one in zip(ORDERS, beta, strict=True):
         table[a, b] = one
-    along_y, along_x = (_legendre(n) for n in shape)
+    along_y, along_x = (_legendre(n)[cut] for n, cut in zip(shape, window, strict=True))
     return np.asarray((along_y @ table).astype(np.float32) @ along_x.T.astype(np.float32))
 
 

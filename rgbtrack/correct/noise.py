@@ -12,6 +12,8 @@ Array = NDArray[np.float64]
 Image = NDArray[np.float32]
 SAMPLE_PX = 250_000
 BAND_ROWS = 16
+WIDEST_PX, PIECE_PX = 4096, 1024
+"""Bands of wider images are sampled in pieces."""
 BINS = 25
 LEVELS = 65535
 
@@ -128,15 +130,26 @@ def _steepness(plane: Image) -> Image:
     return cv2.Sobel(plane, cv2.CV_32F, 1, 0, ksize=5) ** 2 + cv2.Sobel(plane, cv2.CV_32F, 0, 1, ksize=5) ** 2
 
 
-def sample_bands(planes: NDArray[Any]) -> Image:
-    """Bands of rows of some planes, about `SAMPLE_PX` pixels in all, as an array (n, y, x)."""
+def sample_bands(planes: Any) -> Image:
+    """Bands of rows of some planes, about `SAMPLE_PX` pixels in all, as an array (n, y, x).
+
+    Of very wide images pieces of such bands, from left to right as they go down.
+    """
     chosen = planes[:: max(1, len(planes) // 6)]
     height, width = chosen.shape[1:]
-    bands = max(1, SAMPLE_PX // (len(chosen) * BAND_ROWS * width))
-    if bands * BAND_ROWS >= height:
+    wide = width if width <= WIDEST_PX else PIECE_PX
+    bands = max(1, SAMPLE_PX // (len(chosen) * BAND_ROWS * wide))
+    if bands * BAND_ROWS >= height and wide == width:
         return np.asarray(chosen, np.float32)
-    starts = np.linspace(0, height - BAND_ROWS, bands).astype(int)
-    return np.stack([plane[y : y + BAND_ROWS] for plane in chosen for y in starts]).astype(np.float32)
+    tops = np.linspace(0, height - BAND_ROWS, bands).astype(int)
+    lefts = np.linspace(0, width - wide, bands).astype(int)
+    return np.stack(
+        [
+            np.asarray(plane[y : y + BAND_ROWS, x : x + wide], np.float32)
+            for plane in chosen
+            for y, x in zip(tops, lefts, strict=True)
+        ]
+    )
 
 
 def _variance_floor(planes: Image, step: float) -> float:

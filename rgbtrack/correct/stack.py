@@ -1,16 +1,18 @@
 """From detector counts to background-free counts whose noise is known."""
 
 import warnings
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rgbtrack.correct.background import background_grid
+from rgbtrack.correct.background import background_shrink, grid_of_small, shrink_plane
 from rgbtrack.correct.correlation import noise_correlation
-from rgbtrack.correct.noise import Image, NoiseModel, estimate_noise
+from rgbtrack.correct.noise import Image, NoiseModel, estimate_noise, sample_bands
 from rgbtrack.correct.params import CorrectParams
 from rgbtrack.correct.registration import apply_shift
 from rgbtrack.errors import DataError, RgbtrackWarning
@@ -20,6 +22,80 @@ from rgbtrack.threads import over_bands
 
 GAIN_AGREES = 1.5
 """A recorded gain is believed within this factor of the estimate."""
+STRIP_PX = 2**24
+"""Pixels of all channels that are read at once of an image larger than memory."""
+SMALL_PX = 2**22
+"""Pixels of a frame in small, of all planes."""
+REACH_PX = 5
+"""How far the kernel that moves channels by parts of a pixel reaches."""
+
+Window = tuple[slice, slice, slice]
+"""Planes, rows and columns."""
+
+
+@dataclass(frozen=True, eq=False)
+class Correction:
+    """What is to be undone in a stack, so that any part of it can be corrected as the whole would be.
+
+    Attributes
+    ----------
+    noise
+        Of each channel.
+    believed
+        What is believed of the file's record of each channel's detector.
+    limit
+        Counts at which each channel is saturated, shape (c,).
+    correlation
+        See `Detector`, shape (c,).
+    grids
+        Background of each plane (t, c, z), at the centres of blocks of so many pixels.
+    step
+        Rounding of the counts, see `Stack`.
+    bleed_through
+        See `Stack`.
+    undo
+        What was recorded or is known from elsewhere.
+    """
+
+    noise: tuple[NoiseModel, ...]
+    believed: tuple[DetectorSettings, ...]
+    limit: NDArray[np.float64]
+    correlation: NDArray[np.float64]
+    grids: dict[tuple[int, ...], tuple[Image, int]]
+    step: float
+    bleed_through: pd.DataFrame | None
+    undo: "_Undo"
+
+    def without_fields(self) -> "Correction":
+        """The same without flat and dark field, which may be larger than memory: for another process."""
+        return replace(self, undo=self.undo._replace(flat=None, dark=None))
+
+    def with_fields(self, stack: Stack, flat_field: Any, dark_field: Any) -> "Correction":
+        """The same with the fields that it was found with."""
+        flat, dark = (
+            None if given is None else _in_channels(given, stack) for given in (flat_field, dark_field)
+        )
+        return replace(self, undo=self.undo._replace(flat=flat, dark=dark))
+
+
+class _Undo(NamedTuple):
+    """What is given: fields (c, y, x), perhaps lazy, and their means, shift (c, 3), fade (t, c, z)."""
+
+    flat: Any
+    flat_mean: Image | None
+    dark: Any
+    dark_mean: Image | None
+    shift_px: NDArray[np.float64] | None
+    fade: Image | None
+
+
+class _Counts(NamedTuple):
+    """Part of a stack: counts as read, made good for dark field and shift, moved alone; and flat field."""
+
+    read: NDArray[Any]
+    counts: NDArray[Any]
+    full: NDArray[Any]
+    flat: Image | None
 
 
 def correct_stack(
@@ -87,67 +163,304 @@ def correct_stack(
     >>> bool(abs(corrected.variance.mean() - 80) < 8), bool(abs(corrected.pixels.mean()) < 1)
     (True, True)
     """
-    raw = _native(stack)  # (t, c, z, y, x)
-    tops = _check_pixels(raw, stack)
-    flat = _flat_planes(flat_field, raw, stack)  # (c, y, x)
-    left = _fade_planes(fade, raw, stack)  # (t, c, z)
-    window_px = params.background_um / (stack.pixel_size_um or 1.0)
-    n_channels = raw.shape[1]
-    step = 1.0 if np.issubdtype(raw.dtype, np.integer) else stack.step
+    undo = _known_before(stack, flat_field, dark_field, shift_px, fade)
+    whole = _whole(stack)
+    part = _read(stack, undo, whole)
+    correction = _find(stack, params, bleed_through, undo, [(whole, part)])
+    return _apply(stack, correction, whole, part)
+
+
+def find_correction(
+    stack: Stack,
+    params: CorrectParams = CorrectParams(),  # noqa: B008
+    *,
+    bleed_through: pd.DataFrame | None = None,
+    flat_field: Any = None,
+    dark_field: Any = None,
+    shift_px: NDArray[Any] | None = None,
+    fade: NDArray[Any] | None = None,
+) -> tuple[Correction, Stack]:
+    """Find what `correct_stack` would undo in a stack that may be larger than memory.
+
+    Parameters are those of `correct_stack`; pixels and fields may be lazy. The stack is read once, in strips.
+
+    Returns
+    -------
+    correction
+        For `apply_correction`.
+    small
+        The stack in small, corrected: each pixel the mean of a square, some million of all planes together.
+    """
+    undo = _known_before(stack, flat_field, dark_field, shift_px, fade)
+    shrink = background_shrink(_window_px(stack, params), stack.pixels.shape[3:])
+    voxels = int(np.prod(stack.pixels.shape[2:], dtype=object))
+    factor = shrink * max(1, int(np.ceil(np.sqrt(voxels / SMALL_PX) / shrink)))
+    height, width = (-(-n // factor) for n in stack.pixels.shape[3:])
+    small = np.zeros((*stack.pixels.shape[:3], height, width), np.float32)
+
+    def parts() -> Iterator[tuple[Window, _Counts]]:
+        for window in _strips(stack, factor):
+            part = _read(stack, undo, window)
+            top = window[1].start // factor
+            for t, c, z in np.ndindex(part.counts.shape[:3]):
+                few = shrink_plane(part.counts[t, c, z], factor)
+                small[t, c, window[0].start + z, top : top + len(few)] = few
+            yield window, part
+
+    correction = _find(stack, params, bleed_through, undo, parts())
+    variance = np.empty_like(small)
+    for place in np.ndindex(small.shape[:3]):
+        noise = correction.noise[place[1]]
+        variance[place] = noise.variance(small[place]) / factor**2
+        grid, _ = correction.grids[place]
+        small[place] -= cv2.resize(grid, (width, height), interpolation=cv2.INTER_LINEAR).reshape(
+            height, width
+        )
+    pixel = stack.pixel_size_um
+    return correction, replace(
+        stack,
+        pixels=small,
+        variance=variance,
+        gain=np.array([model.gain for model in correction.noise]),
+        saturated=None,
+        pixel_size_um=None if pixel is None else pixel * factor,
+        step=0.0,
+        bleed_through=correction.bleed_through,
+    )
+
+
+def apply_correction(stack: Stack, correction: Correction, window: Window | None = None) -> Stack:
+    """Some planes, rows and columns of a stack, corrected as `correct_stack` corrects them in the whole.
+
+    Parameters
+    ----------
+    stack
+        That the correction was found in.
+    correction
+        From `find_correction`.
+    window
+        Planes, rows and columns; None: all.
+
+    Returns
+    -------
+    corrected
+        As from `correct_stack`, of the size of the window.
+    """
+    window = window or _whole(stack)
+    return _apply(stack, correction, window, _read(stack, correction.undo, window))
+
+
+def _whole(stack: Stack) -> Window:
+    z, y, x = (slice(0, n) for n in stack.pixels.shape[2:])
+    return z, y, x
+
+
+def _strips(stack: Stack, factor: int) -> Iterator[Window]:
+    """Windows over all columns that cover a stack, plane after plane, of rows in multiples of a factor."""
+    frames, channels, depth, height, width = stack.pixels.shape
+    if stack.pixels.size == 0:
+        return
+    chunk = stack.pixels.chunks[3][0] if hasattr(stack.pixels, "chunks") else 1
+    most = max(1, STRIP_PX // (frames * channels * width))
+    rows = min(height, chunk * max(1, most // chunk) if chunk <= 2 * most else most)
+    rows = max(1, rows // factor) * factor
+    planes = max(1, STRIP_PX // (frames * channels * width * height))
+    for z in range(0, depth, planes):
+        for y in range(0, height, rows):
+            yield slice(z, min(depth, z + planes)), slice(y, min(height, y + rows)), slice(0, width)
+
+
+def _window_px(stack: Stack, params: CorrectParams) -> float:
+    return params.background_um / (stack.pixel_size_um or 1.0)
+
+
+def _find(
+    stack: Stack,
+    params: CorrectParams,
+    bleed_through: pd.DataFrame | None,
+    undo: _Undo,
+    parts: Iterable[tuple[Window, _Counts]],
+) -> Correction:
+    """What to undo, of parts that cover the stack: all rows of some planes, then of the next."""
+    if stack.pixels.size == 0:
+        raise DataError(f"{stack.source}: the image has no pixels, shape {stack.pixels.shape}")
+    _, n_channels, _, height, width = stack.pixels.shape
+    window_px = _window_px(stack, params)
+    shrink = background_shrink(window_px, (height, width))
+    step = 1.0 if np.issubdtype(stack.pixels.dtype, np.integer) else stack.step
     if stack.projection is not None:
         params = _params_of(stack.projection, params, stack.source)
     recorded = stack.detectors or (DetectorSettings(),) * n_channels
-    found = over_bands(lambda c, _: _noise_of(raw[:, c], params, step, recorded[c]), n_channels, n_channels)
-    noise, believed = [model for model, _ in found], tuple(known for _, known in found)
-    full = raw
-    together = over_bands(
-        lambda c, _: noise_correlation(raw[:, c].reshape(-1, *raw.shape[-2:]), noise[c]),
-        n_channels,
-        n_channels,
+    noise: list[NoiseModel] = []
+    believed: list[DetectorSettings] = []
+    together: list[float] = []
+    extremes: list[list[tuple[Any, Any, int]]] = [[] for _ in range(n_channels)]
+    grids: dict[tuple[int, ...], tuple[Image, int]] = {}
+    small: dict[tuple[int, ...], Image] = {}
+    for window, part in parts:
+        _check_finite(part.read, stack)
+        for c, found in enumerate(extremes):
+            found += [one for frame in part.read[:, c] for one in _extremes(frame)]
+        if not noise:
+            pixels = part.read if part.read.shape == stack.pixels.shape else stack.pixels
+
+            def judge(c: int, _: int, pixels: Any = pixels) -> tuple[NoiseModel, DetectorSettings, float]:
+                planes = pixels[:, c].reshape(-1, height, width)
+                model, known = _noise_of(planes, params, step, recorded[c])
+                return model, known, noise_correlation(planes, model)
+
+            for model, known, times in over_bands(judge, n_channels, n_channels):
+                noise.append(model)
+                believed.append(known)
+                together.append(times)
+        if not params.background:
+            continue
+        planes = list(np.ndindex(part.counts.shape[:3]))
+        z, top = window[0].start, window[1].start // shrink
+
+        def shrunk(i: int, _: int, part: _Counts = part, planes: Any = planes) -> Image:
+            return shrink_plane(part.counts[planes[i]], shrink)
+
+        for (t, c, i), few in zip(planes, over_bands(shrunk, len(planes), len(planes)), strict=True):
+            place = t, c, z + i
+            if window[1] == slice(0, height):
+                small[place] = few
+                continue
+            if place not in small:
+                small[place] = np.empty((-(-height // shrink), few.shape[1]), np.float32)
+            small[place][top : top + len(few)] = few
+        if window[1].stop == height:
+            places = list(small)
+
+            def background(i: int, _: int, places: Any = places) -> tuple[Image, int]:
+                return grid_of_small(small.pop(places[i]), shrink, noise[places[i][1]], window_px)
+
+            grids |= dict(zip(places, over_bands(background, len(places), len(places)), strict=True))
+    if not params.background:
+        for place in np.ndindex(stack.pixels.shape[:3]):
+            offset = params.offset if params.offset is not None else believed[place[1]].offset
+            grids[place] = np.full((1, 1), offset or 0, np.float32), 1
+    tops = _tops(extremes, stack)
+    return Correction(
+        tuple(noise),
+        tuple(believed),
+        np.array([detector_limit(np.dtype(stack.pixels.dtype), *top) for top in tops]),
+        np.array(together),
+        grids,
+        step,
+        bleed_through if bleed_through is not None else stack.bleed_through,
+        undo,
     )
-    if dark_field is not None:
-        raw = _take_off_dark(raw, dark_field, stack)
-    if shift_px is not None:
-        raw, full, flat = _move_channels(raw, full, flat, shift_px, stack)
-    pixels = np.empty(raw.shape, np.float32)
-    planes = list(np.ndindex(raw.shape[:3]))
 
-    def background(i: int, _: int) -> tuple[Image, int]:
-        if params.background:
-            return background_grid(raw[planes[i]], noise[planes[i][1]], window_px)
-        offset = params.offset if params.offset is not None else believed[planes[i][1]].offset
-        return np.full((1, 1), offset or 0, np.float32), 1
 
-    for place, (grid, factor) in zip(planes, over_bands(background, len(planes), len(planes)), strict=True):
-        light = None if flat is None else flat[place[1]]
-        _subtract(raw[place], grid, factor, light, 1.0 if left is None else float(left[place]), pixels[place])
+def _apply(stack: Stack, correction: Correction, window: Window, part: _Counts) -> Stack:
+    """A part of a stack, corrected."""
+    pixels = np.empty(part.counts.shape, np.float32)
+    fade = None if correction.undo.fade is None else correction.undo.fade[:, :, window[0]]
+    corner = window[1].start, window[2].start
+    for t, c, z in np.ndindex(pixels.shape[:3]):
+        grid, factor = correction.grids[t, c, window[0].start + z]
+        light = None if part.flat is None else part.flat[c]
+        left = 1.0 if fade is None else float(fade[t, c, z])
+        _subtract(part.counts[t, c, z], grid, factor, corner, light, left, pixels[t, c, z])
     gain, intercept, floor = (
-        np.array([getattr(model, name) for model in noise]) for name in ("gain", "intercept", "floor")
+        np.array([getattr(model, name) for model in correction.noise])
+        for name in ("gain", "intercept", "floor")
     )
     detector = Detector(
-        raw,
+        part.counts,
         gain.astype(np.float32),
         intercept.astype(np.float32),
         floor.astype(np.float32),
-        np.array([detector_limit(full.dtype, *top) for top in tops]),
-        flat,
-        left,
-        np.array(together),
+        correction.limit,
+        part.flat,
+        fade,
+        correction.correlation,
     )
+    believed = correction.believed
+    saturated: Any = replace(detector, raw=part.full)
+    if stack.projection is not None:
+        saturated = np.asarray(stack.saturated[(..., *window)])
     return replace(
         stack,
         pixels=pixels,
         variance=detector,
         gain=gain,
-        saturated=replace(detector, raw=full) if stack.projection is None else stack.saturated,
-        step=step,
+        saturated=saturated,
+        step=correction.step,
         detectors=believed if any(known != DetectorSettings() for known in believed) else (),
-        bleed_through=bleed_through if bleed_through is not None else stack.bleed_through,
+        bleed_through=correction.bleed_through,
     )
 
 
+def _known_before(
+    stack: Stack,
+    flat_field: Any,
+    dark_field: Any,
+    shift_px: NDArray[Any] | None,
+    fade: NDArray[Any] | None,
+) -> _Undo:
+    """What is given besides the stack, checked."""
+    shape = stack.pixels.shape
+    flat, dark = (
+        None if given is None else _planes_of(what, given, stack)
+        for what, given in (("flat field", flat_field), ("dark field", dark_field))
+    )
+    if flat is not None and flat.min() <= 0:
+        raise DataError(
+            f"flat field holds values from {float(flat.min())} to {float(flat.max())}: illumination must be "
+            f"positive everywhere"
+        )
+    flat_mean, dark_mean = (
+        None if planes is None else np.asarray(planes.mean(axis=(1, 2), keepdims=True), np.float32)
+        for planes in (flat, dark)
+    )
+    shift = None if shift_px is None else np.asarray(shift_px, float)
+    if shift is not None and (shift.shape != (shape[1], 3) or not np.isfinite(shift).all()):
+        raise DataError(
+            f"{stack.source}: shift_px has shape {shift.shape}: give (z, y, x) in px, finite, for each of "
+            f"{shape[1]} channels"
+        )
+    return _Undo(flat, flat_mean, dark, dark_mean, shift, _fade_planes(fade, stack))
+
+
+def _read(stack: Stack, undo: _Undo, window: Window) -> _Counts:
+    """A part of a stack, in memory: dark pattern taken off, channels moved back."""
+    wide = window
+    if undo.shift_px is not None:
+        reach = np.ceil(np.abs(undo.shift_px).max(axis=0)).astype(int) + REACH_PX
+        z, y, x = (
+            slice(max(0, cut.start - int(far)), min(n, cut.stop + int(far)))
+            for cut, far, n in zip(window, reach, stack.pixels.shape[2:], strict=True)
+        )
+        wide = z, y, x
+    whole = wide == _whole(stack)
+    raw = _native(stack.pixels if whole else stack.pixels[(..., *wide)], stack.source)
+    counts, flat = raw, None
+    if undo.dark is not None and undo.dark_mean is not None:
+        counts = raw - (np.asarray(undo.dark[:, wide[1], wide[2]], np.float32) - undo.dark_mean)[:, None]
+    if undo.flat is not None and undo.flat_mean is not None:
+        flat = np.asarray(undo.flat[:, wide[1], wide[2]], np.float32) / undo.flat_mean
+    full = raw
+    if undo.shift_px is not None:
+        counts, full, flat = _move_channels(counts, full, flat, undo.shift_px)
+    if wide != window:
+        inner: Any = tuple(
+            slice(cut.start - far.start, cut.stop - far.start) for cut, far in zip(window, wide, strict=True)
+        )
+        raw, counts, full = (np.ascontiguousarray(image[(..., *inner)]) for image in (raw, counts, full))
+        flat = None if flat is None else np.ascontiguousarray(flat[:, inner[1], inner[2]])
+    return _Counts(raw, counts, full, flat)
+
+
 def _subtract(
-    raw: NDArray[Any], grid: Image, factor: int, flat: Image | None, fade: float, pixels: Image
+    raw: NDArray[Any],
+    grid: Image,
+    factor: int,
+    corner: tuple[int, int],
+    flat: Image | None,
+    fade: float,
+    pixels: Image,
 ) -> None:
     """Take the background off one plane, even out its illumination, and restore what faded."""
     from rgbtrack.correct.kernels import subtract_rows
@@ -155,27 +468,15 @@ def _subtract(
     light = np.empty((0, 0), np.float32) if flat is None else flat
 
     def work(start: int, stop: int) -> None:
-        subtract_rows(raw, grid, factor, light, fade, start, stop, pixels)
+        subtract_rows(raw, grid, factor, corner, light, fade, start, stop, pixels)
 
     over_bands(work, raw.shape[0])
 
 
-def _take_off_dark(raw: NDArray[Any], dark_field: NDArray[Any], stack: Stack) -> Image:
-    """Counts without the pattern of the dark field; its mean stays."""
-    dark = _planes_of("dark field", dark_field, raw, stack)
-    return raw - (dark - dark.mean(axis=(1, 2), keepdims=True))[:, None]
-
-
 def _move_channels(
-    raw: NDArray[Any], full: NDArray[Any], flat: Image | None, shift_px: NDArray[Any], stack: Stack
+    raw: NDArray[Any], full: NDArray[Any], flat: Image | None, shift: NDArray[np.float64]
 ) -> tuple[NDArray[Any], NDArray[Any], Image | None]:
     """Counts, counts by which saturation is told (whole pixels), and flat field, each channel moved back."""
-    shift = np.asarray(shift_px, float)
-    if shift.shape != (raw.shape[1], 3) or not np.isfinite(shift).all():
-        raise DataError(
-            f"{stack.source}: shift_px has shape {shift.shape}: give (z, y, x) in px, finite, for each of "
-            f"{raw.shape[1]} channels"
-        )
     moved, told = np.empty(raw.shape, np.float32), np.empty_like(full)
     light = None if flat is None else np.empty_like(flat)
     for c, back in enumerate(-shift):
@@ -215,16 +516,16 @@ def _params_of(projection: Projection, params: CorrectParams, source: str) -> Co
 
 
 def _noise_of(
-    planes: NDArray[Any], params: CorrectParams, step: float, recorded: DetectorSettings
+    planes: Any, params: CorrectParams, step: float, recorded: DetectorSettings
 ) -> tuple[NoiseModel, DetectorSettings]:
-    """Noise model of one channel (t, z, y, x), and what was believed of its file.
+    """Noise model of one channel (n, y, x), and what was believed of its file.
 
     From the settings where they tell, else from the file where the image agrees, else from the image.
     """
-    noise = estimate_noise(planes.reshape(-1, *planes.shape[-2:]), step=step)
+    noise = estimate_noise(planes, step=step)
     if params.gain is None and recorded == DetectorSettings():
         return noise, recorded
-    centre = float(np.median(planes))
+    centre = float(np.median(sample_bands(planes)))
     believed = _believe(recorded, noise, centre)
     gain = params.gain if params.gain is not None else believed.gain
     offset = params.offset if params.offset is not None else believed.offset
@@ -247,18 +548,16 @@ def _believe(recorded: DetectorSettings, noise: NoiseModel, centre: float) -> De
     )
 
 
-def _native(stack: Stack) -> NDArray[Any]:
-    """Pixels in a type that kernels know, whatever machine wrote them."""
-    kind = np.dtype(stack.pixels.dtype)
+def _native(pixels: Any, source: str) -> NDArray[Any]:
+    """Pixels in memory, in a type that kernels know, whatever machine wrote them."""
+    kind = np.dtype(pixels.dtype)
     if kind.kind not in "buif":
-        raise DataError(f"{stack.source}: pixels are {kind}: an image of real numbers is needed")
-    return np.ascontiguousarray(stack.pixels, np.float32 if kind == np.float16 else kind.newbyteorder("="))
+        raise DataError(f"{source}: pixels are {kind}: an image of real numbers is needed")
+    return np.ascontiguousarray(pixels, np.float32 if kind == np.float16 else kind.newbyteorder("="))
 
 
-def _check_pixels(raw: NDArray[Any], stack: Stack) -> list[tuple[float, int]]:
-    """Refuse what is no image; of each channel, the largest value and how often it occurs."""
-    if raw.size == 0:
-        raise DataError(f"{stack.source}: the image has no pixels, shape {raw.shape}")
+def _check_finite(raw: NDArray[Any], stack: Stack) -> None:
+    """Refuse what is no image."""
     if np.issubdtype(raw.dtype, np.floating):
         bad = int(raw.size - np.isfinite(raw).sum())
         if bad:
@@ -266,17 +565,19 @@ def _check_pixels(raw: NDArray[Any], stack: Stack) -> list[tuple[float, int]]:
                 f"{stack.source}: {bad} of {raw.size} pixels are NaN or infinite: export the image "
                 f"without them"
             )
+
+
+def _tops(extremes: list[list[tuple[Any, Any, int]]], stack: Stack) -> list[tuple[float, int]]:
+    """Of each channel, the largest value and how often it occurs; of planes or parts of them."""
     tops = []
-    for c, name in enumerate(stack.channels):
-        found = [plane for frame in raw[:, c] for plane in _extremes(frame)]
+    for found, name in zip(extremes, stack.channels, strict=True):
         top = max(high for _, high, _ in found)
         tops.append((float(top), sum(n for _, high, n in found if high == top)))
         if top == min(low for low, _, _ in found):
             warnings.warn(
-                f"{stack.source}: every pixel of channel {name!r} is {raw[:, c].flat[0]}: nothing can "
-                f"be found in it",
+                f"{stack.source}: every pixel of channel {name!r} is {top}: nothing can be found in it",
                 RgbtrackWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
     return tops
 
@@ -288,42 +589,34 @@ def _extremes(planes: NDArray[Any]) -> list[tuple[Any, Any, int]]:
     return over_bands(lambda z, _: extremes(planes[z]), len(planes), len(planes))
 
 
-def _flat_planes(flat_field: NDArray[Any] | None, raw: NDArray[Any], stack: Stack) -> Image | None:
-    """Flat field as (c, y, x) with a mean of 1 in each channel."""
-    if flat_field is None:
-        return None
-    flat = _planes_of("flat field", flat_field, raw, stack)
-    if flat.min() <= 0:
-        raise DataError(
-            f"flat field holds values from {flat.min()} to {flat.max()}: illumination must be positive "
-            f"everywhere"
-        )
-    return flat / flat.mean(axis=(1, 2), keepdims=True)
+def _in_channels(field: Any, stack: Stack) -> Any:
+    """A field as (c, y, x), lazy if it was, one plane standing for all channels."""
+    planes = field.astype(np.float32) if hasattr(field, "dask") else np.asarray(field, np.float32)
+    return planes if planes.ndim > 2 else np.broadcast_to(planes, (stack.pixels.shape[1], *planes.shape))
 
 
-def _planes_of(what: str, field: NDArray[Any], raw: NDArray[Any], stack: Stack) -> Image:
-    """A field as (c, y, x), one plane standing for all channels."""
-    planes = np.asarray(field, np.float32)
-    if planes.ndim == 2:
-        planes = np.broadcast_to(planes, (raw.shape[1], *planes.shape))
-    if planes.shape != (raw.shape[1], *raw.shape[-2:]):
+def _planes_of(what: str, field: Any, stack: Stack) -> Any:
+    """A field in channels, checked."""
+    n_channels, _, *plane = stack.pixels.shape[1:]
+    planes = _in_channels(field, stack)
+    if planes.shape != (n_channels, *plane):
         raise DataError(
-            f"{what} has shape {np.shape(field)}, {stack.source} has {raw.shape[1]} channels of "
-            f"{raw.shape[-2]} x {raw.shape[-1]} px: give one plane, or one per channel, of that size"
+            f"{what} has shape {np.shape(field)}, {stack.source} has {n_channels} channels of "
+            f"{plane[0]} x {plane[1]} px: give one plane, or one per channel, of that size"
         )
     if not np.isfinite(planes).all():
         raise DataError(f"{what} holds pixels that are NaN or infinite: export it without them")
     return planes
 
 
-def _fade_planes(fade: NDArray[Any] | None, raw: NDArray[Any], stack: Stack) -> Image | None:
+def _fade_planes(fade: NDArray[Any] | None, stack: Stack) -> Image | None:
     """Share of the light that is left, (t, c, z)."""
     if fade is None:
         return None
-    left = np.asarray(fade, np.float32)
-    if left.shape != raw.shape[:3] or not np.isfinite(left).all() or (left <= 0).any():
+    left, shape = np.asarray(fade, np.float32), stack.pixels.shape[:3]
+    if left.shape != shape or not np.isfinite(left).all() or (left <= 0).any():
         raise DataError(
             f"{stack.source}: fade has shape {left.shape}: give a positive share for each of (t, c, z) = "
-            f"{raw.shape[:3]}"
+            f"{shape}"
         )
     return left

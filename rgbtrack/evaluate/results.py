@@ -18,7 +18,7 @@ from rgbtrack.evaluate.scores import (
     match_clones,
 )
 from rgbtrack.evaluate.tracks import evaluate_tracks, link_scores
-from rgbtrack.files import read_labels, read_table
+from rgbtrack.files import labels_file, read_labels, read_table
 from rgbtrack.tables import TRUTH
 
 ALL = "all"
@@ -94,7 +94,8 @@ def _match(
     if "clone" not in true.columns:
         true = true.assign(clone=pd.array([pd.NA] * len(true), dtype="Int64"))
     true = true.astype({"image_id": "str", "clone": "Int64"})
-    shared = [p for p in sorted((truth / "labels").glob("*.tif")) if (results / "labels" / p.name).exists()]
+    with_labels = sorted((truth / "labels").glob("*.tif"))
+    shared = [path for path in with_labels if labels_file(results / "labels", path.stem).exists()]
     if not shared:
         raise DataError(
             f"no image has labels in both {results / 'labels'} and {truth / 'labels'}: "
@@ -105,7 +106,7 @@ def _match(
     for path in shared:
         image_id = path.stem
         here = true[true["image_id"] == image_id]
-        count, pairs = _match_image(results / "labels" / path.name, path, here)
+        count, pairs = _match_image(labels_file(results / "labels", image_id), path, here)
         counts.append({"image_id": image_id, **count})
         matched.append(pairs.assign(image_id=image_id))
     table = pd.concat(matched, ignore_index=True).merge(

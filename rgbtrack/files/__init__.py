@@ -7,8 +7,10 @@ from rgbtrack.files.ctc import read_ctc, write_ctc
 from rgbtrack.files.geff import read_geff, write_geff
 from rgbtrack.files.images import PICTURE_ENDINGS, TIFF_ENDINGS, file_stem, read_stack
 from rgbtrack.files.json_files import json_values, read_json, write_json
-from rgbtrack.files.labels import read_labels, write_labels
+from rgbtrack.files.labels import ZARR, labels_file, open_labels, read_labels, write_labels
+from rgbtrack.files.lazily import pieces
 from rgbtrack.files.names import check_names, name_problems
+from rgbtrack.files.ome_zarr import Scale, is_ome_zarr, write_label_zarr
 from rgbtrack.files.outlines import OUTLINE_ENDINGS
 from rgbtrack.files.table_files import read_table, write_table
 from rgbtrack.files.trackmate import read_trackmate, write_trackmate
@@ -18,11 +20,17 @@ __all__ = [
     "OUTLINE_ENDINGS",
     "PICTURE_ENDINGS",
     "TIFF_ENDINGS",
+    "ZARR",
+    "Scale",
     "check_names",
     "file_stem",
+    "is_ome_zarr",
     "json_values",
+    "labels_file",
     "match_tracks",
     "name_problems",
+    "open_labels",
+    "pieces",
     "read_bleed_through",
     "read_counts",
     "read_ctc",
@@ -39,6 +47,7 @@ __all__ = [
     "write_folder_atomically",
     "write_geff",
     "write_json",
+    "write_label_zarr",
     "write_labels",
     "write_table",
     "write_trackmate",

@@ -25,9 +25,15 @@ def write_atomically(path: str | Path, write: Callable[[Path], Any]) -> None:
 
 
 def sha256(path: str | Path) -> str:
-    """Checksum of a file."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Checksum of a file, or of all files of a folder and their names."""
+    path = Path(path)
+    if not path.is_dir():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    whole = hashlib.sha256()
+    for part in sorted(p for p in path.rglob("*") if p.is_file()):
+        whole.update(f"{part.relative_to(path).as_posix()}\0{sha256(part)}\n".encode())
+    return whole.hexdigest()
 
 
 def write_folder_atomically(

@@ -12,6 +12,7 @@ import numpy as np
 
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.files.messages import short
+from rgbtrack.files.ome_zarr import is_ome_zarr, read_ome_zarr
 from rgbtrack.files.sizes import check_claim
 from rgbtrack.files.tiff import read_tiff
 from rgbtrack.stack import DetectorSettings, Stack
@@ -34,7 +35,8 @@ def read_stack(
     Parameters
     ----------
     path
-        TIFF, OME-TIFF, ImageJ hyperstack, PNG or JPEG; several for one file per channel, in channel order.
+        TIFF, OME-TIFF, ImageJ hyperstack, OME-Zarr, PNG or JPEG; several for one file per channel, in
+        channel order.
     pixel_size_um, z_step_um, frame_interval_h
         Override what the file says.
 
@@ -112,8 +114,10 @@ def read_file(path: Path) -> Stack:
     """Read one file, whatever its kind."""
     if not path.exists():
         raise DataError(f"{path}: no such file")
+    if is_ome_zarr(path):
+        return read_ome_zarr(path)
     if path.is_dir():
-        raise DataError(f"{path}: is a folder, an image file is needed")
+        raise DataError(f"{path}: is a folder, an image file or an OME-Zarr is needed")
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty")
     ending = path.suffix.lower()
@@ -122,7 +126,7 @@ def read_file(path: Path) -> Stack:
     if ending not in TIFF_ENDINGS:
         raise DataError(
             f"{path}: {ending or 'a file without ending'} is not read: TIFF, OME-TIFF, ImageJ "
-            "TIFF, PNG and JPEG are; "
+            "TIFF, OME-Zarr, PNG and JPEG are; "
             f"export the image as OME-TIFF"
         )
     try:

@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import imagecodecs
 import numpy as np
 import tifffile
@@ -16,8 +17,29 @@ from rgbtrack.files.images import read_file
 from rgbtrack.files.outlines import OUTLINE_ENDINGS, read_outlines
 from rgbtrack.threads import over_bands
 
+ZARR = ".ome.zarr"
 STRIP_ROWS = 256
 """Rows of a label image that are packed at once."""
+
+
+def labels_file(folder: str | Path, image_id: str) -> Path:
+    """Where the labels of an image are in a folder: in an OME-Zarr, or else in a TIFF."""
+    stored = Path(folder) / f"{image_id}{ZARR}"
+    return stored if stored.is_dir() else Path(folder) / f"{image_id}.tif"
+
+
+def open_labels(path: str | Path) -> Any:
+    """Labels (t, z, y, x) as a dask array, of which only what is asked for is read.
+
+    Raises
+    ------
+    DataError
+        If the file is not readable, or holds no whole numbers.
+    """
+    pixels = read_file(Path(path)).pixels
+    if pixels.shape[1] != 1 or np.dtype(pixels.dtype).kind not in "iu":
+        raise DataError(f"{path}: pixels of type {pixels.dtype} in {pixels.shape[1]} channels are no labels")
+    return da.asarray(pixels)[:, 0]
 
 
 def read_labels(path: str | Path, shape: tuple[int, ...] | None = None) -> NDArray[np.uint32]:
@@ -26,9 +48,9 @@ def read_labels(path: str | Path, shape: tuple[int, ...] | None = None) -> NDArr
     Parameters
     ----------
     path
-        TIFF or PNG of whole numbers, 0 is background; GeoJSON from QuPath (.geojson, .json); or ROIs from
-        Fiji (.zip, .roi). A picture of only 0 and 255, or bytes 0 and 1, is a mask: each connected piece of
-        it is a cell.
+        TIFF, OME-Zarr or PNG of whole numbers, 0 is background; GeoJSON from QuPath (.geojson, .json); or
+        ROIs from Fiji (.zip, .roi). A picture of only 0 and 255, or bytes 0 and 1, is a mask: each
+        connected piece of it is a cell.
     shape
         Of the image, (t, z, y, x); None: as the file tells, which outlines do not.
 

@@ -12,13 +12,15 @@ import zarr
 from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError, RgbtrackWarning
-from rgbtrack.files.messages import short
+from rgbtrack.files.lazily import lazy_array, pieces
 from rgbtrack.files.metadata import read_metadata
 from rgbtrack.files.sizes import check_claim
 from rgbtrack.stack import Stack
 
 FRAME_BYTES = 512 * 2**20
 """A frame of at most so many bytes is read as a whole."""
+PLANE_BYTES = 128 * 2**20
+"""A plane of more bytes is read in parts."""
 
 PACKED = {1: 1, 50000: 33_000, 34925: 33_000}
 """How many times smaller an empty image is packed, by TIFF's number: nothing, zstd, LZMA; 1400 for others.
@@ -40,8 +42,8 @@ def read_tiff(path: Path) -> Stack:
             raise DataError(f"{path}: pixels of type {dtype} are not read: 8, 16 or 32 bit or float are")
         _check_size(path, tiff, series)
         known = read_metadata(tiff, series)
-    order = _axes(axes, shape, path)
-    pixels = lazy(path, axes, shape, dtype)
+        order = _axes(axes, shape, path)
+        pixels = lazy(path, series)
     expand = tuple(i for i, name in enumerate("TCZYX") if name not in order)
     pixels = pixels.transpose([order.index(name) for name in "TCZYX" if name in order])
     for axis in expand:
@@ -68,27 +70,25 @@ def read_tiff(path: Path) -> Stack:
     )
 
 
-def lazy(path: Path, axes: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
-    """Dask array whose frames, or planes where a frame is large, are read when they are asked for."""
-
-    def read(block_info: Any = None) -> NDArray[Any]:
-        where = tuple(slice(a, b) for a, b in block_info[None]["array-location"])
-        try:
-            with tifffile.TiffFile(path) as tiff:
-                part = _read_part(tiff, where)
-        except Exception as error:
-            raise DataError(f"{path}: pixels cannot be read ({short(error)}): is the file whole?") from error
-        size = tuple(cut.stop - cut.start for cut in where)
-        if part.shape != size:
-            raise DataError(
-                f"{path}: pixels have shape {part.shape}, the header tells of {size}: is the file whole?"
-            )
-        return part
-
-    frame = int(np.prod([n for axis, n in zip(axes, shape, strict=True) if axis != "T"], dtype=object))
+def lazy(path: Path, series: Any) -> Any:
+    """Dask array of the image of a TIFF: its frames, where these are large its planes, or parts of planes."""
+    axes, shape, dtype = series.axes.upper(), series.shape, np.dtype(series.dtype)
+    sizes = dict(zip(axes, shape, strict=True))
+    frame = int(np.prod([n for axis, n in sizes.items() if axis != "T"], dtype=object))
     whole = "CZYXS" if frame * dtype.itemsize <= FRAME_BYTES else "YXS"
-    chunks = tuple((n,) if axis in whole else (1,) * n for axis, n in zip(axes, shape, strict=True))
-    return da.map_blocks(read, chunks=chunks, dtype=dtype, meta=np.empty((0,) * len(shape), dtype))
+    chunks = {axis: (n,) if axis in whole else (1,) * n for axis, n in sizes.items()}
+    if sizes["Y"] * sizes["X"] * sizes.get("S", 1) * dtype.itemsize > PLANE_BYTES:
+        page = series.keyframe
+        stored = {"Y": page.tilelength, "X": page.tilewidth} if page.is_tiled else {"Y": page.rowsperstrip}
+        if series.dataoffset is not None:
+            stored = {"Y": 1}  # mapped, not unpacked
+        chunks |= {axis: pieces(sizes[axis], max(1, min(n, sizes[axis]))) for axis, n in stored.items()}
+
+    def read(where: tuple[slice, ...]) -> NDArray[Any]:
+        with tifffile.TiffFile(path) as tiff:
+            return _read_part(tiff, where)
+
+    return lazy_array(path, read, list(chunks.values()), dtype)
 
 
 def _read_part(tiff: tifffile.TiffFile, where: tuple[slice, ...]) -> NDArray[Any]:

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
 from rgbtrack.files import read_json, write_json
-from rgbtrack.pipeline.image import PARTS
+from rgbtrack.pipeline.task import PARTS
 
 TORN = re.compile(r"\.\d+\.(?:new\.|old\.)?\w")
 """Names under which files are written before they are whole."""

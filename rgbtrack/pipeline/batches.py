@@ -15,10 +15,11 @@ from rgbtrack.errors import RgbtrackWarning
 from rgbtrack.files import read_json, sha256, write_json
 from rgbtrack.pipeline.cluster import Cluster
 from rgbtrack.pipeline.findings import Finding
-from rgbtrack.pipeline.image import PARTS, UNREADABLE, ImageTask, content_key
+from rgbtrack.pipeline.image import UNREADABLE, content_key
 from rgbtrack.pipeline.lamps import Glimpse, flat_of, light_findings, light_of, pool_glimpses, take_glimpse
 from rgbtrack.pipeline.pool import map_tasks
 from rgbtrack.pipeline.shifts import judge_shift, look_for_shift
+from rgbtrack.pipeline.task import PARTS, ImageTask, is_large
 
 T = TypeVar("T")
 SAMPLE = 12
@@ -143,7 +144,7 @@ def spaced(images: Sequence[T]) -> list[T]:
 
 
 def _checksums(paths: Sequence[Path]) -> list[str]:
-    return [sha256(path) if path.is_file() else "" for path in paths]
+    return [sha256(path) if path.exists() else "" for path in paths]
 
 
 def _look(task: ImageTask) -> Look:
@@ -153,7 +154,10 @@ def _look(task: ImageTask) -> Look:
             stack = task.read()
             return Look(
                 look_for_shift(stack, task.correct) if task.correct.chromatic_shift == "auto" else None,
-                take_glimpse(stack, task.correct) if task.correct.flat_field == "auto" else None,
+                # of one stitched of many fields there is no light in common
+                take_glimpse(stack, task.correct)
+                if task.correct.flat_field == "auto" and not is_large(stack)
+                else None,
             )
     except UNREADABLE:
         return Look(None, None)

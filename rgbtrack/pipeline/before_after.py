@@ -16,9 +16,10 @@ from rgbtrack.errors import RgbtrackWarning
 from rgbtrack.pipeline.batches import Shared, by_batch
 from rgbtrack.pipeline.colours import Corrected
 from rgbtrack.pipeline.drift import draw_drift
-from rgbtrack.pipeline.image import UNREADABLE, ImageTask
+from rgbtrack.pipeline.image import UNREADABLE
 from rgbtrack.pipeline.lamps import draw_light
 from rgbtrack.pipeline.shifts import draw_shift
+from rgbtrack.pipeline.task import ImageTask
 from rgbtrack.plot import plot_background, plot_fading, plot_gains, plot_unmixing, save_figure
 
 MOST = 6

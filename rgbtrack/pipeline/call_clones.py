@@ -34,7 +34,7 @@ from rgbtrack.pipeline.called import CALLED, keep_called
 from rgbtrack.pipeline.colours import correct_colours
 from rgbtrack.pipeline.experiment import Experiment
 from rgbtrack.pipeline.findings import Finding, findings_table
-from rgbtrack.pipeline.image import PARTS, ImageTask, read_part
+from rgbtrack.pipeline.image import read_part
 from rgbtrack.pipeline.movies import (
     agree_on_clones,
     link_movies,
@@ -45,6 +45,7 @@ from rgbtrack.pipeline.movies import (
 )
 from rgbtrack.pipeline.review import REVIEW, keep_doubts, name_clones, review_cells, review_counts
 from rgbtrack.pipeline.steps import Step, checksums, doing, done
+from rgbtrack.pipeline.task import PARTS, ImageTask
 from rgbtrack.plot import plot_resolution, save_figure
 from rgbtrack.review import apply_links, read_review
 from rgbtrack.signature import no_colours

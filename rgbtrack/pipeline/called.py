@@ -8,7 +8,7 @@ import pandas as pd
 from rgbtrack.clones import CloneModel, SubjectModels
 from rgbtrack.errors import DataError
 from rgbtrack.files import read_table, write_table
-from rgbtrack.pipeline.image import PARTS
+from rgbtrack.pipeline.task import PARTS
 from rgbtrack.review import Correction, Memory, Redrawn, apply_review
 from rgbtrack.review.links import LINKED
 from rgbtrack.review.outcomes import in_order

@@ -4,12 +4,13 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import time
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,35 +19,40 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import rgbtrack
-from rgbtrack.correct import CorrectParams, correct_stack
-from rgbtrack.correct.light import field
+from rgbtrack.correct import correct_stack
 from rgbtrack.errors import DataError, RgbtrackError, RgbtrackWarning
 from rgbtrack.files import (
+    ZARR,
+    Scale,
+    is_ome_zarr,
     json_values,
+    labels_file,
     read_json,
     read_labels,
-    read_stack,
     read_table,
     sha256,
     write_json,
+    write_label_zarr,
     write_labels,
     write_table,
 )
 from rgbtrack.pipeline.closeup import write_closeup
+from rgbtrack.pipeline.cluster import Cluster
 from rgbtrack.pipeline.drift import follow_stage, see_from_above
+from rgbtrack.pipeline.looked import Cells, Looked, quality
 from rgbtrack.pipeline.masks import refuse_mask_volume
+from rgbtrack.pipeline.task import FOUND_LABELS, PARTS, ImageTask, is_large
 from rgbtrack.pipeline.thumbnail import write_thumbnail
-from rgbtrack.review import Redraw, apply_redraws
-from rgbtrack.segment import Segmentation, SegmentParams, find_cells
+from rgbtrack.pipeline.tiles import look_in_tiles
+from rgbtrack.review import apply_redraws
+from rgbtrack.segment import find_cells
 from rgbtrack.segment.params import OURS
-from rgbtrack.signature import SignatureParams, measure_signatures
-from rgbtrack.stack import Detector, Stack
+from rgbtrack.signature import measure_signatures
+from rgbtrack.stack import Stack
 
-PARTS = ".parts"
-QUALITY_PX = 250_000
+LABEL_ENDINGS = (".tif", ZARR)
 TOGETHER = 2.0
 """Noise correlation that is told."""
-FOUND_LABELS = "found_labels"
 BY_HAND = "erased by hand"
 SURE_JOIN = 0.8
 """Parts joined with less probability may be two cells."""
@@ -56,95 +62,15 @@ UNREADABLE = (RgbtrackError, OSError, MemoryError)
 """What comes of an image that cannot be read, or is no longer there."""
 
 
-@dataclass(frozen=True, eq=False)
-class ImageTask:
-    """Everything that the work on one image needs; travels to worker processes."""
-
-    image_id: str
-    paths: tuple[Path, ...]
-    channels: dict[str, str | int]
-    out: Path
-    correct: CorrectParams
-    segment: SegmentParams
-    signature: SignatureParams
-    pixel_size_um: float | None = None
-    z_step_um: float | None = None
-    frame_interval_h: float | None = None
-    labels: Path | None = None
-    bleed_through: pd.DataFrame | None = None
-    flat_field: Path | None = None
-    dark_field: Path | None = None
-    batch: str = ""
-    shift_px: NDArray[np.float64] | None = None
-    light: NDArray[np.float64] | None = None
-    redraws: tuple[Redraw, ...] = ()
-    overwrite: bool = False
-    measure: bool = True
-
-    @property
-    def found_labels_file(self) -> Path:
-        """Where the labels are kept as they were found, where outlines were changed by hand since."""
-        return self.out / PARTS / FOUND_LABELS / f"{self.image_id}.tif"
-
-    @property
-    def labels_file(self) -> Path:
-        """Where the labels are written."""
-        return self.out / "labels" / f"{self.image_id}.tif"
-
-    @property
-    def thumbnail_file(self) -> Path:
-        """Where the thumbnail is written."""
-        return self.out / "thumbnails" / f"{self.image_id}.png"
-
-    @property
-    def closeup_file(self) -> Path:
-        """Where the part at 1:1 is written."""
-        return self.out / "closeups" / f"{self.image_id}.png"
-
-    @property
-    def cells_file(self) -> Path:
-        """Where the signatures are written."""
-        return self.out / PARTS / f"{self.image_id}.parquet"
-
-    @property
-    def found_file(self) -> Path:
-        """Where it is written how sure the segmentation was of each cell."""
-        return self.out / PARTS / f"{self.image_id}.found.parquet"
-
-    @property
-    def aside_file(self) -> Path:
-        """Where it is written what was found in the first frame and is no cell."""
-        return self.out / PARTS / f"{self.image_id}.aside.parquet"
-
-    @property
-    def record_file(self) -> Path:
-        """Where it is told what was done and how: written last, so that it vouches for the rest."""
-        return self.out / PARTS / f"{self.image_id}.json"
-
-    def anywhere(self) -> "ImageTask":
-        """The same task with absolute paths, for a process that works in another folder."""
-        labels, flat, dark = (
-            None if path is None else path.absolute()
-            for path in (self.labels, self.flat_field, self.dark_field)
-        )
-        images = tuple(path.absolute() for path in self.paths)
-        return replace(
-            self, paths=images, out=self.out.absolute(), labels=labels, flat_field=flat, dark_field=dark
-        )
-
-    def read(self) -> Stack:
-        """Open the image, lazily: channels selected, calibration overridden, projected where asked for."""
-        stack = read_stack(
-            self.paths,
-            pixel_size_um=self.pixel_size_um,
-            z_step_um=self.z_step_um,
-            frame_interval_h=self.frame_interval_h,
-        )
-        return stack.select(self.channels).project(self.segment.projection)
-
-
-def process_image(task: ImageTask) -> dict[str, Any]:
+def process_image(task: ImageTask, crew: int | Cluster = 1) -> dict[str, Any]:
     """Segment and measure one image, doing again only what is out of date.
+
+    Parameters
+    ----------
+    task
+        The image.
+    crew
+        Who works on the tiles of a large one.
 
     Returns
     -------
@@ -155,7 +81,7 @@ def process_image(task: ImageTask) -> dict[str, Any]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RgbtrackWarning)
         try:
-            record = _process(task)
+            record = _process(task, crew)
         except RgbtrackError as error:
             record = _failure(task, str(error))
         except (OSError, MemoryError) as error:
@@ -187,15 +113,23 @@ def forget_image(out: Path, image_id: str) -> None:
         out / PARTS / f"{image_id}.parquet",
         out / PARTS / f"{image_id}.found.parquet",
         out / PARTS / f"{image_id}.aside.parquet",
-        out / PARTS / FOUND_LABELS / f"{image_id}.tif",
-        out / "labels" / f"{image_id}.tif",
+        out / PARTS / f"{image_id}.tiles",
+        *(out / PARTS / FOUND_LABELS / f"{image_id}{ending}" for ending in LABEL_ENDINGS),
+        *(out / "labels" / f"{image_id}{ending}" for ending in LABEL_ENDINGS),
         out / "thumbnails" / f"{image_id}.png",
         out / "closeups" / f"{image_id}.png",
     ):
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
         path.unlink(missing_ok=True)
 
 
-def _process(task: ImageTask) -> dict[str, Any]:
+def _process(task: ImageTask, crew: int | Cluster) -> dict[str, Any]:
     hashing = _hash_beside(_input_files(task))
     old = {} if task.overwrite else _old_record(task)
     # where nothing was done before, the work need not wait for the checksums
@@ -207,72 +141,51 @@ def _process(task: ImageTask) -> dict[str, Any]:
     record = (dict(old) if segmented else _new_record({})) | {"paths": [str(path) for path in task.paths]}
     record |= {"redrawn": {}, "redraw_key": _redraw_key(task)}
     record["rejected"] = {reason: n for reason, n in record["rejected"].items() if reason != BY_HAND}
-    labels, found_labels, cells, sure, set_aside, lights = [], [], [], [], [], []
-    corrected_first: Stack | None = None
     ready = found_file if segmented else task.labels
-    segment = task.segment
     stack = task.read()
-    shape = (stack.n_frames, *stack.pixels.shape[2:])
     if ready is not None:
         refuse_mask_volume(ready, stack)
-    known = read_labels(ready, shape) if ready is not None else None
-    for t, frame in _corrected_frames(task, stack, range(stack.n_frames)):
-        if corrected_first is None:
-            corrected_first = frame
-            record |= _quality(frame, stack)
-        if known is None:
-            found = find_cells(frame, segment)
-            if segment.method == OURS:  # the first frame's diameter serves all; other methods have their own
-                segment = segment.model_copy(update={"diameter_um": found.diameter_um})
-            _count_rejected(record, found)
-            if np.isfinite(found.diameter_um):
-                record["diameter_um"] = found.diameter_um
-            found_labels.append(found.labels[0])
-            sure.append(found.cells.assign(frame=t))
-            set_aside.append(found.set_aside)
-        else:
-            found_labels.append(known[t])
-        labels.append(_redraw(record, task, found_labels[-1], t, stack))
-        if stack.n_frames > 1 and task.correct.drift == "auto":
-            lights.append(see_from_above(frame))
-        if task.measure:
-            seen = replace(frame, bleed_through=None)  # undone for all images together: see `correct_colours`
-            cells.append(measure_signatures(seen, labels[-1][None], task.signature).assign(frame=t))
-    all_labels = np.stack(labels)
+    if is_large(stack):
+        made_from = content_key(_rests_on(task, hashing.result())[1])
+        looked = look_in_tiles(task, stack, ready, crew, made_from)
+    else:
+        looked = _look_at_whole(task, stack, ready, record)
+    record |= _told_of(stack) | looked.quality
+    if looked.diameter_um is not None:
+        record["diameter_um"] = looked.diameter_um
+    for reason, n in looked.rejected.items():
+        record["rejected"][reason] = record["rejected"].get(reason, 0) + n
     if not drawn:
         # the old record vouches for the old labels: it goes before they do
         task.record_file.unlink(missing_ok=True)
-        if task.redraws:
-            task.found_labels_file.parent.mkdir(exist_ok=True)
-            write_labels(task.found_labels_file, np.stack(found_labels))
-        write_labels(task.labels_file, all_labels)
+        in_zarr = is_large(stack) or is_ome_zarr(task.paths[0])
+        if task.redraws and looked.found is not None:
+            _write(looked.found, task.out / PARTS / FOUND_LABELS, task, stack, in_zarr)
+        _write(looked.labels, task.out / "labels", task, stack, in_zarr)
         if not task.redraws:
-            task.found_labels_file.unlink(missing_ok=True)
+            _remove(task.found_labels_file)
     if not segmented:
         task.found_file.unlink(missing_ok=True)
-        if any(len(table) for table in sure):
-            write_table(task.found_file, pd.concat(sure, ignore_index=True))
+        if len(looked.sure):
+            write_table(task.found_file, looked.sure)
         task.aside_file.unlink(missing_ok=True)
-        if set_aside and len(set_aside[0]):
-            write_table(task.aside_file, set_aside[0])
-        assert corrected_first is not None  # noqa: S101 - a stack has at least one frame
-        write_thumbnail(task.thumbnail_file, corrected_first)
+        if len(looked.set_aside):
+            write_table(task.aside_file, looked.set_aside)
+        write_thumbnail(task.thumbnail_file, looked.picture)
     if not drawn:
-        assert corrected_first is not None  # noqa: S101 - a stack has at least one frame
         lost = read_table(task.aside_file) if task.aside_file.exists() else pd.DataFrame()
-        write_closeup(task.closeup_file, corrected_first, all_labels[0], lost)
+        write_closeup(task.closeup_file, *looked.detail(lost))
     rests_on = _rests_on(task, hashing.result())
     segment_key, measure_key = (content_key(one) for one in rests_on)
     record |= {"inputs": hashing.result(), "segment_key": segment_key, "measure_key": None}
     record["rests_on"] = keys_of(rests_on[1])
     if task.measure:
-        table = pd.concat(cells, ignore_index=True)
-        table = _add_certainty(table, task.found_file, record["redrawn"])
+        table = _add_certainty(looked.cells, task.found_file, record["redrawn"])
         table.insert(0, "image_id", task.image_id)
         if stack.n_frames > 1 and stack.frame_interval_h is not None:
             table.insert(3, "time_h", table["frame"] * stack.frame_interval_h)
-        if lights:
-            path_um, moves = follow_stage(lights, task.image_id, stack)
+        if looked.lights:
+            path_um, moves = follow_stage(looked.lights, task.image_id, stack)
             table["drift_y_um"], table["drift_x_um"] = path_um[table["frame"]].T
             record["drift"] = [asdict(move) for move in moves]
         write_table(task.cells_file, table)
@@ -285,7 +198,73 @@ def _process(task: ImageTask) -> dict[str, Any]:
     written = (task.labels_file, *([task.cells_file] if task.measure else []))
     record["written"] = {str(path.relative_to(task.out)): sha256(path) for path in written}
     write_json(task.record_file, record)
+    _remove(task.tiles_folder)
     return record
+
+
+def _look_at_whole(task: ImageTask, stack: Stack, ready: Path | None, record: dict[str, Any]) -> Looked:
+    """Look at an image frame by frame, each as a whole."""
+    labels, found_labels, cells, sure, lights = [], [], [], [], []
+    set_aside: pd.DataFrame | None = None
+    first: Stack | None = None
+    rejected: dict[str, int] = {}
+    diameter_um, segment = None, task.segment
+    shape = (stack.n_frames, *stack.pixels.shape[2:])
+    known = read_labels(ready, shape) if ready is not None else None
+    for t, frame in _corrected_frames(task, stack, range(stack.n_frames)):
+        first = first or frame
+        if known is None:
+            found = find_cells(frame, segment)
+            if segment.method == OURS:  # the first frame's diameter serves all; other methods have their own
+                segment = segment.model_copy(update={"diameter_um": found.diameter_um})
+            for reason, n in found.rejected.items():
+                rejected[reason] = rejected.get(reason, 0) + n
+            if np.isfinite(found.diameter_um):
+                diameter_um = found.diameter_um
+            found_labels.append(found.labels[0])
+            sure.append(found.cells.assign(frame=t))
+            set_aside = found.set_aside if set_aside is None else set_aside
+        else:
+            found_labels.append(known[t])
+        labels.append(_redraw(record, task, found_labels[-1], t, stack))
+        if stack.n_frames > 1 and task.correct.drift == "auto":
+            lights.append(see_from_above(frame))
+        if task.measure:
+            seen = replace(frame, bleed_through=None)  # undone for all images together: see `correct_colours`
+            cells.append(measure_signatures(seen, labels[-1][None], task.signature).assign(frame=t))
+    assert first is not None  # noqa: S101 - a stack has at least one frame
+    corrected = first
+
+    def detail(lost: pd.DataFrame) -> tuple[Stack, NDArray[np.uint32], pd.DataFrame]:
+        return corrected, labels[0], lost
+
+    return Looked(
+        labels=np.stack(labels),
+        found=np.stack(found_labels) if task.redraws else None,
+        picture=corrected,
+        detail=detail,
+        quality=quality([corrected], stack),
+        cells=pd.concat(cells, ignore_index=True) if cells else pd.DataFrame(),
+        sure=pd.concat(sure, ignore_index=True) if sure else pd.DataFrame(),
+        set_aside=pd.DataFrame() if set_aside is None else set_aside,
+        rejected=rejected,
+        diameter_um=diameter_um,
+        lights=lights,
+    )
+
+
+def _write(labels: Cells, folder: Path, task: ImageTask, stack: Stack, in_zarr: bool) -> None:
+    """Write the labels of an image, of a large one or one in an OME-Zarr as such, and remove former ones."""
+    tiff, stored = (folder / f"{task.image_id}{ending}" for ending in LABEL_ENDINGS)
+    if in_zarr or callable(labels):
+        shape = (stack.n_frames, *stack.pixels.shape[2:])
+        blocks = labels() if callable(labels) else [((slice(None),) * 4, labels)]
+        scale = Scale(stack.pixel_size_um, stack.z_step_um, stack.frame_interval_h)
+        write_label_zarr(stored, shape, blocks, scale)
+        _remove(tiff)
+    else:
+        write_labels(tiff, labels)
+        _remove(stored)
 
 
 def _redraw(
@@ -314,8 +293,8 @@ def voxel_um(pixel_size_um: float | None, z_step_um: float | None) -> tuple[floa
 
 def found_labels(out: Path, image_id: str) -> NDArray[np.uint32]:
     """Labels of an image as they were found, (t, z, y, x), before any outline was changed by hand."""
-    kept = out / PARTS / FOUND_LABELS / f"{image_id}.tif"
-    return read_labels(kept if kept.is_file() else out / "labels" / f"{image_id}.tif")
+    kept = labels_file(out / PARTS / FOUND_LABELS, image_id)
+    return read_labels(kept if kept.exists() else labels_file(out / "labels", image_id))
 
 
 def _add_certainty(cells: pd.DataFrame, file: Path, redrawn: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -351,13 +330,7 @@ def _corrected_frames(
     window: tuple[slice, slice] | None = None,
 ) -> Iterator[tuple[int, Stack]]:
     """Each frame, corrected; only one is in memory at a time."""
-    flat, dark = (
-        None if path is None else np.squeeze(read_stack(path).frame(0).pixels)
-        for path in (task.flat_field, task.dark_field)
-    )
-    if task.light is not None:
-        height, width = stack.pixels.shape[3:]
-        flat = np.stack([field(beta, (height, width)) for beta in task.light])
+    flat, dark = task.fields(stack)
     if window is not None:
         stack = stack.crop(window)
         flat, dark = (None if light is None else light[..., window[0], window[1]] for light in (flat, dark))
@@ -434,7 +407,7 @@ def _what_is_done(task: ImageTask, old: dict[str, Any], inputs: dict[str, str]) 
 def finished_record(task: ImageTask) -> dict[str, Any] | None:
     """What a former run tells of an image that is up to date; None where there is work to do."""
     old = {} if task.overwrite else _old_record(task)
-    if not old or not all(path.is_file() for path in _input_files(task)):
+    if not old or not all(path.exists() for path in _input_files(task)):
         return None
     done = _what_is_done(task, old, _checksums(_input_files(task)))
     return old if done.measured or (done.drawn and not task.measure) else None
@@ -443,7 +416,7 @@ def finished_record(task: ImageTask) -> dict[str, Any] | None:
 def why_image_due(task: ImageTask) -> list[str]:
     """Why an image is to be worked on: what changed since it was; empty where it is up to date."""
     old = _old_record(task)
-    gone = [path for path in _input_files(task) if not path.is_file()]
+    gone = [path for path in _input_files(task) if not path.exists()]
     if gone:
         return [f"{path} is not there: it would fail" for path in gone]
     if not old:
@@ -503,37 +476,12 @@ def _new_record(inputs: dict[str, str]) -> dict[str, Any]:
 
 def _failure(task: ImageTask, error: str) -> dict[str, Any]:
     forget_image(task.out, task.image_id)
-    inputs = {str(path): sha256(path) if path.is_file() else None for path in _input_files(task)}
+    inputs = {str(path): sha256(path) if path.exists() else None for path in _input_files(task)}
     return _new_record({}) | {"status": "failed", "error": error, "inputs": inputs}
 
 
-def _count_rejected(record: dict[str, Any], found: Segmentation) -> None:
-    for reason, n in found.rejected.items():
-        record["rejected"][reason] = record["rejected"].get(reason, 0) + n
-
-
-def _quality(frame: Stack, stack: Stack) -> dict[str, Any]:
-    """What the report tells of the image itself, from its first frame."""
-    noise, background, saturated = {}, {}, {}
-    detector, limits = frame.noise, frame.limits
-    assert isinstance(detector, Detector)  # noqa: S101 - from correct_stack
-    assert isinstance(limits, Detector)  # noqa: S101 - from correct_stack
-    planes, height, width = frame.pixels.shape[2:]
-    step = max(1, planes * height * width // QUALITY_PX)  # rows left out: a sample will do
-    for c, name in enumerate(stack.channels):
-        variance = [detector.sample(c, z, step) for z in range(planes)]
-        # the variance of empty pixels: what no light would still leave
-        noise[name] = {
-            "gain": float(frame.gain[c]),
-            "gain_recorded": stack.detectors[c].gain if stack.detectors else None,
-            "gain_from_file": bool(frame.detectors and frame.detectors[c].gain is not None),
-            "read_variance": float(np.percentile(variance, 5)),
-            "correlation": 1.0 if detector.correlation is None else float(detector.correlation[c]),
-        }
-        raw = detector.raw[0, c]
-        background[name] = float(np.median(raw[:, ::step] - frame.pixels[0, c, :, ::step]))
-        full = limits.raw[0, c]
-        saturated[name] = float((full >= limits.limit[c]).mean()) if np.isfinite(limits.limit[c]) else 0.0
+def _told_of(stack: Stack) -> dict[str, Any]:
+    """What the file says of the image."""
     return {
         "n_frames": stack.n_frames,
         "shape": list(stack.pixels.shape),
@@ -541,9 +489,6 @@ def _quality(frame: Stack, stack: Stack) -> dict[str, Any]:
         "z_step_um": stack.z_step_um,
         "n_planes_projected": None if stack.projection is None else stack.projection.n_planes,
         "frame_interval_h": stack.frame_interval_h,
-        "noise": noise,
-        "background": background,
-        "saturated_fraction": saturated,
     }
 
 

@@ -3,13 +3,21 @@
 import json
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
-from rgbtrack.files import PICTURE_ENDINGS, TIFF_ENDINGS, file_stem, read_stack, write_atomically, write_table
+from rgbtrack.files import (
+    PICTURE_ENDINGS,
+    TIFF_ENDINGS,
+    file_stem,
+    is_ome_zarr,
+    read_stack,
+    write_atomically,
+    write_table,
+)
 from rgbtrack.pipeline.sheet import default_image_id
 from rgbtrack.stack import Stack
 
@@ -99,10 +107,19 @@ def init_experiment(folder: str | Path) -> list[str]:
     return said
 
 
+def _below(folder: Path) -> Iterator[Path]:
+    """Files and OME-Zarr below a folder; what is in an OME-Zarr is of one image."""
+    for path in folder.iterdir():
+        if path.is_dir() and not is_ome_zarr(path):
+            yield from _below(path)
+        else:
+            yield path
+
+
 def _images(folder: Path) -> list[Path]:
     """Image files below a folder, without results, masks and hidden files."""
     found = []
-    for file in sorted(folder.rglob("*")):
+    for file in sorted(_below(folder)):
         inside = file.relative_to(folder)
         hidden = any(part.startswith(".") for part in inside.parts)
         ours = any(
@@ -110,13 +127,13 @@ def _images(folder: Path) -> list[Path]:
         )
         mask = re.search(r"labels?$|masks?$", file_stem(file), re.IGNORECASE)
         if (
-            file.suffix.lower() in (*TIFF_ENDINGS, *PICTURE_ENDINGS)
-            and file.is_file()
-            and not (hidden or ours or mask)
-        ):
+            is_ome_zarr(file) or (file.suffix.lower() in (*TIFF_ENDINGS, *PICTURE_ENDINGS) and file.is_file())
+        ) and not (hidden or ours or mask):
             found.append(file)
     if not found:
-        raise ParamError(f"{folder}: no TIFF, PNG or JPEG in it or its subfolders: give a folder of images")
+        raise ParamError(
+            f"{folder}: no TIFF, OME-Zarr, PNG or JPEG in it or its subfolders: give a folder of images"
+        )
     return found
 
 

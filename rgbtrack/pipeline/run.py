@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,11 +21,12 @@ from rgbtrack.pipeline.call_clones import call_clones
 from rgbtrack.pipeline.cluster import Cluster
 from rgbtrack.pipeline.dynamics import DYNAMICS, describe_dynamics
 from rgbtrack.pipeline.experiment import Experiment, read_experiment
-from rgbtrack.pipeline.image import PARTS, ImageTask, finished_record, forget_image, process_image
+from rgbtrack.pipeline.image import UNREADABLE, finished_record, forget_image, process_image
 from rgbtrack.pipeline.pool import available_workers, crew_for, map_tasks
 from rgbtrack.pipeline.review import REVIEW
 from rgbtrack.pipeline.steps import Step as Stage
 from rgbtrack.pipeline.steps import checksums, doing, done
+from rgbtrack.pipeline.task import PARTS, TILE_PX, ImageTask, is_large
 from rgbtrack.pipeline.tracks import MOTILITY, describe_movies
 from rgbtrack.report import write_report
 from rgbtrack.review import read_review, standing_redraws
@@ -62,6 +63,7 @@ def run(
     *,
     workers: int | None = None,
     scheduler: str | None = None,
+    tile_px: int = TILE_PX,
     overwrite: bool = False,
     steps: tuple[Step, ...] = STEPS,
     progress: Progress | None = None,
@@ -81,6 +83,9 @@ def run(
         Processes for the images; default one per core. The tables are the same for any number.
     scheduler
         Address, or scheduler file, of a Dask cluster whose workers do the images instead.
+    tile_px
+        Rows and columns of the tiles in which images larger than memory are worked on; the tables are the
+        same for any.
     overwrite
         Do everything again.
     steps
@@ -107,13 +112,14 @@ def run(
     crew_for_images = crew_for(workers, scheduler, results, inputs=[experiment.path])
     _prepare(results, overwrite)
     with alone_in(results):
-        return _run(experiment, results, crew_for_images, overwrite, steps, progress)
+        return _run(experiment, results, crew_for_images, tile_px, overwrite, steps, progress)
 
 
 def _run(
     experiment: Experiment,
     results: Path,
     crew_for_images: AbstractContextManager[int | Cluster],
+    tile_px: int,
     overwrite: bool,
     steps: tuple[Step, ...],
     progress: Progress | None,
@@ -122,6 +128,7 @@ def _run(
     started = _now()
 
     tasks = image_tasks(experiment, results, overwrite=overwrite, measure="measure" in steps)
+    tasks = [replace(task, tile_px=tile_px) for task in tasks]
     if {"segment", "measure"} & set(steps):
         if any(task.labels is None and not task.labels_file.exists() for task in tasks):
             check_method(experiment.segment)
@@ -207,11 +214,26 @@ def _run_images(tasks: list[ImageTask], crew: int | Cluster, say: Progress) -> d
         found = list(readers.map(finished_record, tasks))
     records = {task.image_id: old for task, old in zip(tasks, found, strict=True) if old is not None}
     due = [task for task in tasks if task.image_id not in records]
-    for index, record in map_tasks(process_image, due, crew, _lost):
-        records[due[index].image_id] = record
+    large = [task for task in due if _is_large(task)]
+    small = [task for task in due if task not in large]
+    for index, record in map_tasks(process_image, small, crew, _lost):
+        records[small[index].image_id] = record
+        say("images", len(records), len(tasks))
+    for task in large:  # of which the tiles are shared out
+        records[task.image_id] = process_image(task, crew)
         say("images", len(records), len(tasks))
     say("images", len(tasks), len(tasks))
     return {task.image_id: records[task.image_id] for task in tasks}
+
+
+def _is_large(task: ImageTask) -> bool:
+    """Whether an image is worked on in tiles; what cannot be read is told of later."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RgbtrackWarning)
+        try:
+            return is_large(task.read())
+        except UNREADABLE:
+            return False
 
 
 def _lost(task: ImageTask) -> dict[str, Any]:

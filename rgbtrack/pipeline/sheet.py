@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from rgbtrack.errors import RgbtrackWarning
-from rgbtrack.files import file_stem, name_problems
+from rgbtrack.files import file_stem, is_ome_zarr, name_problems
 from rgbtrack.tables import CELLS, CLONE_SIZES, CLONES, MARKER, SAMPLES
 
 NUMBERS = tuple(column.name for column in SAMPLES.columns if column.kind == "float")
@@ -194,10 +194,10 @@ def _check_rows(
         at = f"{path.name}, row {number}"
         problems += [f"{at}: {name} is blank" for name in NEEDED if not row.get(name)]
         files = [_place(path, part) for part in row.get("image", "").split(";") if part.strip()]
-        problems += [f"{at}: image {_missing(file)}" for file in files if not isfile(file)]
+        problems += [f"{at}: image {_missing(file)}" for file in files if not _is_image(file)]
         images.append(tuple(files))
         mask = _place(path, row["labels"]) if row.get("labels") else None
-        if mask is not None and not isfile(mask):
+        if mask is not None and not _is_image(mask):
             problems.append(f"{at}: labels {_missing(mask)}")
         labels.append(mask)
         linked = _place(path, row["tracks"]) if row.get("tracks") else None
@@ -237,9 +237,14 @@ def _place(sheet: Path, text: str) -> Path:
     return place.absolute()
 
 
+def _is_image(path: Path) -> bool:
+    """Whether a path may be an image: a file, or a folder that is an OME-Zarr."""
+    return isfile(path) or is_ome_zarr(path)
+
+
 def _missing(file: Path) -> str:
     if isdir(file):
-        return f"{file.name} is a folder: name the image file"
+        return f"{file.name} is a folder and no OME-Zarr: name the image file"
     if not isdir(file.parent):
         return f"{file}: there is no folder {file.parent}: paths are relative to the sheet"
     there = sorted(p.name for p in file.parent.iterdir() if p.is_file())

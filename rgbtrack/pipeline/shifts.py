@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from rgbtrack.correct import CorrectParams, Shift, correct_stack, estimate_shift, noise_sd
 from rgbtrack.errors import RgbtrackWarning
 from rgbtrack.pipeline.findings import Finding
-from rgbtrack.pipeline.image import UNREADABLE, ImageTask
+from rgbtrack.pipeline.image import UNREADABLE
+from rgbtrack.pipeline.task import ImageTask
 from rgbtrack.pipeline.thumbnail import composite, markers_and_hues, tops
 from rgbtrack.plot import plot_shift
 from rgbtrack.stack import NUCLEUS, Stack

@@ -9,7 +9,8 @@ from typing import Any
 
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.files import read_json, sha256, write_json
-from rgbtrack.pipeline.image import PARTS, changes, keys_of
+from rgbtrack.pipeline.image import changes, keys_of
+from rgbtrack.pipeline.task import PARTS
 
 
 def done(records: Mapping[str, dict[str, Any]]) -> list[str]:

@@ -12,6 +12,7 @@ import rgbtrack
 from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
 from rgbtrack.files import (
     check_names,
+    labels_file,
     read_labels,
     read_table,
     sha256,
@@ -132,7 +133,7 @@ def export_tracks(results: str | Path, to: str, out: str | Path | None = None) -
         write_trackmate(target, cells)
     else:
         for image_id, movie in cells.groupby("image_id", sort=True):
-            labels = read_labels(results / "labels" / f"{image_id}.tif")
+            labels = read_labels(labels_file(results / "labels", str(image_id)))
             write_ctc(target / str(image_id), movie, labels)
     return target
 

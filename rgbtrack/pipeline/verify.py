@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
-from rgbtrack.files import read_json, read_labels, read_table, sha256
+from rgbtrack.files import labels_file, open_labels, read_json, read_table, sha256
 from rgbtrack.pipeline.alone import torn_files
-from rgbtrack.pipeline.image import PARTS, read_part
+from rgbtrack.pipeline.image import read_part
 from rgbtrack.pipeline.review import REVIEW
 from rgbtrack.pipeline.steps import checksums, done
+from rgbtrack.pipeline.task import PARTS
 from rgbtrack.review import read_review
 
 
@@ -87,27 +89,36 @@ def _image_problems(results: Path, image_id: str, record: dict[str, Any]) -> Ite
     """What is wrong with the cells of one image, between labels and table."""
     for name, was in record.get("written", {}).items():
         path = results / name
-        if not path.is_file():
+        if not path.exists():
             yield f"{name} is gone"
             return
         if sha256(path) != was:
             yield f"{name} is not as the run wrote it"
     try:
-        labels, cells = read_labels(results / "labels" / f"{image_id}.tif"), read_part(results, image_id)
+        labels = open_labels(labels_file(results / "labels", image_id))
+        cells = read_part(results, image_id)
     except DataError as error:
         yield str(error)
         return
     if record["n_cells"] != len(cells):
         yield f"image {image_id}: {record['n_cells']:,} cells in run.json, {len(cells):,} in its table"
     for t, frame in enumerate(labels):
-        there = np.sort(pd.unique(frame.ravel()))
-        there = there[there > 0]
+        there = _numbers(frame)
         told = np.sort(cells["cell"].to_numpy(np.int64)[cells["frame"].to_numpy(np.int64) == t])
         if not np.array_equal(there, told):
             yield (
                 f"image {image_id}, frame {t}: {len(there):,} cells in labels, {len(told):,} in its table, "
                 f"{len(np.setxor1d(there, told)):,} in one of them only"
             )
+
+
+def _numbers(frame: Any) -> NDArray[np.int64]:
+    """Labels of a lazy frame, in order, read piece by piece."""
+    pieces = [np.zeros(0, np.int64)]
+    for piece in frame.to_delayed().ravel():
+        pieces.append(pd.unique(np.asarray(piece.compute()).ravel()).astype(np.int64))
+    found = np.unique(np.concatenate(pieces))
+    return found[found > 0]
 
 
 def _table_problems(results: Path, records: dict[str, Any], counts: dict[str, Any]) -> Iterator[str]:
@@ -166,7 +177,7 @@ def _moved_inputs(records: dict[str, Any]) -> Iterator[str]:
     for image_id, record in records.items():
         for name, was in record["inputs"].items():
             path = Path(name)
-            if not path.is_file():
+            if not path.exists():
                 yield f"image {image_id}: {path} is no longer there"
             elif was is not None and sha256(path) != was:
                 yield f"image {image_id}: {path} changed since it was measured: the next run does it again"

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
-from rgbtrack.files import check_names, read_json, read_labels, read_table
+from rgbtrack.files import check_names, labels_file, read_json, read_labels, read_table
 from rgbtrack.plot.quality import LOW_SNR, UNSURE
 from rgbtrack.tables import CELLS, CLONE_SIZES, CLONES, counted, markers_of
 
@@ -83,8 +83,8 @@ class Results:
 
     def labels_of(self, image_id: str) -> NDArray[Any] | None:
         """Cells of the first frame, shape (z, y, x); None where the file is gone."""
-        path = self.folder / "labels" / f"{image_id}.tif"
-        if not path.is_file():
+        path = labels_file(self.folder / "labels", image_id)
+        if not path.exists():
             return None
         shape = (self.run["images"].get(image_id) or {}).get("shape")
         labels = read_labels(path, (shape[0], *shape[2:]) if shape else None)

@@ -1,6 +1,7 @@
 """Cells from a corrected stack."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,11 +9,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError, RgbtrackWarning
-from rgbtrack.segment.diameter import brightest_window, estimate_diameter, typical_diameter
+from rgbtrack.segment.diameter import (
+    brightest_window,
+    estimate_diameter,
+    light_above_noise,
+    typical_diameter,
+)
+from rgbtrack.segment.filters import wide_factor
 from rgbtrack.segment.joining import join_regions, seam_features, typical_size
 from rgbtrack.segment.methods import method_diameter, run_method
 from rgbtrack.segment.network import network
-from rgbtrack.segment.objects import DEBRIS, cell_probability, object_features, reason
+from rgbtrack.segment.objects import DEBRIS, FEATURES, cell_probability, like_cells, object_features, reason
 from rgbtrack.segment.outlines import make_whole, trim
 from rgbtrack.segment.params import OURS, SegmentParams
 from rgbtrack.segment.parts import LEAST_PIECE, Parts, find_parts
@@ -28,7 +35,16 @@ from rgbtrack.segment.regions import (
     relabel,
     renumber,
 )
-from rgbtrack.segment.working import Working, enlarge, split_channels, thin_out, working_image
+from rgbtrack.segment.working import (
+    Working,
+    enlarge,
+    haze_ratios,
+    haze_share,
+    shrink_of,
+    split_channels,
+    thin_out,
+    working_image,
+)
 from rgbtrack.stack import Stack
 
 NUCLEUS_SIZE = 0.6
@@ -90,6 +106,23 @@ class Objects:
     centre: Array
 
 
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What is seen of an image in some channels: share of haze (c,), and what cells are like, (3, 6)."""
+
+    haze: Array
+    cells: Array | None
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What the cells of an image are like: their diameter, and what is seen of them and of their nuclei."""
+
+    diameter_um: float
+    markers: Sight
+    stain: Sight | None = None
+
+
 def segment_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> NDArray[np.uint32]:  # noqa: B008
     """Find cells.
 
@@ -126,8 +159,15 @@ def segment_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> NDAr
     return find_cells(stack, params).labels
 
 
-def find_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> Segmentation:  # noqa: B008
-    """Find cells and tell what was set aside; see `segment_cells`."""
+def find_cells(
+    stack: Stack,
+    params: SegmentParams = SegmentParams(),  # noqa: B008
+    survey: Survey | None = None,
+) -> Segmentation:
+    """Find cells and tell what was set aside; see `segment_cells`.
+
+    Of a part of an image cells are found as in the whole where `survey_cells` tells what those are like.
+    """
     if stack.noise is None or stack.gain is None:
         raise DataError(f"{stack.source}: the noise of the stack is not known: call correct_stack first")
     if params.projection != "none" and stack.pixels.shape[2] > 1:
@@ -139,12 +179,15 @@ def find_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> Segment
         found = run_method(stack, params)
         return Segmentation(found, params.diameter_um or method_diameter(found, stack))
     pixel_um = stack.pixel_size_um or 1.0
-    diameter_um = params.diameter_um or _find_diameter(stack, params) * pixel_um
+    if survey is not None:
+        diameter_um = survey.diameter_um
+    else:
+        diameter_um = params.diameter_um or _find_diameter(stack, params) * pixel_um
     _check_diameter(stack, diameter_um, pixel_um)
     frames = []
     tables, set_aside = [], []
     for t in range(stack.n_frames):
-        labels, table, lost = _find_in_frame(stack, t, diameter_um / pixel_um, params)
+        labels, table, lost = _find_in_frame(stack, t, diameter_um / pixel_um, params, survey)
         frames.append(labels)
         tables.append(table.drop(columns=CENTRE).assign(frame=t))
         set_aside.append(lost.assign(frame=t))
@@ -161,14 +204,15 @@ def find_cells(stack: Stack, params: SegmentParams = SegmentParams()) -> Segment
 
 
 def _find_in_frame(
-    stack: Stack, t: int, diameter_px: float, params: SegmentParams
+    stack: Stack, t: int, diameter_px: float, params: SegmentParams, survey: Survey | None
 ) -> tuple[NDArray[np.uint32], pd.DataFrame, pd.DataFrame]:
     """Labels (z, y, x) of one frame, a row per cell, and one for each thing set aside."""
     markers, stain = split_channels(stack)
+    of_markers, of_stain = (None, None) if survey is None else (survey.markers, survey.stain)
     if not stain:
-        return _find_by_light(stack, t, markers, diameter_px, params)
-    nuclei, sure, _ = _find_by_light(stack, t, stain, max(NUCLEUS_SIZE * diameter_px, LEAST_DIAMETER), params)
-    labels, table, lost = _find_by_light(stack, t, markers, diameter_px, params, nuclei)
+        return _find_by_light(stack, t, markers, diameter_px, params, None, of_markers)
+    nuclei, sure, _ = _find_by_light(stack, t, stain, _nucleus_px(diameter_px), params, None, of_stain)
+    labels, table, lost = _find_by_light(stack, t, markers, diameter_px, params, nuclei, of_markers)
     labels, table, empty = _drop_empty(labels, table, nuclei)
     lost = pd.concat([lost, empty], ignore_index=True)
     # a nucleus without a marked cell around it is a cell too
@@ -200,11 +244,12 @@ def _find_by_light(
     diameter_px: float,
     params: SegmentParams,
     nuclei: NDArray[np.uint32] | None = None,
+    known: Sight | None = None,
 ) -> tuple[NDArray[np.uint32], pd.DataFrame, pd.DataFrame]:
     """Labels (z, y, x) of what shines in some channels, a row each, and one for each thing set aside."""
-    objects, stained, shrink = _objects_by_light(stack, t, channels, diameter_px, params, nuclei)
-    kind = "volume_objects" if objects.labels.shape[0] > 1 else "objects"
-    probability = cell_probability(objects.features, kind)
+    haze, cells = (None, None) if known is None else (known.haze, known.cells)
+    objects, stained, shrink = _objects_by_light(stack, t, channels, diameter_px, params, nuclei, haze)
+    probability = cell_probability(objects.features, _kind(stack), cells)
     why = reason(objects.features, params.min_area)
     least = np.where(stained, WITH_NUCLEUS, 1) * params.min_probability
     cell = (probability >= least) & (why != DEBRIS)
@@ -231,15 +276,90 @@ def _objects_by_light(
     diameter_px: float,
     params: SegmentParams,
     nuclei: NDArray[np.uint32] | None,
+    haze: Array | None,
 ) -> tuple[Objects, NDArray[np.bool_], int]:
     """What shines in some channels, whether each has a nucleus, and image pixels per working pixel."""
-    working = working_image(stack, t, channels, diameter_px)
+    working = working_image(stack, t, channels, diameter_px, haze)
     seeds = None if nuclei is None else thin_out(nuclei, working.shrink, working.strength.shape)
     objects = join_parts(find_parts(working, params.min_snr, seeds), working, params, seeds)
     stained = np.zeros(objects.n + 1, bool)
     if seeds is not None:
         stained[objects.labels[seeds > 0]] = True
     return objects, stained[1:], working.shrink
+
+
+def survey_cells(stacks: Sequence[Stack], params: SegmentParams = SegmentParams()) -> Survey:  # noqa: B008
+    """Learn from parts of an image what its cells are like.
+
+    Parameters
+    ----------
+    stacks
+        Parts of one frame, from `apply_correction`; of a single part, taken for the whole, `find_cells` finds
+        the same cells with the survey and without.
+    params
+        How cells are found.
+
+    Returns
+    -------
+    survey
+        For `find_cells`.
+    """
+    first = stacks[0]
+    pixel_um = first.pixel_size_um or 1.0
+    markers, stain = split_channels(first)
+    richest = max(stacks, key=lambda part: light_above_noise(part, stain or markers))
+    diameter_um = params.diameter_um or _find_diameter(richest, params) * pixel_um
+    _check_diameter(richest, diameter_um, pixel_um)
+    diameter_px = diameter_um / pixel_um
+    if not stain:
+        return Survey(diameter_um, _sight(stacks, markers, diameter_px, params, [None] * len(stacks)))
+    of_stain = _sight(stacks, stain, _nucleus_px(diameter_px), params, [None] * len(stacks))
+    nuclei = [
+        _find_by_light(part, 0, stain, _nucleus_px(diameter_px), params, None, of_stain)[0] for part in stacks
+    ]
+    return Survey(diameter_um, _sight(stacks, markers, diameter_px, params, nuclei), of_stain)
+
+
+def alignment_px(diameter_px: float, stain: bool) -> int:
+    """Pixels of which parts of an image begin at a multiple, so that cells are as in the whole."""
+    sizes = [diameter_px, _nucleus_px(diameter_px)] if stain else [diameter_px]
+    shrinks = [shrink_of(size) for size in sizes]
+    # blocks of the wide means, a power of two; labels of pixels are told in the order of pairs of rows
+    blocks = [
+        max(2, wide_factor(size / shrink)) * shrink for size, shrink in zip(sizes, shrinks, strict=True)
+    ]
+    return int(np.lcm.reduce(blocks))
+
+
+def _sight(
+    stacks: Sequence[Stack],
+    channels: list[int],
+    diameter_px: float,
+    params: SegmentParams,
+    nuclei: Sequence[NDArray[np.uint32] | None],
+) -> Sight:
+    ratios = zip(*(haze_ratios(part, 0, channels, diameter_px) for part in stacks), strict=True)
+    haze = np.array([haze_share(np.concatenate(channel)) for channel in ratios])
+    features = np.concatenate(
+        [
+            _objects_by_light(part, 0, channels, diameter_px, params, seeds, haze)[0].features
+            for part, seeds in zip(stacks, nuclei, strict=True)
+        ]
+    )
+    if len(stacks) > 1:  # what a part cuts, the image does not
+        features = features[features[:, FEATURES.index("cut by the image")] == 0]
+    if not len(features):
+        return Sight(haze, None)
+    return Sight(haze, like_cells(features, network(_kind(stacks[0]))(features)))
+
+
+def _kind(stack: Stack) -> str:
+    """Name of the network that judges objects."""
+    return "volume_objects" if stack.pixels.shape[2] > 1 else "objects"
+
+
+def _nucleus_px(diameter_px: float) -> float:
+    return max(NUCLEUS_SIZE * diameter_px, LEAST_DIAMETER)
 
 
 def _find_diameter(stack: Stack, params: SegmentParams) -> float:

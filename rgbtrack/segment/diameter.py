@@ -75,10 +75,7 @@ def brightest_window(stack: Stack, t: int, channels: list[int], side: int) -> tu
     """Rows and columns of the square, of at most this side, whose light stands highest above noise."""
     height, width = stack.pixels.shape[-2:]
     step = max(1, side // 16)
-    thin = stack.frame(t).crop((slice(None, None, step), slice(None, None, step)))
-    light = np.sqrt((np.maximum(noise_units(thin)[channels], 0) ** 2).sum((0, 1)))
-    # what lies above noise counts the same, however bright
-    filled = np.minimum(light, 5).astype(np.float32)
+    filled = _filled(stack.frame(t), channels, step)
     rows, columns = min(height, side), min(width, side)
     total = cv2.integral(filled)
     a, b = max(1, rows // step), max(1, columns // step)
@@ -87,6 +84,18 @@ def brightest_window(stack: Stack, t: int, channels: list[int], side: int) -> tu
     y, x = np.unravel_index(int(sums.argmax()), sums.shape)
     top, left = min(int(y) * step, height - rows), min(int(x) * step, width - columns)
     return slice(top, top + rows), slice(left, left + columns)
+
+
+def light_above_noise(stack: Stack, channels: list[int]) -> float:
+    """How much of the first frame stands above noise: the mean of what `brightest_window` looks for."""
+    return float(_filled(stack.frame(0), channels, WINDOW_PX // 16).mean())
+
+
+def _filled(frame: Stack, channels: list[int], step: int) -> NDArray[np.float32]:
+    """Strength of every so many pixels; what lies above noise counts the same, however bright."""
+    thin = frame.crop((slice(None, None, step), slice(None, None, step)))
+    light = np.sqrt((np.maximum(noise_units(thin)[channels], 0) ** 2).sum((0, 1)))
+    return np.minimum(light, 5).astype(np.float32)
 
 
 def typical_diameter(labels: NDArray[Any], probability: NDArray[np.float64]) -> tuple[float, int]:

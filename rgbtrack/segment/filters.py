@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
+from rgbtrack.grids import shrink_rows, spread_rows
 from rgbtrack.segment.runs import clear_runs, find_runs
 from rgbtrack.threads import over_bands
 
@@ -28,23 +29,27 @@ def blur(image: Image, sigma: float, spacing: float = 1.0) -> Image:
 
 def wide_mean(image: Image, sigma: float) -> Image:
     """Gaussian mean over a wide neighbourhood in the plane, of (z, y, x)."""
-    height, width = image.shape[1:]
     wide = np.empty_like(image)
 
     def work(z: int, _: int) -> None:
-        cv2.resize(wide_grid(image[z], sigma), (width, height), dst=wide[z], interpolation=cv2.INTER_LINEAR)
+        grid, factor = wide_grid(image[z], sigma)
+        spread_rows(grid, factor, 0, len(wide[z]), 0, wide[z])
 
     over_bands(work, len(image), len(image))
     return wide
 
 
-def wide_grid(plane: Image, sigma: float) -> Image:
-    """Gaussian mean over a wide neighbourhood of (y, x), on a smaller copy."""
-    height, width = plane.shape
-    shrink = max(1, min(int(sigma / 2), min(height, width) // 4))
-    small = (max(1, width // shrink), max(1, height // shrink))
-    reduced = cv2.resize(plane, small, interpolation=cv2.INTER_AREA).reshape(1, *small[::-1])
-    return blur(reduced, sigma / shrink)[0]
+def wide_grid(plane: Image, sigma: float) -> tuple[Image, int]:
+    """Gaussian mean over a wide neighbourhood of (y, x), at the centres of blocks of so many pixels."""
+    factor = wide_factor(sigma, min(plane.shape))
+    reduced = np.empty(tuple(-(-n // factor) for n in plane.shape), np.float32)
+    shrink_rows(plane, factor, 0, len(reduced), reduced)
+    return blur(reduced[None], sigma / factor)[0], factor
+
+
+def wide_factor(sigma: float, side: float = np.inf) -> int:
+    """Pixels of a side of the blocks of `wide_grid`, a power of two, in an image no smaller than a side."""
+    return int(2 ** int(np.log2(max(1.0, min(sigma / 2, side / 4)))))
 
 
 def open_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

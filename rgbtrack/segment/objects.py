@@ -57,6 +57,8 @@ AMONG_FEATURES = (
 )
 ALONE = 1 / 3
 """Weight of the judgement alone against that among others: a few cells say little about each other."""
+WIDE = 0.8
+"""Of a diameter: standard deviation of the surroundings whose light a cell is compared with."""
 DEBRIS = "debris: too small"
 HAZE = "haze: no edge to its surroundings"
 GAP = "gap: darker than the cells around it"
@@ -85,13 +87,15 @@ def object_features(
     own_units = sums[:, CHANNELS : CHANNELS + n_colours] / size[:, None]
     ratio = np.full(n + 1, -4.0)
 
-    def grid_around(i: int, _: int) -> Image:
+    def grid_around(i: int, _: int) -> tuple[Image, int]:
         plane = working.light[divmod(i, len(labels))]
-        return wide_grid(np.maximum(plane, 0), 0.8 * working.diameter)
+        return wide_grid(np.maximum(plane, 0), WIDE * working.diameter)
 
     n_planes = n_colours * len(labels)
-    grids = np.stack(over_bands(grid_around, n_planes, n_planes))
-    light_around = grid_sums(labels, n, grids.reshape(n_colours, len(labels), *grids.shape[1:])).T / size
+    around_all = over_bands(grid_around, n_planes, n_planes)
+    grids = np.stack([grid for grid, _ in around_all])
+    grids = grids.reshape(n_colours, len(labels), *grids.shape[1:])
+    light_around = grid_sums(labels, n, grids, around_all[0][1]).T / size
     for c, around in enumerate(light_around):
         lit = own_units[:, c] > 2
         value = np.log(np.maximum(own_light[lit, c], 1e-3) / np.maximum(around[lit], 1e-3))
@@ -121,7 +125,7 @@ def object_features(
     return features[1:]
 
 
-def cell_probability(features: Array, kind: str) -> Array:
+def cell_probability(features: Array, kind: str, cells: Array | None = None) -> Array:
     """Probability that objects are cells, shape (n,): judged alone, then among those that look like cells.
 
     A dim speck is debris beside bright cells and a cell among dim ones.
@@ -132,26 +136,33 @@ def cell_probability(features: Array, kind: str) -> Array:
         From `object_features`, of all objects of an image.
     kind
         Of network: ``objects`` or ``volume_objects``.
+    cells
+        What cells of the image are like, see `like_cells`; None: as these objects tell.
     """
     if not len(features):
         return np.zeros(0)
     alone = network(kind)(features)
-    among = network(f"{kind}_among")(features_among(features, alone))
+    among = network(f"{kind}_among")(features_among(features, alone, cells))
     both = ALONE * _log_odds(alone) + (1 - ALONE) * _log_odds(among)
     probability: Array = 1 / (1 + np.exp(-both))
     return probability
 
 
-def features_among(features: Array, probability: Array) -> Array:
+def features_among(features: Array, probability: Array, cells: Array | None = None) -> Array:
     """Features (n, 14) with how each object differs from those that are probably cells, shape (n, 22)."""
-    chosen = features[:, [FEATURES.index(name) for name in AMONG]]
-    # objects that are surely none still count where there is nothing else
-    weight = np.maximum(probability, 1e-3)
-    low, middle, high = _weighted_quantiles(chosen, weight, (0.1, 0.5, 0.9))
+    low, middle, high = like_cells(features, probability) if cells is None else cells
     strength = AMONG.index("strength")
     spread = np.full(len(features), high[strength] - low[strength])
+    chosen = features[:, [FEATURES.index(name) for name in AMONG]]
     among: Array = np.column_stack([features, _log_odds(probability), chosen - middle, spread])
     return among
+
+
+def like_cells(features: Array, probability: Array) -> Array:
+    """Low, middle and high value of the features `AMONG` of objects that are probably cells, shape (3, 6)."""
+    chosen = features[:, [FEATURES.index(name) for name in AMONG]]
+    # objects that are surely none still count where there is nothing else
+    return _weighted_quantiles(chosen, np.maximum(probability, 1e-3), (0.1, 0.5, 0.9))
 
 
 def _log_odds(probability: Array) -> Array:

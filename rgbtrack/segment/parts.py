@@ -86,11 +86,12 @@ def find_parts(working: Working, min_snr: float, nuclei: Labels | None = None) -
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _to_landscape(gradient, diameter, start, stop, smooth):  # type: ignore[no-untyped-def]
-    """Distances to a landscape that is high on edges and low far from them, in place."""
+    """Distances to a landscape, in place: towards 1 on edges, 0 far from them."""
     height, width = gradient.shape[1:]
     scale, half, most = diameter / np.float32(10), np.float32(4), np.float32(0.6)
+    scale_back = np.float32(1 / 1.6)
     for row in range(start, stop):
         slope, line = gradient[row // height, row % height], smooth[row // height, row % height]
         for x in range(width):
             steep = slope[x] * scale
-            line[x] = steep / (steep + half) - min(line[x] / diameter, most)
+            line[x] = (steep / (steep + half) - min(line[x] / diameter, most) + most) * scale_back

@@ -1,6 +1,7 @@
 """Regions and the seams between them: sums that add up when regions are joined."""
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -72,10 +73,15 @@ def image_sums(labels: NDArray[np.int32], n: int, images: Image) -> Array:
     return sum_bands(lambda a, b, sums: _image_sums(labels, images, a, b, sums), _rows(labels), BANDS, shape)
 
 
-def grid_sums(labels: NDArray[np.int32], n: int, grids: Image) -> Array:
-    """Sums as of `image_sums`, of images given on coarser grids (c, z, y, x) and bilinear between."""
+def grid_sums(labels: NDArray[np.int32], n: int, grids: Image, factor: int) -> Array:
+    """Sums as of `image_sums`, of images given at the centres of blocks of so many pixels, bilinear between.
+
+    The blocks are (c, z, y, x).
+    """
     shape = (n + 1, len(grids))
-    return sum_bands(lambda a, b, sums: _grid_sums(labels, grids, a, b, sums), _rows(labels), BANDS, shape)
+    return sum_bands(
+        lambda a, b, sums: _grid_sums(labels, grids, factor, a, b, sums), _rows(labels), BANDS, shape
+    )
 
 
 def relabel(labels: NDArray[np.int32], table: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -83,6 +89,35 @@ def relabel(labels: NDArray[np.int32], table: NDArray[np.int32]) -> NDArray[np.i
     changed = np.empty_like(labels)
     over_bands(lambda a, b: _relabel(labels, table, a, b, changed), _rows(labels))
     return changed
+
+
+class Places(NamedTuple):
+    """Where labels are: numbers and pixels (n,), centres, first pixels, and one past the last (n, 3)."""
+
+    labels: NDArray[np.int64]
+    n_px: NDArray[np.int64]
+    centre: Array
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+
+
+def label_places(labels: NDArray[Any]) -> Places:
+    """Find where each label of (z, y, x) is."""
+    labels, ids = np.ascontiguousarray(labels), None
+    top = int(labels.max(initial=0))
+    if top > 65_535 and top > labels.size // 64:  # a table by label would outgrow the image
+        ids, index = np.unique(labels, return_inverse=True)
+        if ids[0] != 0:
+            ids, index = np.insert(ids, 0, 0), index + 1
+        labels, top = index.reshape(labels.shape).astype(np.uint32), len(ids) - 1
+    sums = np.zeros((top + 1, 4), np.int64)
+    low = np.full((top + 1, 3), np.iinfo(np.int64).max)
+    high = np.zeros((top + 1, 3), np.int64)
+    _places(labels, sums, low, high)
+    there = np.flatnonzero(sums[1:, 0]) + 1
+    n_px = sums[there, 0]
+    number = there if ids is None else ids[there].astype(np.int64)
+    return Places(number, n_px, sums[there, 1:] / n_px[:, None], low[there], high[there])
 
 
 def _rows(labels: NDArray[np.int32]) -> int:
@@ -213,6 +248,27 @@ def _sum(line, first, last):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
+def _places(labels, sums, low, high):  # type: ignore[no-untyped-def]
+    depth, height, width = labels.shape
+    for row in range(depth * height):
+        z, y = row // height, row % height
+        line, x = labels[z, y], 0
+        while x < width:
+            first, x = x, end_of_run(line, x)
+            k = line[first]
+            if k == 0:
+                continue
+            n = x - first
+            sums[k, 0] += n
+            sums[k, 1] += n * z
+            sums[k, 2] += n * y
+            sums[k, 3] += n * (first + x - 1) // 2
+            low[k, 0], high[k, 0] = min(low[k, 0], z), max(high[k, 0], z + 1)
+            low[k, 1], high[k, 1] = min(low[k, 1], y), max(high[k, 1], y + 1)
+            low[k, 2], high[k, 2] = min(low[k, 2], first), max(high[k, 2], x)
+
+
+@numba.njit(cache=True, nogil=True)
 def _sizes(labels, start, stop, sums):  # type: ignore[no-untyped-def]
     _, height, width = labels.shape
     for row in range(start, stop):
@@ -237,19 +293,19 @@ def _image_sums(labels, images, start, stop, sums):  # type: ignore[no-untyped-d
 
 
 @numba.njit(cache=True, nogil=True)
-def _grid_sums(labels, grids, start, stop, sums):  # type: ignore[no-untyped-def]
+def _grid_sums(labels, grids, factor, start, stop, sums):  # type: ignore[no-untyped-def]
     """Between two points of a grid an image is a straight line: a sum of shares tells that of many pixels."""
     _, height, width = labels.shape
     n, _, rows, columns = grids.shape
     left, shares = np.empty(width + 1, np.int64), np.zeros(width + 1, np.float64)
     for x in range(width):
-        at = min(max((x + 0.5) * columns / width - 0.5, 0.0), columns - 1.0)
+        at = min(max((x + 0.5) / factor - 0.5, 0.0), columns - 1.0)
         left[x], shares[x + 1] = int(at), shares[x] + at - int(at)
     left[width] = -1
     line = np.empty((columns + 1, n), np.float32)
     for row in range(start, stop):
         z, y = row // height, row % height
-        at = min(max((y + 0.5) * rows / height - 0.5, 0.0), rows - 1.0)
+        at = min(max((y + 0.5) / factor - 0.5, 0.0), rows - 1.0)
         upper, lower, share = int(at), min(int(at) + 1, rows - 1), np.float32(at - int(at))
         for c in range(n):
             for i in range(columns):

@@ -23,7 +23,9 @@ def flood(landscape: NDArray[np.float32], seeds: NDArray[Any], mask: NDArray[np.
 
     Parameters
     ----------
-    landscape, mask
+    landscape
+        From 0, the lowest, to 1, shape (z, y, x).
+    mask
         Shape (z, y, x).
     seeds
         Labels from 1, 0 elsewhere, shape (z, y, x).
@@ -35,7 +37,8 @@ def flood(landscape: NDArray[np.float32], seeds: NDArray[Any], mask: NDArray[np.
 
     Examples
     --------
-    >>> flood(np.float32([[[0, 1, 2, 9, 1, 0]]]), np.array([[[1, 0, 0, 0, 0, 2]]]), np.ones((1, 1, 6), bool))
+    >>> landscape = np.float32([[[0, 0.1, 0.2, 1, 0.1, 0]]])
+    >>> flood(landscape, np.array([[[1, 0, 0, 0, 0, 2]]]), np.ones((1, 1, 6), bool))
     array([[[1, 1, 1, 2, 2, 2]]], dtype=int32)
     """
     return np.maximum(inside(_flooded(landscape, seeds, mask)), 0)
@@ -49,14 +52,12 @@ def _flooded(
     runs = find_runs(mask, 0, True)
     if not len(runs.begin):
         return framed(np.zeros(mask.shape, np.int32), OUTSIDE)
-    low, high = _range(landscape.reshape(-1), runs.begin, runs.end)
-    scale = np.float32((LEVELS - 1) / max(high - low, 1e-9))
     begin, end, first = _by_piece(runs, mask.shape)
     del runs
     labels = framed(np.asarray(seeds, np.int32), OUTSIDE)
     level = np.empty(labels.shape, np.int16)
     over_bands(
-        lambda a, b: _prepare(landscape, mask, np.float32(low), scale, a, b, inside(labels), inside(level)),
+        lambda a, b: _prepare(landscape, mask, a, b, inside(labels), inside(level)),
         mask.shape[0] * mask.shape[1],
     )
     following = np.empty(level.size, np.int32)
@@ -88,18 +89,8 @@ def _in_frame(begin: Places, end: Places, shape: tuple[int, ...]) -> tuple[Place
     return begin + shift, end + shift
 
 
-@numba.njit(cache=True)
-def _range(landscape, begin, end):  # type: ignore[no-untyped-def]
-    """Lowest and highest place within runs."""
-    low = high = landscape[begin[0]]
-    for r in range(len(begin)):
-        for i in range(begin[r], end[r]):
-            low, high = min(low, landscape[i]), max(high, landscape[i])
-    return low, high
-
-
 @numba.njit(cache=True, nogil=True)
-def _prepare(landscape, mask, low, scale, start, stop, labels, level):  # type: ignore[no-untyped-def]
+def _prepare(landscape, mask, start, stop, labels, level):  # type: ignore[no-untyped-def]
     """Levels of the landscape; what is not of the mask is outside."""
     height, width = landscape.shape[1:]
     most, zero, outside = np.float32(LEVELS - 1), np.float32(0), np.int32(OUTSIDE)
@@ -107,7 +98,7 @@ def _prepare(landscape, mask, low, scale, start, stop, labels, level):  # type: 
         z, y = row // height, row % height
         line, open_, steps, seeds = landscape[z, y], mask[z, y], level[z, y], labels[z, y]
         for x in range(width):
-            steps[x] = np.int16(min(max((line[x] - low) * scale, zero), most))
+            steps[x] = np.int16(min(max(line[x] * most, zero), most))
         for x in range(width):
             seeds[x] = seeds[x] if open_[x] else outside
 

@@ -20,6 +20,7 @@ TEXTURE = 0.15
 SMOOTHING = 0.06
 """Standard deviation of the blur, share of the diameter."""
 MOST_HAZE = 0.15
+LEAST_RATIOS = 200
 HAZE_ERROR = 0.3
 
 
@@ -51,7 +52,9 @@ class Working:
     shrink: int
 
 
-def working_image(stack: Stack, t: int, channels: list[int], diameter_px: float) -> Working:
+def working_image(
+    stack: Stack, t: int, channels: list[int], diameter_px: float, haze: NDArray[np.float64] | None = None
+) -> Working:
     """Bring some channels of one frame to the working image.
 
     A count x over a background of variance a, at a gain b and a texture q, has the variance
@@ -69,26 +72,30 @@ def working_image(stack: Stack, t: int, channels: list[int], diameter_px: float)
         Indices.
     diameter_px
         Of a typical cell, image pixels.
+    haze
+        Share of the light around that is haze, of each channel, see `haze_share`; None: as this frame tells.
     """
-    shrink = max(1, int(diameter_px / LEAST_PX))
+    shrink = shrink_of(diameter_px)
     diameter = diameter_px / shrink
     depth, *plane = stack.pixels.shape[2:]
     light = np.empty((len(channels), depth, *(-(-n // shrink) for n in plane)), np.float32)
     units = np.empty_like(light)
     strength = np.zeros(light.shape[1:], np.float32)
     sigma = SMOOTHING * diameter
-    averaged = min(1.0, 1 / (4 * np.pi * sigma**2)) / shrink**2
+    averaged = _averaged(sigma, shrink)
     # rounding to whole counts does not average out
     floor = (0.5 * stack.step) ** 2
     for k, c in enumerate(channels):
         gain = float(stack.gain[c])
         _area_mean(stack.pixels[t, c], shrink, light[k])
         dark = _dark_variance(stack, t, c, shrink, light[k])
-        haze = _haze(light[k], dark, averaged, diameter)
-        light[k] -= haze
+        glow = _light_around(light[k], diameter)
+        share = haze_share(_ratios(light[k], glow, dark, averaged)) if haze is None else haze[k]
+        glow *= np.float32(share)
+        light[k] -= glow
         light[k] = blur(light[k], sigma, np.inf)
         numbers = np.array([gain, averaged, floor, HAZE_ERROR**2, TEXTURE], np.float32)
-        rows = [image.reshape(-1, light.shape[-1]) for image in (light[k], dark, haze, units[k], strength)]
+        rows = [image.reshape(-1, light.shape[-1]) for image in (light[k], dark, glow, units[k], strength)]
         _over_rows(_stabilise, numbers, *rows)
     np.sqrt(strength, out=strength)
     spacing = 1.0
@@ -223,25 +230,51 @@ def _enlarge(labels, shrink, start, stop, full):  # type: ignore[no-untyped-def]
             left, begin = left + 1, end
 
 
-def _haze(light: Image, dark: Image, averaged: float, diameter: float) -> Image:
-    """Light that shines from a cell's width around, (z, y, x): a share of the blurred image.
+def haze_ratios(stack: Stack, t: int, channels: list[int], diameter_px: float) -> list[Image]:
+    """Light over that around, at some places of each channel of one frame: see `haze_share`."""
+    shrink = shrink_of(diameter_px)
+    averaged = _averaged(SMOOTHING * diameter_px / shrink, shrink)
+    depth, *plane = stack.pixels.shape[2:]
+    light = np.empty((depth, *(-(-n // shrink) for n in plane)), np.float32)
+    found = []
+    for c in channels:
+        _area_mean(stack.pixels[t, c], shrink, light)
+        dark = _dark_variance(stack, t, c, shrink, light)
+        found.append(_ratios(light, _light_around(light, diameter_px / shrink), dark, averaged))
+    return found
 
-    The share is the largest that leaves the darkest places dark.
-    """
-    height, width = light.shape[1:]
-    if min(height, width) < 16:
+
+def haze_share(ratios: Image) -> float:
+    """Share of the blurred image that is haze: the largest that leaves the darkest places dark."""
+    if len(ratios) < LEAST_RATIOS:
+        return 0.0
+    return float(np.clip(np.percentile(ratios, 1.5), 0, MOST_HAZE))
+
+
+def shrink_of(diameter_px: float) -> int:
+    """Image pixels per working pixel."""
+    return max(1, int(diameter_px / LEAST_PX))
+
+
+def _averaged(sigma: float, shrink: int) -> float:
+    """Share of a pixel's noise variance that is left in the working image."""
+    return min(1.0, 1 / (4 * np.pi * sigma**2)) / shrink**2
+
+
+def _light_around(light: Image, diameter: float) -> Image:
+    """Light a cell's width around, (z, y, x), which shines in; none in images that are too small."""
+    if min(light.shape[1:]) < 16:
         return np.zeros_like(light)
     wide = wide_mean(light, diameter)
-    np.maximum(wide, 0, out=wide)
+    return np.maximum(wide, 0, out=wide)
+
+
+def _ratios(light: Image, wide: Image, dark: Image, averaged: float) -> Image:
     thin = slice(None, None, max(1, round((light.size / 60_000) ** 0.5)))
     near = blur(light, 1.5, np.inf)[:, thin, thin]
     around = wide[:, thin, thin]
     lit = around > np.sqrt(dark[:, thin, thin] * averaged)
-    if lit.sum() < 200:
-        return np.zeros_like(light)
-    share = float(np.clip(np.percentile(near[lit] / around[lit], 1.5), 0, MOST_HAZE))
-    wide *= share
-    return wide
+    return np.asarray(near[lit] / around[lit], np.float32)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -1,5 +1,6 @@
 """The colour of each cell, and how sure it is."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,10 @@ from rgbtrack.signature.params import SignatureParams
 from rgbtrack.signature.shape import shape_columns
 from rgbtrack.signature.surroundings import (
     HAZE_ERROR,
-    background_variance,
-    dark_variance,
+    Place,
+    Surroundings,
+    describe_surroundings,
     find_gaps,
-    level_noise,
     light_grid,
 )
 from rgbtrack.signature.unmixing import Readings, solve_colours
@@ -31,6 +32,7 @@ def measure_signatures(
     stack: Stack,
     labels: Labels,
     params: SignatureParams = SignatureParams(),  # noqa: B008
+    surroundings: Surroundings | None = None,
 ) -> pd.DataFrame:
     """Measure each cell's colour signature.
 
@@ -49,6 +51,9 @@ def measure_signatures(
         Cells, shape (t, z, y, x), 0 is background.
     params
         How pixels are pooled.
+    surroundings
+        What the gaps between the cells are like, where this is a part of an image, see `survey_surroundings`;
+        None: as each frame tells.
 
     Returns
     -------
@@ -61,11 +66,43 @@ def measure_signatures(
         If labels and stack differ in shape, the stack is not corrected, or has not 2 to 7 markers.
     """
     _check(stack, labels)
-    frames = [_measure_frame(stack, np.asarray(labels[t]), t, params) for t in range(stack.n_frames)]
+    frames = [
+        _measure_frame(stack, np.asarray(labels[t]), t, params, surroundings) for t in range(stack.n_frames)
+    ]
     return pd.concat(frames, ignore_index=True)
 
 
-def _measure_frame(stack: Stack, labels: Labels, t: int, params: SignatureParams) -> pd.DataFrame:
+def survey_surroundings(parts: Sequence[tuple[Stack, Labels]], params: SignatureParams) -> Surroundings:
+    """Learn from parts of a frame what the gaps between its cells are like, for `measure_signatures`.
+
+    Parameters
+    ----------
+    parts
+        Corrected stacks of one frame, and cells (t, z, y, x).
+    params
+        How pixels are pooled.
+    """
+    places = []
+    for stack, labels in parts:
+        _check(stack, labels)
+        members = find_members(np.asarray(labels[0]), params)
+        places.append(_place(stack, 0, members))
+    return describe_surroundings(places, _channels(parts[0][0]))
+
+
+def _place(stack: Stack, t: int, members: Members) -> Place:
+    noise = stack.noise
+    assert noise is not None  # noqa: S101 - checked before
+    return Place(_frame_pixels(stack, t), noise.frame(t), find_gaps(members.labels), members.n_px)
+
+
+def _channels(stack: Stack) -> list[int]:
+    return [stack.channels.index(name) for name in stack.markers]
+
+
+def _measure_frame(
+    stack: Stack, labels: Labels, t: int, params: SignatureParams, surroundings: Surroundings | None
+) -> pd.DataFrame:
     from rgbtrack.signature import kernels
 
     markers = stack.markers
@@ -73,7 +110,7 @@ def _measure_frame(stack: Stack, labels: Labels, t: int, params: SignatureParams
     z_um = stack.z_step_um or pixel_um
     members = find_members(labels, params)
     n_px = members.n_px
-    readings = _readings(stack, members, t, params)
+    readings = _readings(stack, members, t, params, surroundings)
     full = _full_share(stack, members, t)
     # a full pixel may have been twice what it reads
     readings = readings._replace(systematic=readings.systematic + (full * readings.raw) ** 2)
@@ -94,21 +131,18 @@ def _measure_frame(stack: Stack, labels: Labels, t: int, params: SignatureParams
     return pd.DataFrame(table)
 
 
-def _readings(stack: Stack, members: Members, t: int, params: SignatureParams) -> Readings:
+def _readings(
+    stack: Stack, members: Members, t: int, params: SignatureParams, surroundings: Surroundings | None
+) -> Readings:
     """Mean of each marker's detector over the core of each cell, haze taken off, and how unsure it is."""
     from rgbtrack.signature import kernels
 
-    channel = [stack.channels.index(name) for name in stack.markers]
-    pixels = _frame_pixels(stack, t)
+    channel, place = _channels(stack), _place(stack, t, members)
+    pixels, noise, gaps, _ = place
+    around = surroundings or describe_surroundings([place], channel)
     distance = params.surroundings_um / (stack.pixel_size_um or 1.0)
-    gaps = find_gaps(members.labels)
-    light, haze_noise, factor = light_grid(pixels, channel, gaps, distance)
-    noise = stack.noise
-    assert noise is not None  # noqa: S101 - checked before
-    noise = noise.frame(t)
-    dark = dark_variance(noise, channel, gaps)
-    rest = background_variance(pixels, noise, channel, gaps, dark, members.n_px)
-    dark = dark[len(dark) // 2]
+    light, haze_noise, factor = light_grid(pixels, channel, gaps, around.top, distance)
+    dark = around.dark[len(around.dark) // 2]
     flat = np.empty((0, 0, 0), np.float32) if noise.flat is None else noise.flat
     fade = np.ones(noise.raw.shape[1:3], np.float32) if noise.fade is None else noise.fade[0]
     counts = np.ascontiguousarray(noise.raw[0])
@@ -140,13 +174,15 @@ def _readings(stack: Stack, members: Members, t: int, params: SignatureParams) -
     middle = [members.shapes[members.rows, axis] / members.n_px for axis in (kernels.Z, kernels.Y, kernels.X)]
     z, y, x = (np.asarray(place, int) for place in (middle[0], middle[1] / factor, middle[2] / factor))
     variance = np.maximum(sums[..., kernels.VARIANCE] / n_used, noise.floor[channel]) / n_used
-    level = level_noise(gaps, BACKGROUND_UM / (stack.pixel_size_um or 1.0))
+    level = around.level_noise(BACKGROUND_UM / (stack.pixel_size_um or 1.0))
     # each plane has a haze of its own: that of a ball averages over two thirds of its height
     step = (stack.z_step_um or 1.0) / (stack.pixel_size_um or 1.0)
     height = np.cbrt(6 / np.pi * n_used * step) / step * 2 / 3 if len(members.labels) > 1 else 1.0
     variance += (haze > 0) * haze_noise[z, y, x][:, None] * dark / np.maximum(height, 1)
     variance += level * dark / np.maximum(height, 1)
-    systematic = rest + (HAZE_ERROR * haze) ** 2 + (params.spill * sums[..., kernels.NEAR] / n_used) ** 2
+    systematic = (
+        around.rest + (HAZE_ERROR * haze) ** 2 + (params.spill * sums[..., kernels.NEAR] / n_used) ** 2
+    )
     if noise.correlation is not None:
         variance = variance * noise.correlation[channel]
     shot = noise.gain[channel] * np.maximum(raw, 0) / n_used

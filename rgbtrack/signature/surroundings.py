@@ -1,6 +1,8 @@
 """What a cell's surroundings add to its light, and how unsure that is."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -21,6 +23,72 @@ SAMPLE_PX = 150_000
 Image = NDArray[np.float32]
 
 
+class Place(NamedTuple):
+    """A frame, or a part of one.
+
+    Attributes
+    ----------
+    pixels, noise
+        Corrected counts (c, z, y, x), and detector.
+    gaps
+        From `find_gaps`.
+    n_px
+        Pixels of each cell.
+    """
+
+    pixels: Any
+    noise: Detector
+    gaps: NDArray[np.uint8]
+    n_px: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """What the gaps between the cells of a frame are like.
+
+    Attributes
+    ----------
+    top
+        Light in gaps above which it is debris and no haze, counts, shape (z, m).
+    dark
+        Typical noise variance of a pixel, counts², shape (z, m).
+    rest
+        Variance of what is left of the background, at the size of a typical cell, counts², shape (m,).
+    gaps
+        Share of the frame.
+    """
+
+    top: Array
+    dark: Array
+    rest: Array
+    gaps: float
+
+    def level_noise(self, distance: float) -> float:
+        """Share of a pixel's noise variance of a background averaged over gaps, `distance` px wide."""
+        return 1 / (4 * np.pi * distance**2 * max(self.gaps, LEAST_GAPS))
+
+
+def describe_surroundings(places: Sequence[Place], channel: list[int]) -> Surroundings:
+    """Describe the gaps of a frame, of the whole or of some parts; `channel` are those to use, m of them."""
+    dark = dark_variance(places, channel)
+    covered = sum(np.count_nonzero(place.gaps) for place in places) / sum(place.gaps.size for place in places)
+    return Surroundings(gap_tops(places, channel), dark, background_variance(places, channel, dark), covered)
+
+
+def gap_tops(places: Sequence[Place], channel: list[int]) -> Array:
+    """Light in gaps above which it is debris, shape (z, m)."""
+
+    def work(i: int, _: int) -> float:
+        z, j = divmod(i, len(channel))
+        seen = [_sample(place.pixels[channel[j], z], place.gaps[z]) for place in places]
+        values = np.concatenate(seen)
+        return _percentile(values, 98) if len(values) else 0.0
+
+    planes = len(places[0].gaps)
+    n = planes * len(channel)
+    return np.reshape(over_bands(work, n, n), (planes, len(channel)))
+
+
 def find_gaps(labels: Labels) -> NDArray[np.uint8]:
     """1 where no cell is within two pixels in the plane, shape (z, y, x)."""
     gaps = np.empty(labels.shape, np.uint8)
@@ -35,7 +103,7 @@ def find_gaps(labels: Labels) -> NDArray[np.uint8]:
 
 
 def light_grid(
-    pixels: Any, channel: list[int], gaps: NDArray[np.uint8], distance: float
+    pixels: Any, channel: list[int], gaps: NDArray[np.uint8], tops: Array, distance: float
 ) -> tuple[Image, Image, int]:
     """Light around each pixel on a grid of blocks of so many pixels, shape (z, rows, columns, 2 m).
 
@@ -53,6 +121,8 @@ def light_grid(
         Channels to use, m of them.
     gaps
         From `find_gaps`.
+    tops
+        From `gap_tops`.
     distance
         Standard deviation of the weights, px; 0 for no light at all.
     """
@@ -77,13 +147,9 @@ def light_grid(
 
     def work(i: int, _: int) -> None:
         z, j = divmod(i, len(channel))
-        plane, top = pixels[channel[j], z], 0.0
+        plane = pixels[channel[j], z]
         image, mean = np.empty(shape, np.float32), np.empty(shape, np.float32)
-        seen = _sample(plane, gaps[z])
-        if len(seen):
-            # a speck of debris is no haze
-            top = _percentile(seen, 98)
-        gap_rows(plane, gaps[z], top, factor, 0, shape[0], image, mean)
+        gap_rows(plane, gaps[z], tops[z, j], factor, 0, shape[0], image, mean)
         light[z, ..., 2 * j] = np.maximum(_blur(image, sigma) / (shares[z] + FAR), 0)
         light[z, ..., 2 * j + 1] = np.maximum(_blur(mean, sigma), 0)
 
@@ -111,77 +177,74 @@ def _sample(plane: Any, where: NDArray[np.uint8]) -> Any:
     return plane[::step][where[::step] > 0]
 
 
-def level_noise(gaps: NDArray[np.uint8], distance: float) -> float:
-    """Share of a pixel's noise variance in a background that was averaged over gaps, `distance` px wide."""
-    share = np.count_nonzero(gaps) / gaps.size
-    return 1 / (4 * np.pi * distance**2 * max(share, LEAST_GAPS))
-
-
-def dark_variance(noise: Detector, channel: list[int], gaps: NDArray[np.uint8]) -> Array:
+def dark_variance(places: Sequence[Place], channel: list[int]) -> Array:
     """Typical noise variance of a pixel in the gaps of each plane, counts², shape (z, m).
 
     Of a plane without gaps, that of all its pixels.
     """
-    step = max(1, gaps[0].size // SAMPLE_PX)
 
     def work(i: int, _: int) -> float:
         z, j = divmod(i, len(channel))
-        seen = noise.sample(channel[j], z, step)
-        inside = seen[gaps[z, ::step] > 0]
-        return float(np.median(inside if len(inside) else seen))
+        steps = [max(1, place.gaps[0].size // SAMPLE_PX) for place in places]
+        seen = [place.noise.sample(channel[j], z, step) for place, step in zip(places, steps, strict=True)]
+        inside = np.concatenate(
+            [all_[place.gaps[z, ::step] > 0] for all_, place, step in zip(seen, places, steps, strict=True)]
+        )
+        return float(np.median(inside if len(inside) else np.concatenate([all_.ravel() for all_ in seen])))
 
-    n = len(gaps) * len(channel)
-    return np.reshape(over_bands(work, n, n), (len(gaps), len(channel)))
+    planes = len(places[0].gaps)
+    n = planes * len(channel)
+    return np.reshape(over_bands(work, n, n), (planes, len(channel)))
 
 
-def background_variance(
-    pixels: Any, noise: Detector, channel: list[int], gaps: NDArray[np.uint8], dark: Array, n_px: Array
-) -> Array:
+def background_variance(places: Sequence[Place], channel: list[int], dark: Array) -> Array:
     """Variance of what is left of the background, at the size of a typical cell, counts², shape (m,).
 
     The mean over a cell-sized window of background differs from window to window by more than pixel noise
-    explains; the excess is what a cell's intensity cannot be sure of.
-
-    Parameters
-    ----------
-    pixels, noise
-        Corrected counts (c, z, y, x), and detector, of one frame.
-    channel
-        Channels to use, m of them.
-    gaps
-        From `find_gaps`.
-    dark
-        From `dark_variance`.
-    n_px
-        Pixels of each cell.
+    explains; the excess is what a cell's intensity cannot be sure of. `dark` is from `dark_variance`.
     """
     from rgbtrack.signature.kernels import window_rows
 
-    planes, height, width = gaps.shape
+    n_px = np.concatenate([place.n_px for place in places])
     side = max(3, int(np.sqrt(np.median(n_px)))) if len(n_px) else 15
-    # windows that lie at least half in the image
-    rows, columns = ((n + side - side // 2 - 1) // side for n in (height, width))
 
     def work(i: int, _: int) -> float:
         z, j = divmod(i, len(channel))
-        share, mean = (np.empty((rows, columns), np.float32) for _ in range(2))
-        window_rows(pixels[channel[j], z], gaps[z], side, share, mean)
-        full = share > 0.5
-        if int(full.sum()) < 8:
+        means, shares = [], []
+        for place in places:
+            # windows that lie at least half in the image
+            rows, columns = ((n + side - side // 2 - 1) // side for n in place.gaps.shape[1:])
+            share, mean = (np.empty((rows, columns), np.float32) for _ in range(2))
+            window_rows(place.pixels[channel[j], z], place.gaps[z], side, share, mean)
+            full = share > 0.5
+            means.append(mean[full])
+            shares.append(share[full])
+        seen = np.concatenate(means)
+        if len(seen) < 8:
             return np.nan
-        seen = mean[full]
         middle = float(np.median(seen))
         spread = float(1.4826 * np.median(np.abs(seen - middle))) ** 2
-        typical = dark[z, j] / (side**2 * float(share[full].mean()))
+        typical = dark[z, j] / (side**2 * float(np.concatenate(shares).mean()))
         return max(0.0, spread - typical) + middle**2
 
+    planes = len(places[0].gaps)
     n = planes * len(channel)
     excess = np.reshape(over_bands(work, n, n), (planes, len(channel)))
     known = excess[~np.isnan(excess).any(axis=1)]
     if len(known):
         return np.asarray(np.median(known, axis=0), float)
     # no window of background in sight: as unsure as a twentieth of the darkest pixels' noise
-    step = max(1, height * width * planes // SAMPLE_PX)
+    size = sum(place.gaps.size for place in places)
+    step = max(1, size // SAMPLE_PX)
     return np.array(
-        [0.05 * np.percentile([noise.sample(c, z, step) for z in range(planes)], 5) for c in channel]
+        [
+            0.05
+            * np.percentile(
+                np.concatenate(
+                    [place.noise.sample(c, z, step).ravel() for place in places for z in range(planes)]
+                ),
+                5,
+            )
+            for c in channel
+        ]
     )

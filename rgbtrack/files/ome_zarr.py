@@ -1,0 +1,370 @@
+"""OME-Zarr: images in, of versions 0.4 and 0.5, and labels out, of version 0.5, chunk by chunk."""
+
+import json
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from rgbtrack.errors import DataError, RgbtrackWarning
+from rgbtrack.files.atomic import write_folder_atomically
+from rgbtrack.files.lazily import lazy_array, pieces
+from rgbtrack.files.messages import short
+from rgbtrack.files.metadata import HOURS, MICROMETRES
+from rgbtrack.files.sizes import check_claim
+from rgbtrack.stack import Stack
+
+HEADERS = ("zarr.json", ".zgroup", ".zattrs")
+PACKED = 33_000
+"""How many times smaller an empty chunk may be packed."""
+CODECS = {
+    *("blosc", "zstd", "gzip", "zlib", "lz4", "lzma", "bz2", "delta", "shuffle", "fixedscaleoffset"),
+    *("bytes", "crc32c", "transpose", "sharding_indexed", "packbits", "bitround", "quantize", "crc32"),
+}
+"""Codecs that unpack pixels and do nothing else: one of zarr's runs code."""
+SPACE = {
+    "angstrom": 1e-4,
+    "nanometer": 1e-3,
+    "micrometer": 1.0,
+    "millimeter": 1e3,
+    "centimeter": 1e4,
+    "meter": 1e6,
+    "inch": 25400.0,
+}
+TIME = {"millisecond": 1 / 3.6e6, "second": 1 / 3600, "minute": 1 / 60, "hour": 1.0, "day": 24.0}
+LABELS = "cells"
+"""Name of the label image in an OME-Zarr of labels."""
+CHUNK_PX = 1024
+LEAST_PX = 512
+"""The pyramid goes on until a plane has no more rows and columns than this."""
+
+
+def is_ome_zarr(path: Path) -> bool:
+    """Whether a path is a folder that is a Zarr group."""
+    return path.is_dir() and any((path / name).is_file() for name in HEADERS)
+
+
+def read_ome_zarr(path: Path) -> Stack:
+    """Open an OME-Zarr image, lazily, at its full resolution.
+
+    Raises
+    ------
+    DataError
+        If it holds no image or several, is damaged, or is packed by something that is no codec of images.
+    """
+    group = _image_group(path)
+    attributes = _ome(group)
+    multiscales = _dictionary(_list(attributes.get("multiscales"), "multiscales", group)[0], group)
+    axes = _axes(multiscales, group)
+    dataset = _dictionary(_list(multiscales.get("datasets"), "datasets", group)[0], group)
+    folder = _within(group, dataset.get("path"))
+    array = _open(folder)
+    if array.ndim != len(axes):
+        raise DataError(f"{folder}: {array.ndim} axes, but {len(axes)} names ({', '.join(axes)}): damaged")
+    kind = np.dtype(array.dtype)
+    if kind.kind not in "uif" or kind.itemsize > 8:
+        raise DataError(f"{path}: pixels of type {kind} are not read: 8, 16 or 32 bit or float are")
+    if not array.size:
+        raise DataError(f"{path}: the image has no pixels, shape {array.shape}")
+    stored = array.shards or array.chunks
+    check_claim(folder, int(np.prod(array.shape, dtype=object)) * kind.itemsize, PACKED)
+    check_claim(folder, int(np.prod(stored, dtype=object)) * kind.itemsize, PACKED)
+    names = list(axes)
+    chunks = [
+        pieces(n, size) if name in ("y", "x") else _cut(n, 1 if name in ("t", "c") else size)
+        for name, n, size in zip(names, array.shape, stored, strict=True)
+    ]
+    pixels = lazy_array(path, lambda where: np.asarray(array[where]), chunks, kind)
+    pixels = pixels.transpose([names.index(name) for name in "tczyx" if name in names])
+    for i, name in enumerate("tczyx"):
+        if name not in names:
+            pixels = da.expand_dims(pixels, i)
+    scale = _scale(multiscales, dataset, len(axes))
+    size = {
+        name: _calibration(scale[i], unit, TIME if name == "t" else SPACE)
+        for i, (name, unit) in enumerate(axes.items())
+    }
+    tall, wide = size.get("y"), size.get("x")
+    if tall and wide and abs(tall / wide - 1) > 0.01:
+        warnings.warn(
+            f"{path.name}: pixels are {wide:g} x {tall:g} um: taken for squares of {wide:g}",
+            RgbtrackWarning,
+            stacklevel=4,
+        )
+    return Stack(
+        pixels,
+        _channel_names(attributes, pixels.shape[1]),
+        pixel_size_um=wide or tall,
+        z_step_um=size.get("z") if pixels.shape[2] > 1 else None,
+        frame_interval_h=size.get("t") if pixels.shape[0] > 1 else None,
+        source=path.name,
+    )
+
+
+def _cut(n: int, size: int) -> tuple[int, ...]:
+    whole, rest = divmod(n, min(n, size))
+    return (min(n, size),) * whole + ((rest,) if rest else ())
+
+
+def _image_group(path: Path) -> Path:
+    """Where the image of an OME-Zarr is: the folder itself, or its only series."""
+    attributes = _ome(path)
+    if "multiscales" in attributes:
+        return path
+    if "plate" in attributes or "well" in attributes:
+        raise DataError(f"{path}: a plate of many images: give the path of one field, such as {path}/A/1/0")
+    series = sorted(
+        (p for p in path.iterdir() if p.name.isdigit() and is_ome_zarr(p)), key=lambda p: int(p.name)
+    )
+    if len(series) == 1:
+        return _image_group(series[0])
+    if series:
+        raise DataError(
+            f"{path}: holds {len(series)} images: give the path of one, {series[0]} to {series[-1].name}"
+        )
+    raise DataError(f"{path}: a Zarr folder without an OME image in it: export the image as OME-Zarr")
+
+
+def _ome(group: Path) -> dict[str, Any]:
+    """OME attributes of a group, of either version."""
+    version3 = group / "zarr.json"
+    if version3.is_file():
+        attributes = _dictionary(_json(version3).get("attributes", {}), group)
+        return _dictionary(attributes.get("ome", attributes), group)
+    return _json(group / ".zattrs") if (group / ".zattrs").is_file() else {}
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{file}: not readable ({short(error)}): is the folder whole?") from error
+    return _dictionary(content, file)
+
+
+def _dictionary(content: Any, where: Path) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise DataError(f"{where}: not as OME-Zarr has it: export the image again")
+    return content
+
+
+def _list(content: Any, what: str, where: Path) -> list[Any]:
+    if not isinstance(content, list) or not content:
+        raise DataError(f"{where}: its {what} are missing: export the image again as OME-Zarr 0.4 or 0.5")
+    return content
+
+
+def _within(group: Path, name: Any) -> Path:
+    """Folder of an array, which must be in its group."""
+    folder = group / str(name)
+    if not isinstance(name, str) or not folder.resolve().is_relative_to(group.resolve()):
+        raise DataError(f"{group}: names {name!r} as the place of its pixels: it must be a folder within")
+    if not folder.is_dir():
+        raise DataError(f"{folder}: is not there: the OME-Zarr is not whole")
+    return folder
+
+
+def _axes(multiscales: Mapping[str, Any], group: Path) -> dict[str, str | None]:
+    """Axes in the order of the file, and their units."""
+    found: dict[str, str | None] = {}
+    for axis in _list(multiscales.get("axes"), "axes", group):
+        known = {"name": axis} if isinstance(axis, str) else _dictionary(axis, group)
+        name, unit = str(known.get("name")).lower(), known.get("unit")
+        found[name] = unit if isinstance(unit, str) else None
+    if not {"y", "x"} <= set(found) or not set(found) <= set("tczyx"):
+        raise DataError(f"{group}: axes {', '.join(found)} are not understood: t, c, z, y and x are")
+    return found
+
+
+def _open(folder: Path) -> zarr.Array[Any]:
+    """Open an array whose codecs do nothing but unpack."""
+    header = folder / "zarr.json" if (folder / "zarr.json").is_file() else folder / ".zarray"
+    named = _codecs(_json(header))
+    unknown = sorted(named - CODECS)
+    if unknown:
+        raise DataError(
+            f"{folder}: packed by {', '.join(unknown)}, which is not read: use zstd, blosc or gzip"
+        )
+    try:
+        array = zarr.open_array(folder, mode="r")
+    except Exception as error:  # whatever a header may hold
+        raise DataError(f"{folder}: not readable as Zarr ({short(error)}): is the folder whole?") from error
+    return array
+
+
+def _codecs(content: Any) -> set[str]:
+    """Names of all codecs, compressors and filters in the header of an array."""
+    if isinstance(content, list):
+        return set().union(*(_codecs(one) for one in content)) if content else set()
+    if not isinstance(content, dict):
+        return set()
+    named = set()
+    for key in ("codecs", "index_codecs", "filters", "compressor"):
+        listed = content.get(key) or []
+        for one in listed if isinstance(listed, list) else [listed]:
+            name = one.get("id", one.get("name")) if isinstance(one, dict) else one
+            named |= {str(name).lower().removeprefix("numcodecs.")} | _codecs(
+                one.get("configuration") if isinstance(one, dict) else None
+            )
+    return named
+
+
+def _scale(multiscales: Mapping[str, Any], dataset: Mapping[str, Any], n: int) -> NDArray[np.float64]:
+    """Size of a pixel along each axis, of all transformations together."""
+    scale = np.ones(n)
+    for holder in (multiscales, dataset):
+        for one in holder.get("coordinateTransformations") or []:
+            given = one.get("scale") if isinstance(one, dict) else None
+            if isinstance(given, list) and len(given) == n and all(isinstance(s, int | float) for s in given):
+                scale = scale * np.array(given, float)
+    return scale
+
+
+def _calibration(scale: float, unit: str | None, units: Mapping[str, float]) -> float | None:
+    """Size of a pixel in um, or of a frame in h; None where it has no unit."""
+    factor = units.get(str(unit).lower()) or (MICROMETRES if units is SPACE else HOURS).get(str(unit).lower())
+    size = scale * factor if factor else 0.0
+    return float(size) if np.isfinite(size) and size > 0 else None
+
+
+def _channel_names(attributes: Mapping[str, Any], n: int) -> tuple[str, ...]:
+    """Names of the channels, as OMERO's settings have them; numbers for what has none of its own."""
+    omero = attributes.get("omero")
+    channels = omero.get("channels") if isinstance(omero, dict) else None
+    channels = channels if isinstance(channels, list) and len(channels) == n else [{}] * n
+    names = [str(one.get("label") or "").strip() if isinstance(one, dict) else "" for one in channels]
+    return tuple(name if name and names.count(name) == 1 else f"channel {i}" for i, name in enumerate(names))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Size of a voxel in um, and of a frame in h; None where nobody knows."""
+
+    pixel_size_um: float | None = None
+    z_step_um: float | None = None
+    frame_interval_h: float | None = None
+
+
+def write_label_zarr(
+    path: str | Path,
+    shape: tuple[int, ...],
+    blocks: Iterable[tuple[tuple[slice, ...], NDArray[Any]]],
+    scale: Scale = Scale(),
+) -> None:
+    """Write labels as OME-Zarr 0.5, block by block, with a pyramid.
+
+    The folder itself opens as a label image, and so does ``labels/cells`` in it, where readers of OME-Zarr
+    look for the labels of an image.
+
+    Parameters
+    ----------
+    path
+        Folder; one that holds labels already is replaced.
+    shape
+        Of the labels, (t, z, y, x).
+    blocks
+        Places in the labels, and what is there; what is nowhere is 0. Places in one chunk follow each other.
+    scale
+        Calibration.
+    """
+
+    def write(folder: Path) -> None:
+        axes = "".join(name for name, n in zip("tzyx", shape, strict=True) if n > 1 or name in "yx")
+        at = folder / "labels" / LABELS
+        full = _new_array(at / "0", shape, axes)
+        for where, block in blocks:
+            full[_of_axes(where, shape, axes)] = block.reshape(
+                [n for n, name in zip(block.shape, "tzyx", strict=True) if name in axes]
+            )
+        levels = 1
+        while max(full.shape[-2:]) > LEAST_PX:
+            full = _halve(full, at / str(levels), axes)
+            levels += 1
+        _describe(folder, axes, levels, scale)
+
+    write_folder_atomically(path, write, is_label_zarr)
+
+
+def is_label_zarr(path: Path) -> bool:
+    """Whether a folder is an OME-Zarr of labels."""
+    try:
+        return is_ome_zarr(path) and "image-label" in _ome(path)
+    except DataError:
+        return False
+
+
+def _of_axes(where: tuple[slice, ...], shape: tuple[int, ...], axes: str) -> tuple[slice, ...]:
+    return tuple(cut for cut, _, name in zip(where, shape, "tzyx", strict=True) if name in axes)
+
+
+def _new_array(path: Path, shape: tuple[int, ...], axes: str) -> zarr.Array[Any]:
+    size = dict(zip("tzyx", shape, strict=True)) if len(shape) == 4 else dict(zip(axes, shape, strict=True))
+    chunk = {"t": 1, "z": 1, "y": CHUNK_PX, "x": CHUNK_PX}
+    return zarr.create_array(
+        path,
+        shape=[size[name] for name in axes],
+        chunks=[min(size[name], chunk[name]) for name in axes],
+        dtype=np.uint32,
+        zarr_format=3,
+        fill_value=0,
+        compressors=zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="shuffle", typesize=4),
+        dimension_names=list(axes),
+    )
+
+
+def _halve(full: zarr.Array[Any], path: Path, axes: str) -> zarr.Array[Any]:
+    """Every other row and column: labels are not averaged."""
+    *stacked, height, width = full.shape
+    half = _new_array(path, (*stacked, -(-height // 2), -(-width // 2)), axes)
+    for place in np.ndindex(*stacked):
+        for y in range(0, half.shape[-2], CHUNK_PX):
+            rows = np.asarray(full[(*place, slice(2 * y, 2 * (y + CHUNK_PX)))])
+            half[(*place, slice(y, y + CHUNK_PX))] = rows[::2, ::2]
+    return half
+
+
+def _describe(folder: Path, axes: str, levels: int, scale: Scale) -> None:
+    """Write what the folder, ``labels`` and ``labels/cells`` in it are."""
+    pixel = scale.pixel_size_um
+    size = {
+        "t": scale.frame_interval_h,
+        "z": scale.z_step_um or pixel,
+        "y": pixel,
+        "x": pixel,
+    }
+    unit = {"t": "hour", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
+    described = [
+        {"name": name, "type": "time" if name == "t" else "space"}
+        | ({"unit": unit[name]} if size[name] else {})
+        for name in axes
+    ]
+
+    def multiscales(prefix: str) -> list[dict[str, Any]]:
+        datasets = [
+            {
+                "path": f"{prefix}{level}",
+                "coordinateTransformations": [
+                    {
+                        "type": "scale",
+                        "scale": [(size[name] or 1.0) * (2**level if name in "yx" else 1) for name in axes],
+                    }
+                ],
+            }
+            for level in range(levels)
+        ]
+        return [{"name": LABELS, "axes": described, "datasets": datasets, "type": "nearest"}]
+
+    named: dict[str, dict[str, Any]] = {
+        "": {"multiscales": multiscales(f"labels/{LABELS}/"), "image-label": {}},
+        "labels": {"labels": [LABELS]},
+        f"labels/{LABELS}": {"multiscales": multiscales(""), "image-label": {"source": {"image": "../../"}}},
+    }
+    for name, content in named.items():
+        group = zarr.open_group(folder / name, mode="a", zarr_format=3)
+        group.attrs["ome"] = {"version": "0.5", **content}
