@@ -170,7 +170,7 @@ def run(
     out: OutOption = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
-    tile_px: TileOption = 4096,
+    tile_px: TileOption = 2560,
     overwrite: OverwriteOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="tell what would be done, and why; write nothing")
@@ -201,7 +201,7 @@ def _step_command(*steps: "Step", text: str) -> Callable[..., None]:
         out: OutOption = None,
         workers: WorkersOption = None,
         scheduler: SchedulerOption = None,
-        tile_px: TileOption = 4096,
+        tile_px: TileOption = 2560,
         overwrite: OverwriteOption = False,
     ) -> None:
         _run(experiment, out, workers, scheduler, tile_px, overwrite, steps)

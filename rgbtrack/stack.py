@@ -360,6 +360,10 @@ class Stack:
         detectors = tuple(self.detectors[i] for i in index) if self.detectors else ()
         return self._map(cut, channels=tuple(channels), gain=gain, detectors=detectors)
 
+    def with_bleed_through(self, matrix: pd.DataFrame | None) -> "Stack":
+        """The same with another matrix; unlike ``dataclasses.replace`` it works nothing out."""
+        return self._map(lambda array: array, bleed_through=matrix)
+
     def _map(self, cut: Callable[[Any], Any], **changes: Any) -> "Stack":
         """Cut pixels, variance and saturation alike."""
         return self._with(*(cut(array) for array in self._stored()), **changes)

@@ -262,7 +262,7 @@ def _strips(stack: Stack, factor: int) -> Iterator[Window]:
         return
     chunk = stack.pixels.chunks[3][0] if hasattr(stack.pixels, "chunks") else 1
     most = max(1, STRIP_PX // (frames * channels * width))
-    rows = min(height, chunk * max(1, most // chunk) if chunk <= 2 * most else most)
+    rows = min(height, chunk * max(1, most // chunk) if chunk <= 16 * most else most)
     rows = max(1, rows // factor) * factor
     planes = max(1, STRIP_PX // (frames * channels * width * height))
     for z in range(0, depth, planes):

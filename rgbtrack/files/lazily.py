@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from rgbtrack.errors import DataError
 from rgbtrack.files.messages import short
 
-PIECE_PX = 2048
-"""Rows, and columns, that are read at once of planes larger than memory, at least."""
+PIECE_ROWS, PIECE_COLUMNS = 512, 2048
+"""What is read at once of planes larger than memory, at least."""
 
 
 def lazy_array(
@@ -42,8 +42,8 @@ def lazy_array(
     return da.map_blocks(piece, chunks=tuple(chunks), dtype=dtype, meta=np.empty((0,) * len(chunks), dtype))
 
 
-def pieces(n: int, stored: int) -> tuple[int, ...]:
-    """Sizes of the pieces of n rows that are stored in chunks of so many, each of `PIECE_PX` rows or more."""
-    size = min(n, stored * max(1, -(-PIECE_PX // stored)))
+def pieces(n: int, stored: int, least: int) -> tuple[int, ...]:
+    """Sizes of the pieces of n rows that are stored in chunks of so many, each of some chunks and rows."""
+    size = min(n, stored * max(1, -(-least // stored)))
     whole, rest = divmod(n, size)
     return (size,) * whole + ((rest,) if rest else ())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.files.atomic import write_folder_atomically
-from rgbtrack.files.lazily import lazy_array, pieces
+from rgbtrack.files.lazily import PIECE_COLUMNS, PIECE_ROWS, lazy_array, pieces
 from rgbtrack.files.messages import short
 from rgbtrack.files.metadata import HOURS, MICROMETRES
 from rgbtrack.files.sizes import check_claim
@@ -76,8 +76,9 @@ def read_ome_zarr(path: Path) -> Stack:
     check_claim(folder, int(np.prod(array.shape, dtype=object)) * kind.itemsize, PACKED)
     check_claim(folder, int(np.prod(stored, dtype=object)) * kind.itemsize, PACKED)
     names = list(axes)
+    least = {"t": 1, "c": 1, "z": 1, "y": PIECE_ROWS, "x": PIECE_COLUMNS}
     chunks = [
-        pieces(n, size) if name in ("y", "x") else _cut(n, 1 if name in ("t", "c") else size)
+        pieces(n, 1 if name in "tc" else size, least[name])
         for name, n, size in zip(names, array.shape, stored, strict=True)
     ]
     pixels = lazy_array(path, lambda where: np.asarray(array[where]), chunks, kind)
@@ -105,11 +106,6 @@ def read_ome_zarr(path: Path) -> Stack:
         frame_interval_h=size.get("t") if pixels.shape[0] > 1 else None,
         source=path.name,
     )
-
-
-def _cut(n: int, size: int) -> tuple[int, ...]:
-    whole, rest = divmod(n, min(n, size))
-    return (min(n, size),) * whole + ((rest,) if rest else ())
 
 
 def _image_group(path: Path) -> Path:
@@ -256,6 +252,7 @@ def write_label_zarr(
     shape: tuple[int, ...],
     blocks: Iterable[tuple[tuple[slice, ...], NDArray[Any]]],
     scale: Scale = Scale(),
+    chunk_px: int = CHUNK_PX,
 ) -> None:
     """Write labels as OME-Zarr 0.5, block by block, with a pyramid.
 
@@ -269,26 +266,47 @@ def write_label_zarr(
     shape
         Of the labels, (t, z, y, x).
     blocks
-        Places in the labels, and what is there; what is nowhere is 0. Places in one chunk follow each other.
+        Places in the labels, and what is there; what is nowhere is 0.
     scale
         Calibration.
+    chunk_px
+        Rows and columns of a chunk: blocks of whole chunks are written fastest.
     """
 
     def write(folder: Path) -> None:
         axes = "".join(name for name, n in zip("tzyx", shape, strict=True) if n > 1 or name in "yx")
-        at = folder / "labels" / LABELS
-        full = _new_array(at / "0", shape, axes)
+        n_levels = 1
+        while max(shape[2:]) > LEAST_PX * 2 ** (n_levels - 1):
+            n_levels += 1
+        levels = [
+            _new_array(folder / "labels" / LABELS / str(i), _thinned(shape, 2**i), axes, chunk_px)
+            for i in range(n_levels)
+        ]
         for where, block in blocks:
-            full[_of_axes(where, shape, axes)] = block.reshape(
-                [n for n, name in zip(block.shape, "tzyx", strict=True) if name in axes]
-            )
-        levels = 1
-        while max(full.shape[-2:]) > LEAST_PX:
-            full = _halve(full, at / str(levels), axes)
-            levels += 1
-        _describe(folder, axes, levels, scale)
+            for i, level in enumerate(levels):
+                # every other row and column: labels are not averaged
+                (rows, y), (columns, x) = (
+                    _every(cut, n, 2**i) for cut, n in zip(where[2:], shape[2:], strict=True)
+                )
+                few = block[..., rows, columns]
+                at = dict(zip("tzyx", (*where[:2], y, x), strict=True))
+                level[tuple(at[name] for name in axes)] = few.reshape(
+                    [n for n, name in zip(few.shape, "tzyx", strict=True) if name in axes]
+                )
+        _describe(folder, axes, n_levels, scale)
 
     write_folder_atomically(path, write, is_label_zarr)
+
+
+def _thinned(shape: tuple[int, ...], step: int) -> tuple[int, ...]:
+    return (*shape[:2], *(-(-n // step) for n in shape[2:]))
+
+
+def _every(cut: slice, n: int, step: int) -> tuple[slice, slice]:
+    """Of a part of n rows, the rows that are multiples of a step, and their places among all such rows."""
+    start, stop, _ = cut.indices(n)
+    first = -(-start // step)
+    return slice(first * step - start, None, step), slice(first, -(-stop // step))
 
 
 def is_label_zarr(path: Path) -> bool:
@@ -299,13 +317,9 @@ def is_label_zarr(path: Path) -> bool:
         return False
 
 
-def _of_axes(where: tuple[slice, ...], shape: tuple[int, ...], axes: str) -> tuple[slice, ...]:
-    return tuple(cut for cut, _, name in zip(where, shape, "tzyx", strict=True) if name in axes)
-
-
-def _new_array(path: Path, shape: tuple[int, ...], axes: str) -> zarr.Array[Any]:
-    size = dict(zip("tzyx", shape, strict=True)) if len(shape) == 4 else dict(zip(axes, shape, strict=True))
-    chunk = {"t": 1, "z": 1, "y": CHUNK_PX, "x": CHUNK_PX}
+def _new_array(path: Path, shape: tuple[int, ...], axes: str, chunk_px: int) -> zarr.Array[Any]:
+    size = dict(zip("tzyx", shape, strict=True))
+    chunk = {"t": 1, "z": 1, "y": chunk_px, "x": chunk_px}
     return zarr.create_array(
         path,
         shape=[size[name] for name in axes],
@@ -313,20 +327,9 @@ def _new_array(path: Path, shape: tuple[int, ...], axes: str) -> zarr.Array[Any]
         dtype=np.uint32,
         zarr_format=3,
         fill_value=0,
-        compressors=zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="shuffle", typesize=4),
+        compressors=zarr.codecs.BloscCodec(cname="zstd", clevel=1, shuffle="shuffle", typesize=4),
         dimension_names=list(axes),
     )
-
-
-def _halve(full: zarr.Array[Any], path: Path, axes: str) -> zarr.Array[Any]:
-    """Every other row and column: labels are not averaged."""
-    *stacked, height, width = full.shape
-    half = _new_array(path, (*stacked, -(-height // 2), -(-width // 2)), axes)
-    for place in np.ndindex(*stacked):
-        for y in range(0, half.shape[-2], CHUNK_PX):
-            rows = np.asarray(full[(*place, slice(2 * y, 2 * (y + CHUNK_PX)))])
-            half[(*place, slice(y, y + CHUNK_PX))] = rows[::2, ::2]
-    return half
 
 
 def _describe(folder: Path, axes: str, levels: int, scale: Scale) -> None:

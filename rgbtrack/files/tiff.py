@@ -12,7 +12,7 @@ import zarr
 from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError, RgbtrackWarning
-from rgbtrack.files.lazily import lazy_array, pieces
+from rgbtrack.files.lazily import PIECE_COLUMNS, PIECE_ROWS, lazy_array, pieces
 from rgbtrack.files.metadata import read_metadata
 from rgbtrack.files.sizes import check_claim
 from rgbtrack.stack import Stack
@@ -82,7 +82,10 @@ def lazy(path: Path, series: Any) -> Any:
         stored = {"Y": page.tilelength, "X": page.tilewidth} if page.is_tiled else {"Y": page.rowsperstrip}
         if series.dataoffset is not None:
             stored = {"Y": 1}  # mapped, not unpacked
-        chunks |= {axis: pieces(sizes[axis], max(1, min(n, sizes[axis]))) for axis, n in stored.items()}
+        least = {"Y": PIECE_ROWS, "X": PIECE_COLUMNS}
+        chunks |= {
+            axis: pieces(sizes[axis], max(1, min(n, sizes[axis])), least[axis]) for axis, n in stored.items()
+        }
 
     def read(where: tuple[slice, ...]) -> NDArray[Any]:
         with tifffile.TiffFile(path) as tiff:

@@ -10,7 +10,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -160,8 +160,8 @@ def _process(task: ImageTask, crew: int | Cluster) -> dict[str, Any]:
         task.record_file.unlink(missing_ok=True)
         in_zarr = is_large(stack) or is_ome_zarr(task.paths[0])
         if task.redraws and looked.found is not None:
-            _write(looked.found, task.out / PARTS / FOUND_LABELS, task, stack, in_zarr)
-        _write(looked.labels, task.out / "labels", task, stack, in_zarr)
+            _write(looked.found, task.out / PARTS / FOUND_LABELS, task, stack, in_zarr, looked.chunk_px)
+        _write(looked.labels, task.out / "labels", task, stack, in_zarr, looked.chunk_px)
         if not task.redraws:
             _remove(task.found_labels_file)
     if not segmented:
@@ -230,7 +230,7 @@ def _look_at_whole(task: ImageTask, stack: Stack, ready: Path | None, record: di
         if stack.n_frames > 1 and task.correct.drift == "auto":
             lights.append(see_from_above(frame))
         if task.measure:
-            seen = replace(frame, bleed_through=None)  # undone for all images together: see `correct_colours`
+            seen = frame.with_bleed_through(None)  # undone for all images together: see `correct_colours`
             cells.append(measure_signatures(seen, labels[-1][None], task.signature).assign(frame=t))
     assert first is not None  # noqa: S101 - a stack has at least one frame
     corrected = first
@@ -253,14 +253,16 @@ def _look_at_whole(task: ImageTask, stack: Stack, ready: Path | None, record: di
     )
 
 
-def _write(labels: Cells, folder: Path, task: ImageTask, stack: Stack, in_zarr: bool) -> None:
+def _write(labels: Cells, folder: Path, task: ImageTask, stack: Stack, in_zarr: bool, chunk_px: int) -> None:
     """Write the labels of an image, of a large one or one in an OME-Zarr as such, and remove former ones."""
     tiff, stored = (folder / f"{task.image_id}{ending}" for ending in LABEL_ENDINGS)
     if in_zarr or callable(labels):
         shape = (stack.n_frames, *stack.pixels.shape[2:])
-        blocks = labels() if callable(labels) else [((slice(None),) * 4, labels)]
         scale = Scale(stack.pixel_size_um, stack.z_step_um, stack.frame_interval_h)
-        write_label_zarr(stored, shape, blocks, scale)
+        if callable(labels):
+            write_label_zarr(stored, shape, labels(), scale, chunk_px)
+        else:
+            write_label_zarr(stored, shape, [((slice(None),) * 4, labels)], scale)
         _remove(tiff)
     else:
         write_labels(tiff, labels)

@@ -45,6 +45,8 @@ class Looked:
         Number of what is no cell, by reason.
     diameter_um
         Of a typical cell; None where nobody looked.
+    chunk_px
+        Rows and columns of a chunk of the labels, where these come piece by piece.
     lights
         Small pictures of the frames, of which drift is found.
     """
@@ -60,6 +62,7 @@ class Looked:
     rejected: dict[str, int]
     diameter_um: float | None
     lights: list[NDArray[np.float32]]
+    chunk_px: int = 1024
 
 
 def quality(parts: Sequence[Stack], stack: Stack) -> dict[str, Any]:

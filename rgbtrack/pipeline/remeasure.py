@@ -120,7 +120,7 @@ def remeasure_cells(
     """
     results = Path(results)
     with threadpool_limits(1):
-        seen = replace(corrected.stack, bleed_through=None)
+        seen = corrected.stack.with_bleed_through(None)
         table = measure_signatures(seen, labels[None].astype(np.uint32), corrected.experiment.signature)
         table = table[table["cell"].isin(list(numbers))].reset_index(drop=True)
         table = table.assign(frame=corrected.frame, **corrected.shared)

@@ -11,11 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError, RgbtrackWarning
-from rgbtrack.files import open_labels
+from rgbtrack.files import open_labels, read_table
 from rgbtrack.pipeline.looked import Blocks
 
 Labels = NDArray[np.uint32]
 
+KEY = ["frame", "z_px", "y_px", "x_px", "cell"]
 SAME = 0.5
 """Two cells that share more than this of the smaller one are one, seen from two tiles."""
 
@@ -29,7 +30,7 @@ class Tile:
     frame, core
         Where it is.
     cells
-        Its own cells; ``cell`` counts from 1, of ready-made labels it is their number.
+        File of its own cells, a row for each label from 1; of ready-made labels ``cell`` is their number.
     labels
         File of the labels of these cells.
     seen
@@ -38,58 +39,62 @@ class Tile:
 
     frame: int
     core: tuple[slice, slice, slice]
-    cells: pd.DataFrame
+    cells: Path
     labels: Path
     seen: NDArray[np.int64] | None
 
 
-def number_cells(
-    tiles: Sequence[Tile], image_id: str, ready: bool
-) -> tuple[pd.DataFrame, list[tuple[Tile, Labels]]]:
+def number_cells(tiles: Sequence[Tile], image_id: str, ready: bool) -> list[tuple[Tile, Labels]]:
     """Number the cells of all tiles through, frame by frame, in the order of their centres.
 
     Returns
     -------
-    cells
-        One table.
     numbered
-        Each tile and the number of each of its labels, 0 first.
+        Each tile, and the number in the image of each of its labels; 0 for a cell that another tile tells of.
 
     Raises
     ------
     DataError
         If a ready-made label lies in several places.
     """
-    tables = [tile.cells.assign(tile=i) for i, tile in enumerate(tiles)]
-    cells = pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
-    cells = cells.sort_values(["frame", "z_px", "y_px", "x_px"], kind="stable", ignore_index=True)
+    tables = [read_table(tile.cells)[[*KEY, "n_px"]].assign(tile=i) for i, tile in enumerate(tiles)]
+    cells = pd.concat(tables, ignore_index=True)
     if ready:
         _check_ready(tiles, cells, image_id)
-        return cells.drop(columns="tile"), [(tile, np.zeros(1, np.uint32)) for tile in tiles]
-    own = cells["cell"].to_numpy(np.int64)
-    cells["cell"] = cells.groupby("frame").cumcount() + 1
-    numbered = []
-    for i, tile in enumerate(tiles):
-        number = np.zeros(len(tile.cells) + 1, np.uint32)
-        mine = (cells["tile"] == i).to_numpy()
-        # labels are numbered in the order of the tile's own table
-        rank = {int(cell): k + 1 for k, cell in enumerate(tile.cells["cell"])}
-        number[[rank[int(cell)] for cell in own[mine]]] = cells.loc[mine, "cell"]
-        numbered.append((tile, number))
+        return [(tile, table["cell"].to_numpy(np.uint32)) for tile, table in zip(tiles, tables, strict=True)]
+    order = cells.sort_values(KEY[:-1], kind="stable").index
+    cells.loc[order, "number"] = cells.loc[order].groupby("frame").cumcount().to_numpy() + 1
+    numbered = [
+        (tile, np.concatenate([[0], cells["number"][cells["tile"] == i]]).astype(np.uint32))
+        for i, tile in enumerate(tiles)
+    ]
     twice = _seen_twice(numbered, cells)
-    if len(twice):
+    if twice:
         warnings.warn(
             f"{image_id}: {len(twice)} cells were seen from two tiles and are counted once",
             RgbtrackWarning,
             stacklevel=2,
         )
-        gone = pd.MultiIndex.from_frame(cells[["frame", "cell"]]).isin(twice)
-        cells = cells[~gone].reset_index(drop=True)
         numbered = [
             (tile, np.where([(tile.frame, int(n)) in twice for n in number], 0, number).astype(np.uint32))
             for tile, number in numbered
         ]
-    return cells.drop(columns="tile"), numbered
+    return numbered
+
+
+def cells_of(numbered: Sequence[tuple[Tile, Labels]], ready: bool) -> pd.DataFrame:
+    """The cells of all tiles, numbered, in one table."""
+    tables = []
+    for tile, number in numbered:
+        table = read_table(tile.cells)
+        if not ready:
+            table = table.assign(cell=number[1:].astype(np.int64))
+            table = table[table["cell"] > 0]
+        tables.append(table)
+    filled = [table for table in tables if len(table)] or tables[:1]
+    cells = pd.concat(filled, ignore_index=True)
+    del tables, filled
+    return cells.sort_values(["frame", "cell"], kind="stable", ignore_index=True)
 
 
 def blocks_of(numbered: Sequence[tuple[Tile, Labels]], ready: Path | None) -> Blocks:
@@ -161,7 +166,7 @@ def _seen_twice(numbered: Sequence[tuple[Tile, Labels]], cells: pd.DataFrame) ->
     if not pairs:
         return set()
     shared = pd.concat(pairs).value_counts().reset_index()  # frame, one, other, count
-    size = cells.set_index(["frame", "cell"])["n_px"]
+    size = cells.set_index(["frame", "number"])["n_px"]
     return {
         (int(frame), int(other))
         for frame, one, other, n in shared.itertuples(index=False)

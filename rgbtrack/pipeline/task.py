@@ -21,7 +21,7 @@ PARTS = ".parts"
 FOUND_LABELS = "found_labels"
 LARGE_PX = 2**25
 """A frame of more voxels is worked on in tiles."""
-TILE_PX = 4096
+TILE_PX = 2560
 """Rows and columns of a tile."""
 LIGHT_PX = 2048
 
@@ -149,5 +149,5 @@ def _light(betas: NDArray[np.float64], stack: Stack) -> Any:
         c, rows, columns = (slice(a, b) for a, b in block_info[None]["array-location"])
         return field(betas[c.start], (height, width), (rows, columns))[None]
 
-    chunks = (1,) * len(betas), *(pieces(n, LIGHT_PX) for n in (height, width))
+    chunks = (1,) * len(betas), *(pieces(n, LIGHT_PX, LIGHT_PX) for n in (height, width))
     return da.map_blocks(part, chunks=chunks, dtype=np.float32, meta=np.empty((0, 0, 0), np.float32))

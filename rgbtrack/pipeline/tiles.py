@@ -23,7 +23,7 @@ from rgbtrack.files import open_labels, read_json, read_table, write_atomically,
 from rgbtrack.pipeline.cluster import Cluster
 from rgbtrack.pipeline.looked import Looked, quality
 from rgbtrack.pipeline.pool import map_tasks
-from rgbtrack.pipeline.seams import Tile, blocks_of, number_cells
+from rgbtrack.pipeline.seams import Tile, blocks_of, cells_of, number_cells
 from rgbtrack.pipeline.task import ImageTask
 from rgbtrack.segment import Survey, find_cells, survey_cells
 from rgbtrack.segment.cells import alignment_px
@@ -49,6 +49,8 @@ GRID = 12
 """Blocks in which light around cells is averaged are 1 to 4 pixels wide."""
 DETAIL_PX = 1536
 LEAST_LIGHT = 0.01
+CHUNKS = 3
+"""Chunks of labels along a side of a tile."""
 PLACE = ["z_px", "y_px", "x_px"]
 
 
@@ -123,14 +125,14 @@ def look_in_tiles(
     for _, said in map_tasks(work_on_tile, tasks, crew, _lost):
         for text in said:
             warnings.warn(text, RgbtrackWarning, stacklevel=2)
-    cells, tiles = number_cells([_kept(one) for one in tasks], task.image_id, ready is not None)
+    tiles = number_cells([_kept(one) for one in tasks], task.image_id, ready is not None)
+    cells = cells_of(tiles, ready is not None)
     aside = pd.concat([read_table(_file(one, "aside")) for one in tasks], ignore_index=True)
     sure = ["frame", "cell", "cell_probability", "join_probability"]
     whole = ready is None and segment.method == OURS
-    correction = first.correction
+    correction, place = first.correction, _densest(cells[cells["frame"] == 0], stack)
 
     def detail(lost: pd.DataFrame) -> tuple[Stack, Labels, pd.DataFrame]:
-        place = _densest(cells[cells["frame"] == 0], stack)
         part = apply_correction(_frame(stack, 0), _with_fields(correction, task, stack), place)
         corner = [place[1].start, place[2].start]
         return (
@@ -151,6 +153,7 @@ def look_in_tiles(
         rejected={str(why): int(n) for why, n in aside["reason"].value_counts(sort=False).items()},
         diameter_um=first.diameter_um if ready is None else None,
         lights=[],
+        chunk_px=(tasks[0].core[1].stop - tasks[0].core[1].start) // CHUNKS or 1,
     )
 
 
@@ -190,7 +193,15 @@ def _work(task: TileTask) -> None:
             stacklevel=2,
         )
     own = there.labels[inside]
-    table = _measure(task, part, labels, there.low[inside], there.high[inside])
+    if task.ready is None:
+        _keep_labels(task, labels, own)
+    else:
+        core = labels[_within(task.core, task.window)]
+        write_json(_file(task, "seen"), np.unique(core[core > 0]).tolist())
+    # no larger a part than has a say in the signatures, and without the rest: memory is needed most here
+    some = _around(task, part, there.low[inside], there.high[inside])
+    part, labels = _copy(part.crop(some)), np.ascontiguousarray(labels[some])
+    table = measure_signatures(part, labels[None], image.signature, task.surroundings)
     place = pd.DataFrame(there.centre[inside] + start, columns=PLACE).assign(
         cell=own, n_px=there.n_px[inside]
     )
@@ -205,26 +216,38 @@ def _work(task: TileTask) -> None:
     aside[PLACE] = aside[PLACE].to_numpy(float) + start
     aside = aside[_in_core(aside[PLACE].to_numpy(float), task.core)]
     write_table(_file(task, "aside"), aside.assign(frame=task.frame))
-    if task.ready is None:
-        _keep_labels(task, labels, own)
-    else:
-        core = labels[_within(task.core, task.window)]
-        write_json(_file(task, "seen"), np.unique(core[core > 0]).tolist())
     write_table(_file(task, "cells"), table)
 
 
-def _measure(task: TileTask, part: Stack, labels: Labels, low: Any, high: Any) -> pd.DataFrame:
-    """Signatures of the cells of a tile, measured in no larger a part than has a say in them."""
+def _around(task: TileTask, part: Stack, low: Any, high: Any) -> Window:
+    """What has a say in the signatures of cells of such first and last pixels."""
     distance = task.image.signature.surroundings_um / (part.pixel_size_um or 1.0)
     reach = int(REACH * distance) + 4 * GRID
-    cut = [slice(0, n) for n in labels.shape]
+    z, *plane = (slice(0, n) for n in part.pixels.shape[2:])
     if len(low):
-        for axis in (1, 2):
-            first = max(0, int(low[:, axis].min()) - reach) // GRID * GRID
-            cut[axis] = slice(first, min(labels.shape[axis], int(high[:, axis].max()) + reach))
-    seen = replace(part.crop(tuple(cut)), bleed_through=None)  # undone for all images together
-    return measure_signatures(
-        seen, np.ascontiguousarray(labels[tuple(cut)])[None], task.image.signature, task.surroundings
+        plane = [
+            slice(
+                max(0, int(low[:, axis].min()) - reach) // GRID * GRID,
+                min(part.pixels.shape[axis + 2], int(high[:, axis].max()) + reach),
+            )
+            for axis in (1, 2)
+        ]
+    return z, plane[0], plane[1]
+
+
+def _copy(part: Stack) -> Stack:
+    """A stack whose arrays are its own; bleed-through is undone for all images together."""
+    noise, limits = part.noise, part.limits
+    assert noise is not None  # noqa: S101 - from apply_correction
+    assert limits is not None  # noqa: S101 - from apply_correction
+    raw = np.ascontiguousarray(noise.raw)
+    full = raw if limits.raw.base is noise.raw.base else np.ascontiguousarray(limits.raw)
+    return replace(
+        part,
+        pixels=np.ascontiguousarray(part.pixels),
+        variance=replace(noise, raw=raw),
+        saturated=replace(limits, raw=full),
+        bleed_through=None,
     )
 
 
@@ -325,7 +348,7 @@ def _tiles(task: ImageTask, stack: Stack, t: int, known: _Known, ready: Path | N
     reach = (AROUND if ours else AROUND_OTHERS) * diameter + REACH * task.signature.surroundings_um / pixel
     halo = -(-int(reach) // align) * align
     side = max(min(task.tile_px, LEAST_SIDE), int(task.tile_px / np.sqrt(depth)))
-    side = max(1, side // align) * align
+    side = max(1, side // (CHUNKS * align)) * CHUNKS * align
     planes = slice(0, depth)
     tasks: list[TileTask] = []
     for y in range(0, height, side):
@@ -419,7 +442,7 @@ def _kept(task: TileTask) -> Tile:
     return Tile(
         task.frame,
         task.core,
-        read_table(_file(task, "cells")),
+        _file(task, "cells"),
         _file(task, "labels"),
         np.array(read_json(seen), np.int64) if seen.exists() else None,
     )

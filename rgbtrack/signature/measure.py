@@ -26,6 +26,8 @@ from rgbtrack.stack import NUCLEUS, Stack
 
 BACKGROUND_UM = 20.0
 """Standard deviation of the window that `correct_stack` averages background over, with its defaults."""
+SEEN = 1e-3
+"""Haze of less than this share of the noise of a pixel is none."""
 
 
 def measure_signatures(
@@ -178,7 +180,7 @@ def _readings(
     # each plane has a haze of its own: that of a ball averages over two thirds of its height
     step = (stack.z_step_um or 1.0) / (stack.pixel_size_um or 1.0)
     height = np.cbrt(6 / np.pi * n_used * step) / step * 2 / 3 if len(members.labels) > 1 else 1.0
-    variance += (haze > 0) * haze_noise[z, y, x][:, None] * dark / np.maximum(height, 1)
+    variance += (haze > SEEN * np.sqrt(dark)) * haze_noise[z, y, x][:, None] * dark / np.maximum(height, 1)
     variance += level * dark / np.maximum(height, 1)
     systematic = (
         around.rest + (HAZE_ERROR * haze) ** 2 + (params.spill * sums[..., kernels.NEAR] / n_used) ** 2
