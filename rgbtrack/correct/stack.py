@@ -335,7 +335,10 @@ def _find(
             def background(i: int, _: int, places: Any = places) -> tuple[Image, int]:
                 return grid_of_small(small.pop(places[i]), shrink, noise[places[i][1]], window_px)
 
-            grids |= dict(zip(places, over_bands(background, len(places), len(places)), strict=True))
+            if height * width > STRIP_PX:  # of large ones one after the other, for memory
+                grids |= {place: background(i, 0) for i, place in enumerate(places)}
+            else:
+                grids |= dict(zip(places, over_bands(background, len(places), len(places)), strict=True))
     if not params.background:
         for place in np.ndindex(stack.pixels.shape[:3]):
             offset = params.offset if params.offset is not None else believed[place[1]].offset

@@ -7,7 +7,7 @@ from rgbtrack.files.ctc import read_ctc, write_ctc
 from rgbtrack.files.geff import read_geff, write_geff
 from rgbtrack.files.images import PICTURE_ENDINGS, TIFF_ENDINGS, file_stem, read_stack
 from rgbtrack.files.json_files import json_values, read_json, write_json
-from rgbtrack.files.labels import ZARR, labels_file, open_labels, read_labels, write_labels
+from rgbtrack.files.labels import ZARR, labels_file, labels_in_small, open_labels, read_labels, write_labels
 from rgbtrack.files.lazily import pieces
 from rgbtrack.files.names import check_names, name_problems
 from rgbtrack.files.ome_zarr import Scale, is_ome_zarr, write_label_zarr
@@ -27,6 +27,7 @@ __all__ = [
     "is_ome_zarr",
     "json_values",
     "labels_file",
+    "labels_in_small",
     "match_tracks",
     "name_problems",
     "open_labels",

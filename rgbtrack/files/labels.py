@@ -14,6 +14,7 @@ from scipy import ndimage as ndi
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.files.atomic import write_atomically
 from rgbtrack.files.images import read_file
+from rgbtrack.files.ome_zarr import is_ome_zarr, read_ome_zarr
 from rgbtrack.files.outlines import OUTLINE_ENDINGS, read_outlines
 from rgbtrack.threads import over_bands
 
@@ -40,6 +41,14 @@ def open_labels(path: str | Path) -> Any:
     if pixels.shape[1] != 1 or np.dtype(pixels.dtype).kind not in "iu":
         raise DataError(f"{path}: pixels of type {pixels.dtype} in {pixels.shape[1]} channels are no labels")
     return da.asarray(pixels)[:, 0]
+
+
+def labels_in_small(path: str | Path, frame: int, longest_px: int) -> NDArray[np.uint32]:
+    """Labels of one frame, (z, y, x), of an OME-Zarr no larger than need be for so many rows and columns."""
+    path = Path(path)
+    if not is_ome_zarr(path):
+        return read_labels(path)[frame]
+    return np.asarray(read_ome_zarr(path, longest_px).pixels[frame, 0], np.uint32)
 
 
 def read_labels(path: str | Path, shape: tuple[int, ...] | None = None) -> NDArray[np.uint32]:

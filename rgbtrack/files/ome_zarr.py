@@ -50,8 +50,15 @@ def is_ome_zarr(path: Path) -> bool:
     return path.is_dir() and any((path / name).is_file() for name in HEADERS)
 
 
-def read_ome_zarr(path: Path) -> Stack:
-    """Open an OME-Zarr image, lazily, at its full resolution.
+def read_ome_zarr(path: Path, longest_px: int | None = None) -> Stack:
+    """Open an OME-Zarr image, lazily.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    longest_px
+        The smallest level of its pyramid is opened whose longer side is no less; None: the full resolution.
 
     Raises
     ------
@@ -62,7 +69,11 @@ def read_ome_zarr(path: Path) -> Stack:
     attributes = _ome(group)
     multiscales = _dictionary(_list(attributes.get("multiscales"), "multiscales", group)[0], group)
     axes = _axes(multiscales, group)
-    dataset = _dictionary(_list(multiscales.get("datasets"), "datasets", group)[0], group)
+    levels = [_dictionary(one, group) for one in _list(multiscales.get("datasets"), "datasets", group)]
+    dataset = levels[0]
+    for level in levels[1:] if longest_px is not None else []:
+        if max(_open(_within(group, level.get("path"))).shape[-2:]) >= longest_px:
+            dataset = level
     folder = _within(group, dataset.get("path"))
     array = _open(folder)
     if array.ndim != len(axes):
@@ -81,7 +92,14 @@ def read_ome_zarr(path: Path) -> Stack:
         pieces(n, 1 if name in "tc" else size, least[name])
         for name, n, size in zip(names, array.shape, stored, strict=True)
     ]
-    pixels = lazy_array(path, lambda where: np.asarray(array[where]), chunks, kind)
+    packed_by_blosc = _last_codec(folder) == "blosc"
+
+    def read(where: tuple[slice, ...]) -> NDArray[Any]:
+        if packed_by_blosc:
+            _check_blosc(folder, array, where)
+        return np.asarray(array[where])
+
+    pixels = lazy_array(path, read, chunks, kind)
     pixels = pixels.transpose([names.index(name) for name in "tczyx" if name in names])
     for i, name in enumerate("tczyx"):
         if name not in names:
@@ -209,6 +227,30 @@ def _codecs(content: Any) -> set[str]:
                 one.get("configuration") if isinstance(one, dict) else None
             )
     return named
+
+
+def _last_codec(folder: Path) -> str:
+    """What the bytes of a chunk were packed by at last."""
+    header = _json(folder / ("zarr.json" if (folder / "zarr.json").is_file() else ".zarray"))
+    last = header.get("compressor") or (header.get("codecs") or [None])[-1]
+    return str(last.get("id", last.get("name"))).lower() if isinstance(last, dict) else ""
+
+
+def _check_blosc(folder: Path, array: zarr.Array[Any], where: tuple[slice, ...]) -> None:
+    """Refuse chunks that are not as long as they say: Blosc would read on, past their end."""
+    size = int(np.prod(array.chunks)) * np.dtype(array.dtype).itemsize
+    first = [cut.start // n for cut, n in zip(where, array.chunks, strict=True)]
+    after = [-(-cut.stop // n) for cut, n in zip(where, array.chunks, strict=True)]
+    for place in np.ndindex(*(b - a for a, b in zip(first, after, strict=True))):
+        key = array.metadata.encode_chunk_key(tuple(a + i for a, i in zip(first, place, strict=True)))
+        chunk = folder / key
+        if not chunk.is_file():
+            continue  # nothing but background
+        with chunk.open("rb") as file:
+            head = file.read(16)
+        packed, unpacked = (int.from_bytes(head[i : i + 4], "little") for i in (12, 4))
+        if len(head) < 16 or packed != chunk.stat().st_size or unpacked != size:
+            raise DataError(f"chunk {key} is not whole")
 
 
 def _scale(multiscales: Mapping[str, Any], dataset: Mapping[str, Any], n: int) -> NDArray[np.float64]:

@@ -5,8 +5,10 @@ found first, in a pass over it in strips and in some parts of it. Each tile is t
 around it that its cells are those of the whole; a cell is told by the tile that its centre lies in.
 """
 
+import ctypes
 import io
 import shutil
+import sys
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -165,6 +167,7 @@ def work_on_tile(task: TileTask) -> list[str]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RgbtrackWarning)
         _work(task)
+    _give_back()
     said = [str(one.message) for one in caught if issubclass(one.category, RgbtrackWarning)]
     write_json(told, said)  # last, so that it vouches for the rest
     return said
@@ -294,11 +297,13 @@ def _survey(task: ImageTask, frame: Stack, t: int, ready: Path | None, segment: 
         diameter_um = survey.diameter_um
     else:
         each = [method_diameter(labels, frame) for labels in found]
-        known = [one for one in each if np.isfinite(one)]
-        diameter_um = float(np.median(known)) if known else 13.0
+        there = [one for one in each if np.isfinite(one)]
+        diameter_um = float(np.median(there)) if there else 13.0
     around = survey_surroundings(list(zip(parts, found, strict=True)), task.signature)
-    correction = correction.without_fields()
-    return _Known(correction, small, survey, around, diameter_um, quality(parts, frame))
+    known = _Known(correction.without_fields(), small, survey, around, diameter_um, quality(parts, frame))
+    del parts
+    _give_back()
+    return known
 
 
 def survey_windows(small: Stack, shape: tuple[int, ...]) -> list[Window]:
@@ -376,6 +381,13 @@ def _frame(stack: Stack, t: int) -> Stack:
 
 def _with_fields(correction: Correction, task: ImageTask, stack: Stack) -> Correction:
     return correction.with_fields(stack, *task.fields(stack))
+
+
+def _give_back() -> None:
+    """Give memory that is free back to the system, where its library keeps it otherwise."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def _within(core: Window, window: Window) -> Window:

@@ -201,12 +201,11 @@ def image_pictures(results: Results, colours: dict[int, Any], params: ReportPara
     pictures = []
     for image_id in images_shown(results.images, params.max_images):
         thumbnail = results.folder / "thumbnails" / f"{image_id}.png"
-        labels = results.labels_of(image_id)
+        longest_px = 2 * params.picture_px
+        labels = results.labels_of(image_id, longest_px)
         painted = None
         if labels is not None:
-            picture = paint_clones(
-                labels, results.cells_of(image_id), colours, longest_px=2 * params.picture_px
-            )
+            picture = paint_clones(labels, results.cells_of(image_id), colours, longest_px=longest_px)
             painted = png_bytes(picture)
             write_atomically(
                 results.folder / "figures" / f"clone_map_{image_id}.png",

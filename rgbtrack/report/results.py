@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
-from rgbtrack.files import check_names, labels_file, read_json, read_labels, read_table
+from rgbtrack.files import check_names, labels_file, labels_in_small, read_json, read_table
 from rgbtrack.plot.quality import LOW_SNR, UNSURE
 from rgbtrack.tables import CELLS, CLONE_SIZES, CLONES, counted, markers_of
 
@@ -81,14 +81,10 @@ class Results:
         """Return a setting of the run, None where it has none."""
         return (self.run.get("configuration", {}).get(section) or {}).get(key)
 
-    def labels_of(self, image_id: str) -> NDArray[Any] | None:
-        """Cells of the first frame, shape (z, y, x); None where the file is gone."""
+    def labels_of(self, image_id: str, longest_px: int) -> NDArray[Any] | None:
+        """Cells of the first frame, shape (z, y, x), perhaps in small; None where the file is gone."""
         path = labels_file(self.folder / "labels", image_id)
-        if not path.exists():
-            return None
-        shape = (self.run["images"].get(image_id) or {}).get("shape")
-        labels = read_labels(path, (shape[0], *shape[2:]) if shape else None)
-        return np.asarray(labels[0])
+        return labels_in_small(path, 0, longest_px) if path.exists() else None
 
     def cells_of(self, image_id: str) -> pd.DataFrame:
         """Cells of the first frame of an image."""
