@@ -73,7 +73,7 @@ def field(beta: Floats, shape: tuple[int, int], window: tuple[slice, slice] = (s
     for (a, b), one in zip(ORDERS, beta, strict=True):
         table[a, b] = one
     along_y, along_x = (_legendre(n)[cut] for n, cut in zip(shape, window, strict=True))
-    return np.asarray((along_y @ table).astype(np.float32) @ along_x.T.astype(np.float32))
+    return np.asarray((along_y @ table) @ along_x.T, np.float32)  # rounded last: any window gives the same
 
 
 def blurred_polynomials(shape: tuple[int, int], sigma: float) -> Floats:

@@ -415,7 +415,9 @@ def _known_before(
             f"positive everywhere"
         )
     flat_mean, dark_mean = (
-        None if planes is None else np.asarray(planes.mean(axis=(1, 2), keepdims=True), np.float32)
+        None
+        if planes is None
+        else np.asarray(planes.mean(axis=(1, 2), keepdims=True, dtype=float), np.float32)
         for planes in (flat, dark)
     )
     shift = None if shift_px is None else np.asarray(shift_px, float)

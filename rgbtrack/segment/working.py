@@ -194,9 +194,9 @@ def _enlarge(labels, shrink, start, stop, full):  # type: ignore[no-untyped-def]
     first = shrink // 2  # image pixels before the centre of a working pixel
     for row in range(start, stop):
         z, y = row // height, row % height
-        v = (y + 0.5) / shrink - 0.5
-        above = int(np.floor(v))
-        fy = v - above
+        # from whole numbers: the same in every block
+        above = (2 * y + 1 - shrink) // (2 * shrink)
+        fy = (2 * y + 1 - shrink - 2 * shrink * above) / (2 * shrink)
         upper, lower = labels[z, max(above, 0)], labels[z, min(above + 1, rows - 1)]
         line = full[z, y]
         left, begin = -1, 0
@@ -213,7 +213,7 @@ def _enlarge(labels, shrink, start, stop, full):  # type: ignore[no-untyped-def]
                 continue
             end = min((left + 1) * shrink + first, width)
             for x in range(begin, end):
-                fx = (x + 0.5) / shrink - 0.5 - left
+                fx = (2 * x + 1 - shrink - 2 * shrink * left) / (2 * shrink)
                 wa, wb = (1 - fy) * (1 - fx), (1 - fy) * fx
                 wc, wd = fy * (1 - fx), fy * fx
                 ta = wa + wb * (b == a) + wc * (c == a) + wd * (d == a)
