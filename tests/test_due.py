@@ -1,5 +1,6 @@
 """What a run would do, and why, told without doing it; whether results are whole."""
 
+import os
 import shutil
 
 import pandas as pd
@@ -219,3 +220,14 @@ def test_no_results(tmp_path):
     write_json(tmp_path / "run.json", [])
     with pytest.raises(DataError, match="is not what a run writes"):
         verify_results(tmp_path)
+
+
+def test_images_known_by_size_and_time(experiment, tmp_path):
+    configure(experiment, "experiment", 'known_by = "size_and_time"')
+    run(experiment / "experiment.toml", tmp_path / "new", workers=1)
+    assert due(experiment, tmp_path / "new") == {}
+    assert verify_results(tmp_path / "new").remarks == ()
+    image = experiment / "images" / "vehicle_m1_d0.ome.tif"
+    os.utime(image, (0, 0))
+    assert due(experiment, tmp_path / "new")["image vehicle_m1_d0"] == ["image changed"]
+    assert len(verify_results(tmp_path / "new").remarks) == 1

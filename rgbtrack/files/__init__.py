@@ -1,6 +1,13 @@
 """Files in and out: images, labels, tables and JSON; everything written is written whole or not at all."""
 
-from rgbtrack.files.atomic import sha256, write_atomically, write_folder_atomically
+from rgbtrack.files.atomic import (
+    KnownBy,
+    fingerprint,
+    has_changed,
+    sha256,
+    write_atomically,
+    write_folder_atomically,
+)
 from rgbtrack.files.bleed_through import read_bleed_through
 from rgbtrack.files.count_files import read_counts
 from rgbtrack.files.ctc import read_ctc, write_ctc
@@ -21,9 +28,12 @@ __all__ = [
     "PICTURE_ENDINGS",
     "TIFF_ENDINGS",
     "ZARR",
+    "KnownBy",
     "Scale",
     "check_names",
     "file_stem",
+    "fingerprint",
+    "has_changed",
     "is_ome_zarr",
     "json_values",
     "labels_file",

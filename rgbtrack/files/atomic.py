@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rgbtrack.errors import DataError
 
@@ -34,6 +34,25 @@ def sha256(path: str | Path) -> str:
     for part in sorted(p for p in path.rglob("*") if p.is_file()):
         whole.update(f"{part.relative_to(path).as_posix()}\0{sha256(part)}\n".encode())
     return whole.hexdigest()
+
+
+KnownBy = Literal["content", "size_and_time"]
+"""How a file is known to be the same as before."""
+
+
+def fingerprint(path: str | Path, by: KnownBy = "content") -> str:
+    """What tells whether a file or folder is the same as before: checksum, or size and time of change."""
+    if by == "content":
+        return sha256(path)
+    path = Path(path)
+    there = [file.stat() for file in (path.rglob("*") if path.is_dir() else [path])]
+    latest = max((one.st_mtime_ns for one in there), default=0)
+    return f"{sum(one.st_size for one in there)} bytes of {latest}"
+
+
+def has_changed(path: str | Path, was: str) -> bool:
+    """Whether a file is not the one of a fingerprint."""
+    return fingerprint(path, "size_and_time" if " bytes of " in was else "content") != was
 
 
 def write_folder_atomically(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import rgbtrack
 from rgbtrack.correct import Illumination, Shift, pool_shifts
 from rgbtrack.errors import RgbtrackWarning
-from rgbtrack.files import read_json, sha256, write_json
+from rgbtrack.files import fingerprint, read_json, write_json
 from rgbtrack.pipeline.cluster import Cluster
 from rgbtrack.pipeline.findings import Finding
 from rgbtrack.pipeline.image import UNREADABLE, content_key
@@ -99,7 +99,7 @@ def _chosen(tasks: Sequence[ImageTask]) -> list[ImageTask]:
 
 
 def _key(chosen: Sequence[ImageTask]) -> str:
-    looks = [(t.batch, list(t.channels.items()), t.correct.model_dump(), _checksums(t.paths)) for t in chosen]
+    looks = [(t.batch, list(t.channels.items()), t.correct.model_dump(), _known(t)) for t in chosen]
     return content_key([rgbtrack.__version__, looks])
 
 
@@ -143,8 +143,8 @@ def spaced(images: Sequence[T]) -> list[T]:
     return [images[i] for i in np.linspace(0, len(images) - 1, few).round().astype(int)]
 
 
-def _checksums(paths: Sequence[Path]) -> list[str]:
-    return [sha256(path) if path.exists() else "" for path in paths]
+def _known(task: ImageTask) -> list[str]:
+    return [fingerprint(path, task.known_by) if path.exists() else "" for path in task.paths]
 
 
 def _look(task: ImageTask) -> Look:

@@ -16,7 +16,7 @@ from rgbtrack.clones import ClonesParams, founder_rows, load_clones
 from rgbtrack.correct import CorrectParams
 from rgbtrack.dynamics import DynamicsParams
 from rgbtrack.errors import DataError, ParamError
-from rgbtrack.files import read_bleed_through
+from rgbtrack.files import KnownBy, read_bleed_through
 from rgbtrack.link import LinkParams, MotilityParams
 from rgbtrack.params import Params, key_of
 from rgbtrack.pipeline.questions import question_problems
@@ -34,6 +34,11 @@ class ExperimentParams(Params):
     name: str = Field("experiment", description="name of the experiment, for the report")
     samples: str = Field("samples.csv", description="sample sheet, path relative to experiment.toml")
     control: str = Field(description="the reference treatment, as in the sample sheet")
+    known_by: KnownBy = Field(
+        "content",
+        description="how an image is known to be the one that was worked on before: by its bytes; or, faster "
+        "where there are terabytes, by its size and time of change",
+    )
 
 
 class ChannelsParams(Params):
@@ -126,6 +131,7 @@ class Experiment:
     labels: tuple[Path | None, ...]
     tracks: tuple[Path | None, ...]
     samples_file: str = "samples.csv"
+    known_by: KnownBy = "content"
 
     @property
     def folder(self) -> Path:
@@ -144,7 +150,12 @@ class Experiment:
 
     def configuration(self) -> dict[str, Any]:
         """All settings, defaults included, as plain values."""
-        head = {"name": self.name, "samples": self.samples_file, "control": self.control}
+        head = {
+            "name": self.name,
+            "samples": self.samples_file,
+            "control": self.control,
+            "known_by": self.known_by,
+        }
         rest = {
             name: getattr(self, name).model_dump(mode="json") for name in SECTIONS if name != "experiment"
         }
@@ -240,6 +251,7 @@ def read_experiment(path: str | Path, instead: Mapping[str, Mapping[str, Any]] |
         labels=sheet.labels,
         tracks=sheet.tracks,
         samples_file=head.samples,
+        known_by=head.known_by,
         **sections,
     )
 

@@ -130,7 +130,7 @@ def _remove(path: Path) -> None:
 
 
 def _process(task: ImageTask, crew: int | Cluster) -> dict[str, Any]:
-    hashing = _hash_beside(_input_files(task))
+    hashing = _hash_beside(task)
     old = {} if task.overwrite else _old_record(task)
     # where nothing was done before, the work need not wait for the checksums
     segmented, drawn, measured = _what_is_done(task, old, hashing.result()) if old else _Done(*[False] * 3)
@@ -350,24 +350,15 @@ def _corrected_frames(
         )
 
 
-def _hash_beside(paths: list[Path]) -> Future[dict[str, str]]:
-    """Checksums of files, made in a thread of their own."""
+def _hash_beside(task: ImageTask) -> Future[dict[str, str | None]]:
+    """Fingerprints of the files of an image, taken in a thread of their own."""
     pool = ThreadPoolExecutor(1)
-    hashing = pool.submit(_checksums, paths)
+    hashing = pool.submit(task.fingerprints)
     pool.shutdown(wait=False)
     return hashing
 
 
-def _checksums(paths: list[Path]) -> dict[str, str]:
-    return {str(path): sha256(path) for path in paths}
-
-
-def _input_files(task: ImageTask) -> list[Path]:
-    others = (task.labels, task.flat_field, task.dark_field)
-    return [*task.paths, *(path for path in others if path is not None)]
-
-
-def _rests_on(task: ImageTask, inputs: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _rests_on(task: ImageTask, inputs: dict[str, str | None]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the labels, and what the signatures, are made from: contents, settings, version."""
     # what acts on the cells of all images together comes after: it leaves labels and measures as they are
     correct = task.correct.model_dump(
@@ -396,7 +387,7 @@ class _Done(NamedTuple):
     measured: bool
 
 
-def _what_is_done(task: ImageTask, old: dict[str, Any], inputs: dict[str, str]) -> _Done:
+def _what_is_done(task: ImageTask, old: dict[str, Any], inputs: dict[str, str | None]) -> _Done:
     labels, signatures = (content_key(rests_on) for rests_on in _rests_on(task, inputs))
     found_file = task.found_labels_file if old.get("redraw_key") else task.labels_file
     segmented = old.get("segment_key") == labels and found_file.exists()
@@ -409,23 +400,25 @@ def _what_is_done(task: ImageTask, old: dict[str, Any], inputs: dict[str, str]) 
 def finished_record(task: ImageTask) -> dict[str, Any] | None:
     """What a former run tells of an image that is up to date; None where there is work to do."""
     old = {} if task.overwrite else _old_record(task)
-    if not old or not all(path.exists() for path in _input_files(task)):
+    inputs = task.fingerprints() if old else {}
+    if not old or None in inputs.values():
         return None
-    done = _what_is_done(task, old, _checksums(_input_files(task)))
+    done = _what_is_done(task, old, inputs)
     return old if done.measured or (done.drawn and not task.measure) else None
 
 
 def why_image_due(task: ImageTask) -> list[str]:
     """Why an image is to be worked on: what changed since it was; empty where it is up to date."""
     old = _old_record(task)
-    gone = [path for path in _input_files(task) if not path.exists()]
+    inputs = task.fingerprints()
+    gone = [path for path, known in inputs.items() if known is None]
     if gone:
         return [f"{path} is not there: it would fail" for path in gone]
     if not old:
         return ["not done yet"]
     if finished_record(task) is not None:
         return []
-    rests_on = _rests_on(task, _checksums(_input_files(task)))[1]
+    rests_on = _rests_on(task, inputs)[1]
     return changes(old.get("rests_on", {}), keys_of(rests_on)) or ["its files are gone"]
 
 
@@ -465,7 +458,7 @@ def _old_record(task: ImageTask) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def _new_record(inputs: dict[str, str]) -> dict[str, Any]:
+def _new_record(inputs: dict[str, str | None]) -> dict[str, Any]:
     return {
         "status": "done",
         "error": None,
@@ -478,8 +471,7 @@ def _new_record(inputs: dict[str, str]) -> dict[str, Any]:
 
 def _failure(task: ImageTask, error: str) -> dict[str, Any]:
     forget_image(task.out, task.image_id)
-    inputs = {str(path): sha256(path) if path.exists() else None for path in _input_files(task)}
-    return _new_record({}) | {"status": "failed", "error": error, "inputs": inputs}
+    return _new_record({}) | {"status": "failed", "error": error, "inputs": task.fingerprints()}
 
 
 def _told_of(stack: Stack) -> dict[str, Any]:

@@ -194,6 +194,7 @@ def image_tasks(
             redraws=standing_redraws(corrections, str(row["image_id"])),
             overwrite=overwrite,
             measure=measure,
+            known_by=experiment.known_by,
         )
         for i, (_, row) in enumerate(experiment.samples.iterrows())
     ]

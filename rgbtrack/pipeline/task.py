@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rgbtrack.correct import CorrectParams
 from rgbtrack.correct.light import field
-from rgbtrack.files import labels_file, pieces, read_stack
+from rgbtrack.files import KnownBy, fingerprint, labels_file, pieces, read_stack
 from rgbtrack.review import Redraw
 from rgbtrack.segment import SegmentParams
 from rgbtrack.signature import SignatureParams
@@ -51,6 +51,7 @@ class ImageTask:
     overwrite: bool = False
     measure: bool = True
     tile_px: int = TILE_PX
+    known_by: KnownBy = "content"
 
     @property
     def found_labels_file(self) -> Path:
@@ -107,6 +108,12 @@ class ImageTask:
         return replace(
             self, paths=images, out=self.out.absolute(), labels=labels, flat_field=flat, dark_field=dark
         )
+
+    def fingerprints(self) -> dict[str, str | None]:
+        """What tells whether each file that the image is made from is the same; None where it is gone."""
+        others = (self.labels, self.flat_field, self.dark_field)
+        files = [*self.paths, *(path for path in others if path is not None)]
+        return {str(path): fingerprint(path, self.known_by) if path.exists() else None for path in files}
 
     def read(self) -> Stack:
         """Open the image, lazily: channels selected, calibration overridden, projected where asked for."""

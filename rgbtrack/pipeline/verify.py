@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
-from rgbtrack.files import labels_file, open_labels, read_json, read_table, sha256
+from rgbtrack.files import has_changed, labels_file, open_labels, read_json, read_table, sha256
 from rgbtrack.pipeline.alone import torn_files
 from rgbtrack.pipeline.image import read_part
 from rgbtrack.pipeline.review import REVIEW
@@ -179,5 +179,5 @@ def _moved_inputs(records: dict[str, Any]) -> Iterator[str]:
             path = Path(name)
             if not path.exists():
                 yield f"image {image_id}: {path} is no longer there"
-            elif was is not None and sha256(path) != was:
+            elif was is not None and has_changed(path, was):
                 yield f"image {image_id}: {path} changed since it was measured: the next run does it again"
