@@ -89,7 +89,7 @@ def draw_background(task: ImageTask) -> Figure | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RgbtrackWarning)
-            frame = task.read().frame(0)
+            frame = task.read_middle().frame(0)
             corrected = correct_stack(frame, task.correct)
     except UNREADABLE:
         return None

@@ -88,7 +88,7 @@ def draw_shift(task: ImageTask, shift_px: NDArray[np.float64]) -> Figure | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RgbtrackWarning)
-            frame = task.read().frame(0)
+            frame = task.read_middle().frame(0)
             stacks = [correct_stack(frame, task.correct, shift_px=shift) for shift in (None, shift_px)]
     except UNREADABLE:
         return None

@@ -21,6 +21,8 @@ PARTS = ".parts"
 FOUND_LABELS = "found_labels"
 LARGE_PX = 2**25
 """A frame of more voxels is worked on in tiles."""
+MIDDLE_PX = 2**22
+"""Voxels of the middle of a large image, where that stands for it in a figure."""
 TILE_PX = 2560
 """Rows and columns of a tile."""
 LIGHT_PX = 2048
@@ -124,6 +126,16 @@ class ImageTask:
             frame_interval_h=self.frame_interval_h,
         )
         return stack.select(self.channels).project(self.segment.projection)
+
+    def read_middle(self) -> Stack:
+        """Open the image; of a large one no more than its middle."""
+        stack = self.read()
+        if not is_large(stack):
+            return stack
+        depth, *plane = stack.pixels.shape[2:]
+        side = int(np.sqrt(MIDDLE_PX / depth))
+        y, x = (slice(max(0, (n - side) // 2), (n + side + 1) // 2) for n in plane)
+        return stack.crop((y, x))
 
     def fields(self, stack: Stack) -> tuple[Any, Any]:
         """Flat and dark field of an image, lazy where it is; None for none."""
