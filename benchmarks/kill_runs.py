@@ -1,4 +1,4 @@
-"""Runs killed at random moments and taken up again, and whether their tables equal those of an undisturbed run.
+"""Runs killed at random moments and taken up again: whether tables equal those of an undisturbed run.
 
 python benchmarks/kill_runs.py --times 50
 """

@@ -137,10 +137,10 @@ class CloneModel:
 
     def probabilities(self, table: pd.DataFrame) -> Floats:
         """Probability of each clone, then of unmarked and of junk, for each row; NaN where not measured."""
-        return self._probabilities(table, read_signatures(table, self.markers))
+        return self._probabilities(table, read_signatures(table, self.markers), np.float64)
 
-    def _probabilities(self, table: pd.DataFrame, signatures: Signatures) -> Floats:
-        result = np.full((len(table), self.n_clones + 2), np.nan)
+    def _probabilities(self, table: pd.DataFrame, signatures: Signatures, kind: type) -> NDArray[Any]:
+        result: NDArray[Any] = np.full((len(table), self.n_clones + 2), np.nan, kind)
         if not signatures.measured.any() or self.junk is None:
             return result
         rows = np.flatnonzero(signatures.measured)
@@ -215,7 +215,8 @@ class CloneModel:
             Whether neighbours and links are heard: see `rgbtrack.clones.surroundings`.
         """
         signatures = read_signatures(table, self.markers)
-        colour = self._probabilities(table, signatures)
+        # the largest of all tables: half as large in single precision
+        colour = self._probabilities(table, signatures, np.float32)
         main_share = self.main_shares.copy()
         same = np.flatnonzero(np.isin(self.clone_numbers, together))
         colour[:, same[:1]] = colour[:, same].sum(axis=1, keepdims=True)
@@ -234,20 +235,21 @@ class CloneModel:
         return result
 
     def _call(
-        self, probability: Floats, signatures: Signatures, main_share: Floats
+        self, probability: NDArray[Any], signatures: Signatures, main_share: Floats
     ) -> tuple[Any, Floats, Any]:
         """Return clone, its probability, and why there is none, from the probabilities of each row."""
         n, k = len(probability), self.n_clones
         reason = np.full(n, None, dtype=object)
         best = np.zeros(n, dtype=np.int64)
         top = np.full(n, np.nan)
-        rows = np.flatnonzero(np.isfinite(probability).all(axis=1))
         if not k:
             reason[:] = UNLIKE
-        if k:
-            best[rows] = probability[rows, :k].argmax(axis=1)
-            top[rows] = probability[rows, best[rows]]
-        unmarked, junk = probability[:, k], probability[:, k + 1]
+        for start in range(0, n if k else 0, BAND):
+            part = probability[start : start + BAND]
+            rows = np.flatnonzero(np.isfinite(part).all(axis=1))
+            best[start + rows] = part[rows, :k].argmax(axis=1)
+            top[start + rows] = part[rows, best[start + rows]]
+        unmarked, junk = probability[:, k].astype(float), probability[:, k + 1].astype(float)
         reason[np.nan_to_num(top, nan=0.0) < self.min_probability] = ambiguous(self.min_probability)
         called_none = np.nan_to_num(np.where(np.isnan(top), 0.0, top))
         reason[(unmarked >= junk) & (unmarked > called_none)] = UNMARKED

@@ -106,15 +106,18 @@ def find_patchiness(probability: Floats, share: Floats, fields: list[Field]) -> 
     adjacent, beyond = (np.ascontiguousarray(np.concatenate(pairs).T) for pairs in (near, far))
     if not spacing or not adjacent.shape[1] or not beyond.shape[1]:
         return NO_PATCHES
-    clones = np.ascontiguousarray(probability[:, : len(share)])
-    rare = clones / share**0.25  # that two cells share a rare clone tells more
+    clones = probability[:, : len(share)]
+    rare = (np.ones(len(share)), share**-0.5)  # from afar, that two cells share a rare clone tells more
     rng = np.random.default_rng(0)
     order = np.arange(len(clones))
     alike = np.empty((2, 1 + _SHUFFLES))
     for turn in range(1 + _SHUFFLES):
         for field in fields if turn else ():
             order[field.rows] = rng.permutation(field.rows)
-        alike[:, turn] = _alike(clones, *adjacent, order), _alike(rare, *beyond, order)
+        alike[:, turn] = [
+            _alike(clones, weight, *pairs, order)
+            for weight, pairs in zip(rare, (adjacent, beyond), strict=True)
+        ]
     chance, sd = alike[:, 1:].mean(axis=1), alike[:, 1:].std(axis=1, ddof=1)
     evidence = (alike[:, 0] - chance) / np.maximum(sd, 1e-12)
     patchiness = Patchiness(
@@ -147,13 +150,13 @@ def hear_neighbours(probability: Floats, share: Floats, places: Floats, patchine
     both = np.concatenate([pairs, pairs[:, ::-1]])
     both = both[np.lexsort((both[:, 1], both[:, 0]))]
     start = np.searchsorted(both[:, 0], np.arange(len(places) + 1))
-    own = probability.astype(np.float32)
+    own = np.ascontiguousarray(probability, np.float32)
     heard = own
     for turn in range(ROUNDS):
         told = np.empty_like(own)
         _listen(own, heard, share.astype(np.float32), start, both[:, 1], patchiness.strength, turn > 0, told)
         heard = told
-    return heard.astype(np.float64)
+    return heard.astype(probability.dtype)
 
 
 def _spacing(fields: list[Field]) -> float:
@@ -190,13 +193,13 @@ def _likeliest(marked: Floats, foretold: Floats, number: Floats) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def _alike(clones, first, second, order):  # type: ignore[no-untyped-def]
-    """Mean probability that two cells share a clone, over pairs of rows put in another order."""
+def _alike(clones, weight, first, second, order):  # type: ignore[no-untyped-def]
+    """Mean probability that two cells share a clone, by its weight, over pairs of rows in some order."""
     total = 0.0
     for a in range(len(first)):
         i, j = order[first[a]], order[second[a]]
         for c in range(clones.shape[1]):
-            total += clones[i, c] * clones[j, c]
+            total += clones[i, c] * clones[j, c] * weight[c]
     return total / len(first)
 
 
