@@ -118,6 +118,42 @@ def stack_samples() -> list[Sample]:
     return [_one(name, content) for name, content in {**tiffs, **pictures}.items()]
 
 
+def zarr_samples() -> list[Sample]:
+    """OME-Zarr images and labels, of both versions and several codecs."""
+    import zarr
+
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 4000, (3, 24, 31), np.uint16)
+    axes = [{"name": "c", "type": "channel"}] + [
+        {"name": name, "type": "space", "unit": "micrometer"} for name in "yx"
+    ]
+    scale = [{"type": "scale", "scale": [1.0, 0.5, 0.5]}]
+    told = {
+        "multiscales": [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}],
+        "omero": {"channels": [{"label": name} for name in ("red", "green", "blue")]},
+    }
+
+    def make(version: int, **settings: Any) -> Callable[[Path], Any]:
+        def write(root: Path) -> None:
+            group = zarr.open_group(root / "image.zarr", mode="w", zarr_format=version)
+            array = group.create_array("0", shape=image.shape, chunks=(1, 16, 16), dtype="u2", **settings)
+            array[:] = image
+            group.attrs.update(told if version == 2 else {"ome": {"version": "0.5", **told}})
+
+        return write
+
+    def labels(root: Path) -> None:
+        from rgbtrack.files import write_label_zarr
+
+        write_label_zarr(root / "labels.zarr", MASKS.shape, [((slice(None),) * 4, MASKS)])
+
+    kinds = {
+        "image.zarr": [make(2), make(2, compressors=None), make(3), make(3, shards=(1, 32, 32))],
+        "labels.zarr": [labels],
+    }
+    return [Sample(_folder(write), entry) for entry, writers in kinds.items() for write in writers]
+
+
 MASKS = np.zeros((1, 1, 24, 31), np.uint32)
 for _k, (_y, _x) in enumerate([(2, 2), (2, 12), (12, 3), (14, 20)], 1):
     MASKS[0, 0, _y : _y + 6, _x : _x + 7] = _k
@@ -406,6 +442,7 @@ def _load_clones(path: Path) -> None:
 
 READERS: dict[str, tuple[Callable[[], list[Sample]], Callable[[Path], None]]] = {
     "stack": (stack_samples, _read_stack),
+    "zarr": (zarr_samples, _read_stack),
     "labels": (labels_samples, _read_labels),
     "outlines": (outlines_samples, _read_labels),
     "tables": (tables_samples, _read_table),
@@ -447,7 +484,7 @@ def damage(content: bytes, name: str, rng: random.Random) -> bytes:
     ]
     if text:
         ways += [_number, _word, _line, _utf8] * 2
-    if name.endswith((".json", ".geojson", ".jsonl")) or name.endswith((".zattrs", ".zarray")):
+    if name.endswith((".json", ".geojson", ".jsonl", ".zattrs", ".zarray", ".zgroup")):
         ways += [_json_value] * 10
     if name.endswith(".tif"):
         ways += [_tiff_field] * 12

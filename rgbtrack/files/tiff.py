@@ -73,25 +73,27 @@ def read_tiff(path: Path) -> Stack:
 def lazy(path: Path, series: Any) -> Any:
     """Dask array of the image of a TIFF: its frames, where these are large its planes, or parts of planes."""
     axes, shape, dtype = series.axes.upper(), series.shape, np.dtype(series.dtype)
-    sizes = dict(zip(axes, shape, strict=True))
-    frame = int(np.prod([n for axis, n in sizes.items() if axis != "T"], dtype=object))
+    frame = int(np.prod([n for axis, n in zip(axes, shape, strict=True) if axis != "T"], dtype=object))
+    plane = int(np.prod([n for axis, n in zip(axes, shape, strict=True) if axis in "YXS"], dtype=object))
     whole = "CZYXS" if frame * dtype.itemsize <= FRAME_BYTES else "YXS"
-    chunks = {axis: (n,) if axis in whole else (1,) * n for axis, n in sizes.items()}
-    if sizes["Y"] * sizes["X"] * sizes.get("S", 1) * dtype.itemsize > PLANE_BYTES:
+    stored, least = {}, {"Y": PIECE_ROWS, "X": PIECE_COLUMNS}
+    if plane * dtype.itemsize > PLANE_BYTES:
         page = series.keyframe
         stored = {"Y": page.tilelength, "X": page.tilewidth} if page.is_tiled else {"Y": page.rowsperstrip}
         if series.dataoffset is not None:
             stored = {"Y": 1}  # mapped, not unpacked
-        least = {"Y": PIECE_ROWS, "X": PIECE_COLUMNS}
-        chunks |= {
-            axis: pieces(sizes[axis], max(1, min(n, sizes[axis])), least[axis]) for axis, n in stored.items()
-        }
+    chunks = []
+    for axis, n in zip(axes, shape, strict=True):
+        if axis in stored:
+            chunks.append(pieces(n, max(1, min(stored[axis], n)), least[axis]))
+        else:
+            chunks.append((n,) if axis in whole else (1,) * n)
 
     def read(where: tuple[slice, ...]) -> NDArray[Any]:
         with tifffile.TiffFile(path) as tiff:
             return _read_part(tiff, where)
 
-    return lazy_array(path, read, list(chunks.values()), dtype)
+    return lazy_array(path, read, chunks, dtype)
 
 
 def _read_part(tiff: tifffile.TiffFile, where: tuple[slice, ...]) -> NDArray[Any]:
