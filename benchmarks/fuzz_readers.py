@@ -147,8 +147,16 @@ def zarr_samples() -> list[Sample]:
 
         write_label_zarr(root / "labels.zarr", MASKS.shape, [((slice(None),) * 4, MASKS)])
 
+    blosc = zarr.codecs.BloscCodec()
     kinds = {
-        "image.zarr": [make(2), make(2, compressors=None), make(3), make(3, shards=(1, 32, 32))],
+        "image.zarr": [
+            make(2),
+            make(2, compressors=None),
+            make(3),
+            make(3, compressors=blosc),
+            make(3, shards=(1, 32, 32)),
+            make(3, shards=(1, 32, 32), compressors=blosc),
+        ],
         "labels.zarr": [labels],
     }
     return [Sample(_folder(write), entry) for entry, writers in kinds.items() for write in writers]

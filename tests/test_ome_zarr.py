@@ -108,6 +108,14 @@ def claims(path):
     (path / "0" / ".zarray").write_text(json.dumps(header))
 
 
+def many_chunks(path):
+    header = json.loads((path / "0" / ".zarray").read_text())
+    header |= {"shape": [3, 5000, 5000], "chunks": [1, 1, 1]}
+    (path / "0" / ".zarray").write_text(json.dumps(header))
+    (path / "filling").write_bytes(b"0" * 2**20)
+    (path / "0" / "filling").write_bytes(b"0" * 2**20)
+
+
 def complex_pixels(path):
     header = json.loads((path / "0" / ".zarray").read_text())
     (path / "0" / ".zarray").write_text(json.dumps(header | {"dtype": "<c8", "fill_value": None}))
@@ -150,6 +158,7 @@ def a_list(path):
         (no_json, "not readable"),
         (runs_code, "packed by pickle, which is not read"),
         (claims, "the header tells of 216,000,000,000,000 bytes"),
+        (many_chunks, "export the image in larger chunks"),
         (complex_pixels, "pixels of type complex64 are not read"),
         (elsewhere, "must be a folder within"),
         (axes_of_others, "axes angle, y, x are not understood"),
@@ -173,6 +182,22 @@ def test_a_damaged_chunk_is_told_when_it_is_read(tmp_path, pixels, spoil):
     chunk = path / "0" / "0.0.0"
     chunk.write_bytes(spoil(chunk.read_bytes()))
     with pytest.raises(DataError, match=r"a\.zarr: pixels cannot be read"):
+        read_stack(path).frame(0)
+
+
+@pytest.mark.parametrize("at", [12, 4])
+def test_a_damaged_chunk_in_a_shard_is_told(tmp_path, pixels, at):
+    path = write_image(tmp_path / "a.zarr", pixels[0, :, 0], "cyx", version="0.5")
+    shutil.rmtree(path / "0")
+    blosc = {"compressors": zarr.codecs.BloscCodec(), "shards": (1, 32, 32), "chunks": (1, 16, 16)}
+    array = zarr.open_group(path).create_array("0", shape=(3, 33, 40), dtype=np.uint16, **blosc)
+    array[:] = pixels[0, :, 0]
+    np.testing.assert_array_equal(read_stack(path).pixels[0, :, 0], pixels[0, :, 0])
+    shard = path / "0" / "c" / "0" / "0" / "0"
+    content = bytearray(shard.read_bytes())
+    content[at : at + 4] = (60_000).to_bytes(4, "little")  # the header of the first chunk
+    shard.write_bytes(content)
+    with pytest.raises(DataError, match=r"chunk c/0/0/0 is not whole"):
         read_stack(path).frame(0)
 
 

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import dask.array as da
 import numpy as np
@@ -38,6 +38,7 @@ SPACE = {
     "inch": 25400.0,
 }
 TIME = {"millisecond": 1 / 3.6e6, "second": 1 / 3600, "minute": 1 / 60, "hour": 1.0, "day": 24.0}
+MOST_CHUNKS = 2**22
 LABELS = "cells"
 """Name of the label image in an OME-Zarr of labels."""
 CHUNK_PX = 1024
@@ -88,14 +89,15 @@ def read_ome_zarr(path: Path, longest_px: int | None = None) -> Stack:
     check_claim(folder, int(np.prod(stored, dtype=object)) * kind.itemsize, PACKED)
     names = list(axes)
     least = {"t": 1, "c": 1, "z": 1, "y": PIECE_ROWS, "x": PIECE_COLUMNS}
-    chunks = [
-        pieces(n, 1 if name in "tc" else size, least[name])
-        for name, n, size in zip(names, array.shape, stored, strict=True)
-    ]
-    packed_by_blosc = _last_codec(folder) == "blosc"
+    sizes = [1 if name in "tc" else size for name, size in zip(names, stored, strict=True)]
+    many = [-(-n // size) for n, size in zip(array.shape, sizes, strict=True)]
+    if int(np.prod(many, dtype=object)) > MOST_CHUNKS:
+        raise DataError(f"{path}: {array.shape} in chunks of {stored}: export the image in larger chunks")
+    chunks = [pieces(n, size, least[name]) for name, n, size in zip(names, array.shape, sizes, strict=True)]
+    codecs = _packing(folder)
 
     def read(where: tuple[slice, ...]) -> NDArray[Any]:
-        if packed_by_blosc:
+        if "blosc" in codecs:
             _check_blosc(folder, array, where)
         return np.asarray(array[where])
 
@@ -229,35 +231,59 @@ def _codecs(content: Any) -> set[str]:
     return named
 
 
-def _last_codec(folder: Path) -> str:
-    """What the bytes of a chunk were packed by at last."""
+def _packing(folder: Path) -> list[str]:
+    """What chunks were packed by at last; of shards, that and what the chunks in them were packed by."""
     header = _json(folder / ("zarr.json" if (folder / "zarr.json").is_file() else ".zarray"))
-    last = header.get("compressor") or (header.get("codecs") or [None])[-1]
-    return str(last.get("id", last.get("name"))).lower() if isinstance(last, dict) else ""
+    packing: list[str] = []
+    holder: Any = header
+    while isinstance(holder, dict):
+        last = holder.get("compressor") or (holder.get("codecs") or [None])[-1]
+        if not isinstance(last, dict):
+            break
+        packing.append(str(last.get("id", last.get("name"))).lower())
+        holder = last.get("configuration")
+    return packing
 
 
 def _check_blosc(folder: Path, array: zarr.Array[Any], where: tuple[slice, ...]) -> None:
     """Refuse chunks that are not as long as they say: Blosc would read on, past their end."""
+    stored = array.shards or array.chunks
     size = int(np.prod(array.chunks)) * np.dtype(array.dtype).itemsize
-    first = [cut.start // n for cut, n in zip(where, array.chunks, strict=True)]
-    after = [-(-cut.stop // n) for cut, n in zip(where, array.chunks, strict=True)]
+    n = int(np.prod([a // b for a, b in zip(stored, array.chunks, strict=True)]))
+    first = [cut.start // side for cut, side in zip(where, stored, strict=True)]
+    after = [-(-cut.stop // side) for cut, side in zip(where, stored, strict=True)]
     for place in np.ndindex(*(b - a for a, b in zip(first, after, strict=True))):
         key = array.metadata.encode_chunk_key(tuple(a + i for a, i in zip(first, place, strict=True)))
-        chunk = folder / key
-        if not chunk.is_file():
+        file = folder / key
+        if not file.is_file():
             continue  # nothing but background
-        with chunk.open("rb") as file:
-            head = file.read(16)
-        packed, unpacked = (int.from_bytes(head[i : i + 4], "little") for i in (12, 4))
-        if len(head) < 16 or packed != chunk.stat().st_size or unpacked != size:
-            raise DataError(f"chunk {key} is not whole")
+        length = file.stat().st_size
+        with file.open("rb") as stream:
+            chunks = [(0, length)] if array.shards is None else _in_shard(stream, length, n)
+            for at, long in chunks:
+                stream.seek(at)
+                head = stream.read(16)
+                packed, unpacked = (int.from_bytes(head[i : i + 4], "little") for i in (12, 4))
+                if len(head) < 16 or at + long > length or packed != long or unpacked != size:
+                    raise DataError(f"chunk {key} is not whole")
+
+
+def _in_shard(stream: BinaryIO, length: int, n: int) -> list[tuple[int, int]]:
+    """Place and length of each chunk that is there, by the index at the end of a shard."""
+    stream.seek(max(0, length - 16 * n - 4))
+    index = stream.read(16 * n)
+    if len(index) < 16 * n:
+        raise DataError("the index of a shard is not whole")
+    places = np.frombuffer(index, "<u8").reshape(n, 2)
+    return [(int(at), int(long)) for at, long in places if int(at) < 2**64 - 1]
 
 
 def _scale(multiscales: Mapping[str, Any], dataset: Mapping[str, Any], n: int) -> NDArray[np.float64]:
     """Size of a pixel along each axis, of all transformations together."""
     scale = np.ones(n)
     for holder in (multiscales, dataset):
-        for one in holder.get("coordinateTransformations") or []:
+        transformations = holder.get("coordinateTransformations")
+        for one in transformations if isinstance(transformations, list) else []:
             given = one.get("scale") if isinstance(one, dict) else None
             if isinstance(given, list) and len(given) == n and all(isinstance(s, int | float) for s in given):
                 scale = scale * np.array(given, float)
