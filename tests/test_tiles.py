@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import tifffile
 
-from rgbtrack import CorrectParams, SegmentParams, SignatureParams, simulate_scene
+from rgbtrack import CorrectParams, SegmentParams, SignatureParams, Stack, simulate_scene
 from rgbtrack.correct import apply_correction, correct_stack, find_correction
 from rgbtrack.errors import DataError
 from rgbtrack.files import labels_file, read_labels, read_table, write_labels
@@ -101,6 +101,7 @@ def assert_same_cells(whole, parts):
         ("typical", {"size_px": 640, "nucleus": True}, {}),
         ("dim_crowded", {"size_px": 640, "pixel_size_um": 0.4}, {"light": LIGHT, "shift_px": SHIFT}),
         ("volume", {"size_px": 300, "n_slices": 8}, {}),
+        ("volume", {"size_px": 300, "n_slices": 8}, {"segment": SegmentParams(projection="max")}),
     ],
 )
 def test_cells_at_seams_are_those_of_the_whole(scenes, work, preset, settings, known):
@@ -108,6 +109,17 @@ def test_cells_at_seams_are_those_of_the_whole(scenes, work, preset, settings, k
     whole, parts = work(stack, "whole", **known), work(stack, "tiles", tile_px=256, **known)
     assert whole[0]["n_cells"] > 50
     assert_same_cells(whole, parts)
+
+
+@pytest.mark.parametrize("pixels", ["noise", "flat", "wide"])
+@pytest.mark.filterwarnings("ignore::rgbtrack.errors.RgbtrackWarning")
+def test_images_without_cells(work, pixels):
+    shape = (1, 3, 1, 6, 9000) if pixels == "wide" else (1, 3, 1, 300, 400)
+    counts = np.random.default_rng(0).poisson(100, shape) if pixels != "flat" else np.full(shape, 7)
+    stack = Stack(counts.astype(np.uint16), ("a", "b", "c"), pixel_size_um=0.65)
+    record, labels, cells = work(stack, "tiles", tile_px=256)
+    assert (record["status"], len(cells), labels.max()) == ("done", record["n_cells"], record["n_cells"])
+    assert record["n_cells"] < 3
 
 
 def test_tiles_of_any_size_and_any_crew_give_the_same(scenes, work, monkeypatch):

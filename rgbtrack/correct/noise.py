@@ -141,7 +141,7 @@ def sample_bands(planes: Any) -> Image:
     bands = max(1, SAMPLE_PX // (len(chosen) * BAND_ROWS * wide))
     if bands * BAND_ROWS >= height and wide == width:
         return np.asarray(chosen, np.float32)
-    tops = np.linspace(0, height - BAND_ROWS, bands).astype(int)
+    tops = np.linspace(0, max(0, height - BAND_ROWS), bands).astype(int)
     lefts = np.linspace(0, width - wide, bands).astype(int)
     return np.stack(
         [

@@ -114,6 +114,12 @@ def look_in_tiles(
             RgbtrackWarning,
             stacklevel=2,
         )
+    if stack.n_frames > 1 and task.correct.drift == "auto":
+        warnings.warn(
+            f"{task.image_id}: is larger than memory: drift of the stage is not looked for in it",
+            RgbtrackWarning,
+            stacklevel=2,
+        )
     segment, first = task.segment, None
     tasks: list[TileTask] = []
     for t in range(stack.n_frames):
@@ -209,7 +215,7 @@ def _work(task: TileTask) -> None:
         cell=own, n_px=there.n_px[inside]
     )
     table = table.merge(place, on="cell", how="right", validate="1:1").assign(frame=task.frame)
-    if len(sure):
+    if task.survey is not None:
         certain = sure[["cell", "cell_probability", "join_probability"]]
         table = table.merge(certain, on="cell", how="left", validate="1:1")
     pixel = stack.pixel_size_um or 1.0
