@@ -200,8 +200,7 @@ def _axes(multiscales: Mapping[str, Any], group: Path) -> dict[str, str | None]:
 
 def _open(folder: Path) -> zarr.Array[Any]:
     """Open an array whose codecs do nothing but unpack."""
-    header = folder / "zarr.json" if (folder / "zarr.json").is_file() else folder / ".zarray"
-    named = _codecs(_json(header))
+    named = _codecs(_header(folder))
     unknown = sorted(named - CODECS)
     if unknown:
         raise DataError(
@@ -212,6 +211,11 @@ def _open(folder: Path) -> zarr.Array[Any]:
     except Exception as error:  # whatever a header may hold
         raise DataError(f"{folder}: not readable as Zarr ({short(error)}): is the folder whole?") from error
     return array
+
+
+def _header(folder: Path) -> dict[str, Any]:
+    """What an array says of itself, of either version."""
+    return _json(folder / ("zarr.json" if (folder / "zarr.json").is_file() else ".zarray"))
 
 
 def _codecs(content: Any) -> set[str]:
@@ -233,9 +237,8 @@ def _codecs(content: Any) -> set[str]:
 
 def _packing(folder: Path) -> list[str]:
     """What chunks were packed by at last; of shards, that and what the chunks in them were packed by."""
-    header = _json(folder / ("zarr.json" if (folder / "zarr.json").is_file() else ".zarray"))
     packing: list[str] = []
-    holder: Any = header
+    holder: Any = _header(folder)
     while isinstance(holder, dict):
         last = holder.get("compressor") or (holder.get("codecs") or [None])[-1]
         if not isinstance(last, dict):

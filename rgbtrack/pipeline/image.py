@@ -41,7 +41,7 @@ from rgbtrack.pipeline.cluster import Cluster
 from rgbtrack.pipeline.drift import follow_stage, see_from_above
 from rgbtrack.pipeline.looked import Cells, Looked, quality
 from rgbtrack.pipeline.masks import refuse_mask_volume
-from rgbtrack.pipeline.task import FOUND_LABELS, PARTS, ImageTask, is_large
+from rgbtrack.pipeline.task import FOUND_LABELS, PARTS, ImageTask, is_large, voxel_um
 from rgbtrack.pipeline.thumbnail import write_thumbnail
 from rgbtrack.pipeline.tiles import look_in_tiles
 from rgbtrack.review import apply_redraws
@@ -285,12 +285,6 @@ def _redraw(
     if erased:
         record["rejected"][BY_HAND] = record["rejected"].get(BY_HAND, 0) + erased
     return changed
-
-
-def voxel_um(pixel_size_um: float | None, z_step_um: float | None) -> tuple[float, float, float]:
-    """Size of a voxel, (z, y, x), as the centroids of the tables have it: 1 where it is not known."""
-    pixel = pixel_size_um or 1.0
-    return (z_step_um or pixel, pixel, pixel)
 
 
 def found_labels(out: Path, image_id: str) -> NDArray[np.uint32]:

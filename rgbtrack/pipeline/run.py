@@ -26,7 +26,7 @@ from rgbtrack.pipeline.pool import available_workers, crew_for, map_tasks
 from rgbtrack.pipeline.review import REVIEW
 from rgbtrack.pipeline.steps import Step as Stage
 from rgbtrack.pipeline.steps import checksums, doing, done
-from rgbtrack.pipeline.task import PARTS, TILE_PX, ImageTask, is_large
+from rgbtrack.pipeline.task import LARGE_PX, PARTS, TILE_PX, ImageTask, is_large
 from rgbtrack.pipeline.tracks import MOTILITY, describe_movies
 from rgbtrack.report import write_report
 from rgbtrack.review import read_review, standing_redraws
@@ -216,7 +216,8 @@ def _run_images(tasks: list[ImageTask], crew: int | Cluster, say: Progress) -> d
     records = {task.image_id: old for task, old in zip(tasks, found, strict=True) if old is not None}
     due = [task for task in tasks if task.image_id not in records]
     large = [task for task in due if _is_large(task)]
-    small = [task for task in due if task not in large]
+    shared = {task.image_id for task in large}
+    small = [task for task in due if task.image_id not in shared]
     for index, record in map_tasks(process_image, small, crew, _lost):
         records[small[index].image_id] = record
         say("images", len(records), len(tasks))
@@ -228,7 +229,12 @@ def _run_images(tasks: list[ImageTask], crew: int | Cluster, say: Progress) -> d
 
 
 def _is_large(task: ImageTask) -> bool:
-    """Whether an image is worked on in tiles; what cannot be read is told of later."""
+    """Whether the tiles of an image are shared out; what cannot be read is told of later.
+
+    Small files, of which there may be thousands, are not opened for it: whoever works on one finds out.
+    """
+    if all(path.is_file() and path.stat().st_size < LARGE_PX // 8 for path in task.paths):
+        return False
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RgbtrackWarning)
         try:

@@ -155,6 +155,12 @@ def is_large(stack: Stack) -> bool:
     return int(np.prod(stack.pixels.shape[2:], dtype=object)) > LARGE_PX
 
 
+def voxel_um(pixel_size_um: float | None, z_step_um: float | None) -> tuple[float, float, float]:
+    """Size of a voxel, (z, y, x), as the centroids of the tables have it: 1 where it is not known."""
+    pixel = pixel_size_um or 1.0
+    return (z_step_um or pixel, pixel, pixel)
+
+
 def _planes(pixels: Any) -> Any:
     """A field (c, z, y, x) as (c, y, x), or (y, x) where one plane stands for all channels."""
     return pixels.reshape([n for n in pixels.shape[:2] if n > 1] + list(pixels.shape[2:]))

@@ -26,7 +26,7 @@ from rgbtrack.pipeline.cluster import Cluster
 from rgbtrack.pipeline.looked import Looked, quality
 from rgbtrack.pipeline.pool import map_tasks
 from rgbtrack.pipeline.seams import Tile, blocks_of, cells_of, number_cells
-from rgbtrack.pipeline.task import ImageTask
+from rgbtrack.pipeline.task import ImageTask, voxel_um
 from rgbtrack.segment import Survey, find_cells, survey_cells
 from rgbtrack.segment.cells import alignment_px
 from rgbtrack.segment.methods import method_diameter
@@ -218,9 +218,7 @@ def _work(task: TileTask) -> None:
     if task.survey is not None:
         certain = sure[["cell", "cell_probability", "join_probability"]]
         table = table.merge(certain, on="cell", how="left", validate="1:1")
-    pixel = stack.pixel_size_um or 1.0
-    z_um, y_um, x_um = (stack.z_step_um or pixel), pixel, pixel
-    for axis, size in zip("zyx", (z_um, y_um, x_um), strict=True):
+    for axis, size in zip("zyx", voxel_um(stack.pixel_size_um, stack.z_step_um), strict=True):
         table[f"{axis}_um"] = table[f"{axis}_px"] * size
     aside[PLACE] = aside[PLACE].to_numpy(float) + start
     aside = aside[_in_core(aside[PLACE].to_numpy(float), task.core)]
