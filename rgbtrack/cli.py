@@ -47,7 +47,7 @@ SchedulerOption = Annotated[
     typer.Option("--scheduler", help="Dask scheduler (address or file) whose workers do the images instead"),
 ]
 TileOption = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--tile-px",
         min=256,
@@ -170,7 +170,7 @@ def run(
     out: OutOption = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
-    tile_px: TileOption = 2560,
+    tile_px: TileOption = None,
     overwrite: OverwriteOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="tell what would be done, and why; write nothing")
@@ -201,7 +201,7 @@ def _step_command(*steps: "Step", text: str) -> Callable[..., None]:
         out: OutOption = None,
         workers: WorkersOption = None,
         scheduler: SchedulerOption = None,
-        tile_px: TileOption = 2560,
+        tile_px: TileOption = None,
         overwrite: OverwriteOption = False,
     ) -> None:
         _run(experiment, out, workers, scheduler, tile_px, overwrite, steps)
@@ -235,7 +235,7 @@ def _run(
     out: Path | None,
     workers: int | None,
     scheduler: str | None,
-    tile_px: int,
+    tile_px: int | None,
     overwrite: bool,
     steps: "tuple[Step, ...]",
 ) -> None:

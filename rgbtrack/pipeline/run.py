@@ -63,7 +63,7 @@ def run(
     *,
     workers: int | None = None,
     scheduler: str | None = None,
-    tile_px: int = TILE_PX,
+    tile_px: int | None = None,
     overwrite: bool = False,
     steps: tuple[Step, ...] = STEPS,
     progress: Progress | None = None,
@@ -84,8 +84,8 @@ def run(
     scheduler
         Address, or scheduler file, of a Dask cluster whose workers do the images instead.
     tile_px
-        Rows and columns of the tiles in which images larger than memory are worked on; the tables are the
-        same for any.
+        Rows and columns of the tiles in which images larger than memory are worked on; None: `TILE_PX`. The
+        tables are the same for any.
     overwrite
         Do everything again.
     steps
@@ -119,7 +119,7 @@ def _run(
     experiment: Experiment,
     results: Path,
     crew_for_images: AbstractContextManager[int | Cluster],
-    tile_px: int,
+    tile_px: int | None,
     overwrite: bool,
     steps: tuple[Step, ...],
     progress: Progress | None,
@@ -128,7 +128,7 @@ def _run(
     started = _now()
 
     tasks = image_tasks(experiment, results, overwrite=overwrite, measure="measure" in steps)
-    tasks = [replace(task, tile_px=tile_px) for task in tasks]
+    tasks = [replace(task, tile_px=tile_px or TILE_PX) for task in tasks]
     if {"segment", "measure"} & set(steps):
         if any(task.labels is None and not task.labels_file.exists() for task in tasks):
             check_method(experiment.segment)
