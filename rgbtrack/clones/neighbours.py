@@ -192,7 +192,7 @@ def _likeliest(marked: Floats, foretold: Floats, number: Floats) -> float:
     return float(np.exp(found.x)) if found.fun < 0 else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _alike(clones, weight, first, second, order):  # type: ignore[no-untyped-def]
     """Mean probability that two cells share a clone, by its weight, over pairs of rows in some order."""
     total = 0.0
@@ -213,7 +213,7 @@ def _foretell(clones, share, first, second, foretold, number):  # type: ignore[n
             number[i] += clones[j, c]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _sharpen(own, votes, share, strength, i, told):  # type: ignore[no-untyped-def]
     """Fill ``told`` (k,) with the probabilities of cell i's clones, given the sum of its neighbours'."""
     k = len(share)
@@ -230,7 +230,7 @@ def _sharpen(own, votes, share, strength, i, told):  # type: ignore[no-untyped-d
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _listen(own, heard, share, start, other, strength, sharpened, told):  # type: ignore[no-untyped-def]
     """Fill ``told`` with what each cell is, given its colour and what its neighbours ``heard`` last.
 

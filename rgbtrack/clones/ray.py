@@ -41,7 +41,7 @@ class Spread(NamedTuple):
 TYPICAL = Spread(0.12, 0.4)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _invert(a, chol, inv, d):  # type: ignore[no-untyped-def]
     """Invert the symmetric positive matrix ``a`` into ``inv``; return its log-determinant.
 
@@ -94,7 +94,7 @@ def _invert(a, chol, inv, d):  # type: ignore[no-untyped-def]
     return logdet
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _start(x, s, mu, i, k, d, sg2, v, m):  # type: ignore[no-untyped-def]
     """Guess the log-brightness: weighted projection on the ray, shrunk to the prior."""
     top = 0.0
@@ -116,7 +116,7 @@ def _start(x, s, mu, i, k, d, sg2, v, m):  # type: ignore[no-untyped-def]
     return h * precision / (precision + 1.0 / sg2)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def ray_likelihood(x, s, mu, candidates, sg, v, m, steps, loglik, mode, variance):  # type: ignore[no-untyped-def]
     """Fill ``loglik``, ``mode`` and ``variance`` of h, each (n, n_candidates).
 
@@ -179,7 +179,7 @@ def ray_likelihood(x, s, mu, candidates, sg, v, m, steps, loglik, mode, variance
                 h = min(max(h + min(max(move, -0.7), 0.7), -limit), limit)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def ray_screen(x, s, mu, sg, v, m, score):  # type: ignore[no-untyped-def]
     """Fill ``score`` (n, k) with a rough log-likelihood of every clone, without covariances."""
     n, d = x.shape
@@ -201,7 +201,7 @@ def ray_screen(x, s, mu, sg, v, m, score):  # type: ignore[no-untyped-def]
             score[i, k] = -0.5 * (distance + math.log(determinant * information))
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def null_likelihood(x, s, out):  # type: ignore[no-untyped-def]
     """Fill ``out`` with the log-density of pure noise, N(0, S)."""
     n, d = x.shape
@@ -227,7 +227,7 @@ def noise_density(x: Floats, s: Floats) -> Floats:
     return density
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def ray_moments(x, s, mu, candidates, resp, mode, variance, v, m, group, colour, gain):  # type: ignore[no-untyped-def]
     """Add up what the M-step needs, into ``colour`` (one row a clone) and ``gain`` (one row a group).
 

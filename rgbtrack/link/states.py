@@ -311,7 +311,7 @@ def birth_place(i, j, moves, past, future, room, tail):  # type: ignore[no-untyp
     return log_t(q / s, dims * log(s), dims, tail, False)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def likeness(x, others):  # type: ignore[no-untyped-def]
     """Sum of ``exp(-q / 2)`` over the squared distances of ``x`` (n, m) to all of ``others`` (m, k), single.
 
