@@ -162,6 +162,36 @@ def zarr_samples() -> list[Sample]:
     return [Sample(_folder(write), entry) for entry, writers in kinds.items() for write in writers]
 
 
+def vendor_samples() -> list[Sample]:
+    """CZI and LIF as the tests write them, and the ND2 of shared/real where it is."""
+    root = Path(__file__).parents[1]
+    sys.path.insert(0, str(root / "tests"))
+    from vendor.czi import write_czi
+    from vendor.lif import write_lif
+
+    image = np.random.default_rng(0).integers(0, 4000, (2, 3, 2, 24, 31), np.uint16)
+
+    def zipped(root: Path) -> None:
+        import imagecodecs
+
+        write_czi(root / "a.czi", [image], pack=imagecodecs.zstd_encode, compression=5, z_step_um=2.0)
+
+    writers: dict[str, list[Callable[[Path], Any]]] = {
+        "a.czi": [
+            lambda root: write_czi(root / "a.czi", [image, image], tile_px=16, pyramid=True, interval_s=60.0),
+            zipped,
+        ],
+        "a.lif": [
+            lambda root: write_lif(
+                root / "a.lif", {"one": image[None].swapaxes(2, 3), "two": image[None, :1].swapaxes(2, 3)}
+            )
+        ],
+    }
+    samples = [Sample(_folder(write), entry) for entry, each in writers.items() for write in each]
+    real = root.parent / "shared" / "real" / "readers" / "cluster.nd2"
+    return samples + ([_one("a.nd2", real.read_bytes())] if real.exists() else [])
+
+
 MASKS = np.zeros((1, 1, 24, 31), np.uint32)
 for _k, (_y, _x) in enumerate([(2, 2), (2, 12), (12, 3), (14, 20)], 1):
     MASKS[0, 0, _y : _y + 6, _x : _x + 7] = _k
@@ -382,10 +412,17 @@ def clones_samples() -> list[Sample]:
 # ---------------------------------------------------------------- readers
 
 
-def _read_stack(path: Path) -> None:
+def _read_scenes(path: Path) -> None:
+    from rgbtrack.files import list_scenes
+
+    for scene in list_scenes(path)[:3]:
+        _read_stack(path, scene)
+
+
+def _read_stack(path: Path, scene: str | None = None) -> None:
     from rgbtrack.files import read_stack
 
-    stack = read_stack(path)
+    stack = read_stack(path, scene=scene)
     if stack.pixels.nbytes < 64 * 2**20:
         np.asarray(stack.pixels)
     elif hasattr(stack.pixels, "blocks"):
@@ -451,6 +488,7 @@ def _load_clones(path: Path) -> None:
 READERS: dict[str, tuple[Callable[[], list[Sample]], Callable[[Path], None]]] = {
     "stack": (stack_samples, _read_stack),
     "zarr": (zarr_samples, _read_stack),
+    "vendor": (vendor_samples, _read_scenes),
     "labels": (labels_samples, _read_labels),
     "outlines": (outlines_samples, _read_labels),
     "tables": (tables_samples, _read_table),

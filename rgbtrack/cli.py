@@ -112,11 +112,19 @@ def _root(
 
 
 @app.command()
-def init(folder: Annotated[Path, typer.Argument(help="a folder of images", show_default=False)]) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(help="a folder of images", show_default=False)],
+    pattern: Annotated[
+        str | None,
+        typer.Option(
+            help="how names are made up, as '{treatment}/{subject}_d{timepoint}'; {} for what is no column"
+        ),
+    ] = None,
+) -> None:
     """Look through a folder of images and write experiment.toml and samples.csv to edit."""
     from rgbtrack.pipeline import init_experiment
 
-    for line in init_experiment(folder):
+    for line in init_experiment(folder, pattern):
         print(line)
 
 
@@ -137,6 +145,9 @@ def check(
         return
     read = read_experiment(experiment)
     found = check_experiment(read)
+    for doubt, image_ids in found.doubts.items():
+        shown = image_ids[0] if len(image_ids) == 1 else f"{len(image_ids)} images, {image_ids[0]} first"
+        _say(f"warning: {shown}: {doubt}")
     for problem in found.fatal:
         _say(f"error: {problem}")
     for image_id, problem in found.images.items():
@@ -309,12 +320,24 @@ def info(
     images: Annotated[
         list[Path], typer.Argument(help="an image; several, for one file per channel", show_default=False)
     ],
+    scene: Annotated[
+        str | None, typer.Option(help="which image of a file that holds several: name or number")
+    ] = None,
+    axes: Annotated[
+        str | None, typer.Option(help="what the axes longer than one are, if not as shown: tyx, czyx")
+    ] = None,
 ) -> None:
-    """Show axes, channels, pixel size and type of an image, as read."""
-    from rgbtrack.files import read_stack
+    """Show scenes, axes, channels, pixel size and type of an image, as read, and what of it is doubtful."""
+    from rgbtrack.files import find_doubts, list_scenes, read_stack
     from rgbtrack.stack import DetectorSettings
 
-    stack = read_stack(images)
+    scenes = list_scenes(images[0])
+    if len(scenes) > 1 and scene is None:
+        print(f"{images[0]}: {len(scenes)} images; --scene NAME tells more of one")
+        for index, name in enumerate(scenes):
+            print(f"  scene {index:<9} {name}")
+        return
+    stack = read_stack(images, scene=scene, axes=axes)
     t, c, z, y, x = stack.pixels.shape
     calibration = {
         "pixel size": (stack.pixel_size_um, "um"),
@@ -334,6 +357,8 @@ def info(
         print(f"  channel {index}       {name}" + (f" (detector: {', '.join(told)})" if told else ""))
     for name, (value, unit) in calibration.items():
         print(f"  {name:15} {'not recorded' if value is None else f'{value:g} {unit}'}")
+    for doubt in find_doubts(stack):
+        _say(f"warning: {doubt}")
 
 
 @app.command()

@@ -324,6 +324,58 @@ class Stack:
             detectors=(),
         )
 
+    def with_axes(self, axes: str) -> "Stack":
+        """Take axes for others, where a file has named them wrongly.
+
+        Parameters
+        ----------
+        axes
+            What each axis longer than one is, in the order (t, c, z, y, x) that they have now; as "tyx" for a
+            z-stack of one channel that is a time series.
+
+        Returns
+        -------
+        renamed
+            Pixels (t, c, z, y, x); channels numbered where their axis is another, and a step or interval that
+            belonged to another axis is None.
+
+        Raises
+        ------
+        DataError
+            If there are not as many axes, or they are none of t, c, z, y and x, each once.
+
+        Examples
+        --------
+        >>> stack = Stack(np.zeros((1, 1, 9, 4, 5)), ("red",), z_step_um=2.0).with_axes("tyx")
+        >>> stack.pixels.shape, stack.z_step_um
+        ((9, 1, 1, 4, 5), None)
+        """
+        shape = self.pixels.shape
+        longer = [name for name, n in zip(AXES, shape, strict=True) if n > 1]
+        wanted = axes.strip().lower()
+        if len(set(wanted)) != len(wanted) or not set(wanted) <= set(AXES) or len(wanted) != len(longer):
+            raise DataError(
+                f"{self.source}: axes {axes!r} do not fit: it has {len(longer)} longer than one, read as "
+                f"{''.join(longer)} ({', '.join(str(n) for n in shape if n > 1)}): give one of t, c, z, y, x "
+                "for each"
+            )
+        if list(wanted) == longer:
+            return self
+        pixels = self.pixels.reshape([n for n in shape if n > 1])
+        pixels = pixels.transpose([wanted.index(name) for name in AXES if name in wanted])
+        place = tuple(slice(None) if name in wanted else None for name in AXES)
+        pixels = pixels[place]
+        same = {name: wanted.find(name) == "".join(longer).find(name) for name in AXES}
+        n = pixels.shape[1]
+        return replace(
+            self,
+            pixels=pixels,
+            channels=self.channels if same["c"] else tuple(f"channel {i}" for i in range(n)),
+            z_step_um=self.z_step_um if same["z"] else None,
+            frame_interval_h=self.frame_interval_h if same["t"] else None,
+            detectors=self.detectors if same["c"] else (),
+        )
+
     def crop(self, window: tuple[slice, ...]) -> "Stack":
         """Rows and columns, (y, x), of every plane, or of some planes, (z, y, x)."""
 

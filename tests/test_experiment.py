@@ -300,7 +300,7 @@ def test_init_guesses_and_refuses_to_overwrite(tmp_path):
 
 
 def test_init_needs_images(tmp_path):
-    with pytest.raises(ParamError, match="no TIFF"):
+    with pytest.raises(ParamError, match="no image in it"):
         init_experiment(tmp_path)
     with pytest.raises(ParamError, match="no such folder"):
         init_experiment(tmp_path / "x")

@@ -107,7 +107,7 @@ def truncated(path):
         pytest.param("a.tif", lambda p: p.write_bytes(b""), "empty", id="empty"),
         pytest.param("a.tif", lambda p: p.write_text("hello" * 99), "not readable as TIFF", id="foreign"),
         pytest.param("a.png", lambda p: p.write_text("hello"), "not readable as a picture", id="foreign png"),
-        pytest.param("a.czi", lambda p: p.write_text("x"), ".czi is not read", id="czi"),
+        pytest.param("a.oir", lambda p: p.write_text("x"), ".oir is not read", id="oir"),
         pytest.param("a.tif", truncated, "truncated", id="truncated"),
         pytest.param(
             "a.tif", lambda p: tifffile.imwrite(p, np.zeros((9, 9), "c8")), "type complex64", id="complex"

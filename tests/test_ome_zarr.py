@@ -7,7 +7,7 @@ import zarr
 
 from rgbtrack import read_stack, run, simulate_experiment
 from rgbtrack.errors import DataError, RgbtrackWarning
-from rgbtrack.files import labels_in_small, read_labels
+from rgbtrack.files import labels_in_small, list_scenes, read_labels
 from rgbtrack.files.ome_zarr import Scale, write_label_zarr
 from rgbtrack.pipeline import verify_results
 
@@ -78,8 +78,10 @@ def test_the_only_series_of_a_converter(tmp_path, pixels):
     write_image(tmp_path / "a.zarr" / "0", pixels[0, :, 0], "cyx")
     assert read_stack(tmp_path / "a.zarr").pixels.shape == (1, 3, 1, 33, 40)
     write_image(tmp_path / "a.zarr" / "1", pixels[0, :, 0], "cyx")
-    with pytest.raises(DataError, match="holds 2 images: give the path of one"):
+    with pytest.raises(DataError, match=r"holds 2 images \(0, 1\): name one"):
         read_stack(tmp_path / "a.zarr")
+    assert list_scenes(tmp_path / "a.zarr") == ("0", "1")
+    assert read_stack(tmp_path / "a.zarr", scene="1").source == "a.zarr, 1"
 
 
 def test_pixels_that_are_no_squares_are_told(tmp_path, pixels):
@@ -164,7 +166,7 @@ def a_list(path):
         (axes_of_others, "axes angle, y, x are not understood"),
         (one_axis_less, "3 axes, but 2 names"),
         (empty, "without an OME image in it"),
-        (plate, "a plate of many images"),
+        (plate, "its wells are missing"),
         (a_list, "its multiscales are missing"),
     ],
 )

@@ -153,7 +153,8 @@ def _channel_layers(
     try:
         if not record.get("paths"):
             raise DataError("run.json does not tell where it lies: run it again with 'rgbtrack run'")
-        stack = read_stack([Path(path) for path in record["paths"]]).select(wanted)
+        where = {"scene": record.get("scene"), "axes": record.get("axes")}
+        stack = read_stack([Path(path) for path in record["paths"]], **where).select(wanted)
         stack = stack.project(configuration.get("segment", {}).get("projection", "none"))
         if (stack.n_frames, *stack.pixels.shape[2:]) != tuple(shape):
             raise DataError(f"{stack.source} has another size than its labels")

@@ -11,8 +11,9 @@ from rgbtrack.files.atomic import (
 from rgbtrack.files.bleed_through import read_bleed_through
 from rgbtrack.files.count_files import read_counts
 from rgbtrack.files.ctc import read_ctc, write_ctc
+from rgbtrack.files.doubts import find_doubts
 from rgbtrack.files.geff import read_geff, write_geff
-from rgbtrack.files.images import PICTURE_ENDINGS, TIFF_ENDINGS, file_stem, read_stack
+from rgbtrack.files.images import IMAGE_ENDINGS, file_stem, list_scenes, read_stack
 from rgbtrack.files.json_files import json_values, read_json, write_json
 from rgbtrack.files.labels import ZARR, labels_file, labels_in_small, open_labels, read_labels, write_labels
 from rgbtrack.files.lazily import pieces
@@ -24,20 +25,21 @@ from rgbtrack.files.trackmate import read_trackmate, write_trackmate
 from rgbtrack.files.tracks import match_tracks, read_tracks
 
 __all__ = [
+    "IMAGE_ENDINGS",
     "OUTLINE_ENDINGS",
-    "PICTURE_ENDINGS",
-    "TIFF_ENDINGS",
     "ZARR",
     "KnownBy",
     "Scale",
     "check_names",
     "file_stem",
+    "find_doubts",
     "fingerprint",
     "has_changed",
     "is_ome_zarr",
     "json_values",
     "labels_file",
     "labels_in_small",
+    "list_scenes",
     "match_tracks",
     "name_problems",
     "open_labels",

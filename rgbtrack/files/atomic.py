@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,12 +29,19 @@ def sha256(path: str | Path) -> str:
     """Checksum of a file, or of all files of a folder and their names."""
     path = Path(path)
     if not path.is_dir():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        now = path.stat()
+        return _sha256_of(path, now.st_size, now.st_mtime_ns)
     whole = hashlib.sha256()
     for part in sorted(p for p in path.rglob("*") if p.is_file()):
         whole.update(f"{part.relative_to(path).as_posix()}\0{sha256(part)}\n".encode())
     return whole.hexdigest()
+
+
+@lru_cache(maxsize=4096)
+def _sha256_of(path: Path, size: int, mtime_ns: int) -> str:
+    """Checksum of a file in this state: those of many scenes are read once."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 KnownBy = Literal["content", "size_and_time"]

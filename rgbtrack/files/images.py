@@ -2,30 +2,38 @@
 
 import re
 import struct
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import dask.array as da
 import numpy as np
 
-from rgbtrack.errors import DataError, RgbtrackWarning
+from rgbtrack.errors import DataError
 from rgbtrack.files.messages import short
-from rgbtrack.files.ome_zarr import is_ome_zarr, read_ome_zarr
+from rgbtrack.files.ome_zarr import is_ome_zarr
+from rgbtrack.files.scenes import find_scene
 from rgbtrack.files.sizes import check_claim
-from rgbtrack.files.tiff import read_tiff
+from rgbtrack.files.tiff import warn_of_photograph
 from rgbtrack.stack import DetectorSettings, Stack
 
-TIFF_ENDINGS = (".tif", ".tiff", ".btf", ".tf8")
-
-
+READERS = {
+    **dict.fromkeys((".tif", ".tiff", ".btf", ".tf8"), "tiff"),
+    **{ending: ending.removeprefix(".") for ending in (".czi", ".lif", ".nd2")},
+}
+"""Endings, and the modules beside this one that read the scenes of such files."""
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg")
+IMAGE_ENDINGS = (*READERS, *PICTURE_ENDINGS)
+FORMATS = "TIFF, OME-TIFF, ImageJ TIFF, OME-Zarr, CZI, LIF, ND2, PNG and JPEG"
 
 
 def read_stack(
     path: str | Path | Sequence[str | Path],
     *,
+    scene: str | int | None = None,
+    axes: str | None = None,
     pixel_size_um: float | None = None,
     z_step_um: float | None = None,
     frame_interval_h: float | None = None,
@@ -35,8 +43,13 @@ def read_stack(
     Parameters
     ----------
     path
-        TIFF, OME-TIFF, ImageJ hyperstack, OME-Zarr, PNG or JPEG; several for one file per channel, in
-        channel order.
+        TIFF, OME-TIFF, ImageJ hyperstack, OME-Zarr, PNG or JPEG; CZI, LIF or ND2 with the extra
+        ``rgbtrack[readers]``; several for one file per channel, in channel order.
+    scene
+        Name or 0-based number of the image that is meant, in a file that holds several: see `list_scenes`.
+    axes
+        Override what the axes longer than one are taken for, in the order (t, c, z, y, x) in which they are
+        read: see `Stack.with_axes`.
     pixel_size_um, z_step_um, frame_interval_h
         Override what the file says.
 
@@ -53,7 +66,7 @@ def read_stack(
     paths = [Path(path)] if isinstance(path, str | Path) else [Path(p) for p in path]
     if not paths:
         raise DataError("no image file given")
-    stacks = [read_file(p) for p in paths]
+    stacks = [read_file(p, scene) for p in paths]
     first = stacks[0]
     channels = first.channels
     pixels = first.pixels
@@ -70,15 +83,34 @@ def read_stack(
             given if given is not None else next((getattr(s, name) for s in stacks if getattr(s, name)), None)
         )
 
-    return Stack(
+    stack = Stack(
         pixels,
         channels,
         pixel_size_um=first_known(pixel_size_um, "pixel_size_um"),
         z_step_um=first_known(z_step_um, "z_step_um"),
         frame_interval_h=first_known(frame_interval_h, "frame_interval_h"),
-        source="; ".join(p.name for p in paths),
+        source="; ".join(stack.source for stack in stacks),
         detectors=_detectors_of(stacks),
     )
+    return stack.with_axes(axes) if axes else stack
+
+
+def list_scenes(path: str | Path) -> tuple[str, ...]:
+    """Names of the images that a file holds; one for most files.
+
+    Parameters
+    ----------
+    path
+        See `read_stack`.
+
+    Raises
+    ------
+    DataError
+        If there is no such file, or it is damaged or of another format.
+    """
+    path = Path(path)
+    reader = _reader(path)
+    return (path.name,) if reader is None else _asked(path, lambda: tuple(reader.list_scenes(path)))
 
 
 def _detectors_of(stacks: Sequence[Stack]) -> tuple[DetectorSettings, ...]:
@@ -110,31 +142,45 @@ def file_stem(path: Path) -> str:
     return re.sub(r"(\.ome)?\.[A-Za-z0-9]{2,5}$", "", path.name)
 
 
-def read_file(path: Path) -> Stack:
-    """Read one file, whatever its kind."""
+def read_file(path: Path, scene: str | int | None = None) -> Stack:
+    """Read one image of one file, whatever its kind."""
+    reader = _reader(path)
+    if reader is None:
+        find_scene(path, (path.name,), scene)
+        return _read_picture(path)
+    return _asked(path, lambda: reader.read_scene(path, scene))
+
+
+def _reader(path: Path) -> Any:
+    """Module that reads a file; None for a picture."""
     if not path.exists():
         raise DataError(f"{path}: no such file")
     if is_ome_zarr(path):
-        return read_ome_zarr(path)
+        return import_module("rgbtrack.files.ome_zarr")
     if path.is_dir():
         raise DataError(f"{path}: is a folder, an image file or an OME-Zarr is needed")
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty")
     ending = path.suffix.lower()
     if ending in PICTURE_ENDINGS:
-        return _read_picture(path)
-    if ending not in TIFF_ENDINGS:
+        return None
+    if ending not in READERS:
         raise DataError(
-            f"{path}: {ending or 'a file without ending'} is not read: TIFF, OME-TIFF, ImageJ "
-            "TIFF, OME-Zarr, PNG and JPEG are; "
-            f"export the image as OME-TIFF"
+            f"{path}: {ending or 'a file without ending'} is not read: {FORMATS} are; "
+            "export the image as OME-TIFF"
         )
+    return import_module(f"rgbtrack.files.{READERS[ending]}")
+
+
+def _asked(path: Path, ask: Callable[[], Any]) -> Any:
+    """What a reader tells; whatever it stumbles over is told of the file."""
     try:
-        return read_tiff(path)
+        return ask()
     except DataError:
         raise
     except Exception as error:
-        raise DataError(f"{path}: not readable as TIFF ({short(error)}): is the file whole?") from error
+        kind = "TIFF" if READERS.get(path.suffix.lower()) == "tiff" else path.suffix.removeprefix(".").upper()
+        raise DataError(f"{path}: not readable as {kind} ({short(error)}): is the file whole?") from error
 
 
 def _read_picture(path: Path) -> Stack:
@@ -151,12 +197,7 @@ def _read_picture(path: Path) -> Stack:
     if image.ndim == 2:
         return Stack(image[None, None, None], ("grey",), source=path.name)
     rgb = image[..., 2::-1]  # OpenCV keeps blue first; alpha is dropped
-    warnings.warn(
-        f"{path.name}: an RGB picture: its channels were mixed and scaled for the eye, colours "
-        "are approximate",
-        RgbtrackWarning,
-        stacklevel=5,
-    )
+    warn_of_photograph(path)
     return Stack(np.moveaxis(rgb, -1, 0)[None, :, None], ("red", "green", "blue"), source=path.name)
 
 

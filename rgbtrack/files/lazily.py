@@ -13,6 +13,8 @@ from rgbtrack.files.messages import short
 
 PIECE_ROWS, PIECE_COLUMNS = 512, 2048
 """What is read at once of planes larger than memory, at least."""
+PLANE_BYTES = 128 * 2**20
+"""A plane of more bytes is read in parts."""
 
 
 def lazy_array(
@@ -40,6 +42,42 @@ def lazy_array(
         return part
 
     return da.map_blocks(piece, chunks=tuple(chunks), dtype=dtype, meta=np.empty((0,) * len(chunks), dtype))
+
+
+def lazy_planes(
+    path: Path,
+    read: Callable[[tuple[int, int, int], tuple[slice, slice]], NDArray[Any]],
+    shape: Sequence[int],
+    dtype: np.dtype[Any],
+    samples: int = 1,
+) -> Any:
+    """Dask array (t, c, z, y, x) of a file that holds plane by plane, or plane by plane of several samples.
+
+    Parameters
+    ----------
+    path
+        The file.
+    read
+        Rows and columns of the plane (t, c, z), as (sample, y, x).
+    shape
+        (t, c, z, y, x), where each c is of so many samples.
+    dtype
+        Of the pixels.
+    samples
+        Colours of a plane, which become channels.
+    """
+    t, c, z, *plane = shape
+    large = int(np.prod(plane, dtype=object)) * samples * dtype.itemsize > PLANE_BYTES
+    rows, columns = (
+        pieces(n, 1, least) if large else (n,)
+        for n, least in zip(plane, (PIECE_ROWS, PIECE_COLUMNS), strict=True)
+    )
+
+    def part(where: tuple[slice, ...]) -> NDArray[Any]:
+        at = (where[0].start, where[1].start // samples, where[2].start)
+        return read(at, (where[3], where[4]))[None, :, None]
+
+    return lazy_array(path, part, ((1,) * t, (samples,) * c, (1,) * z, rows, columns), dtype)
 
 
 def pieces(n: int, stored: int, least: int) -> tuple[int, ...]:

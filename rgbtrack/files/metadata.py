@@ -1,5 +1,6 @@
 """What an image file says of its channels and its calibration."""
 
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 from xml.etree import ElementTree
@@ -7,7 +8,8 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 
-from rgbtrack.stack import DetectorSettings
+from rgbtrack.errors import RgbtrackWarning
+from rgbtrack.stack import DetectorSettings, Stack
 
 MICROMETRES = {
     "um": 1.0,
@@ -40,10 +42,39 @@ class Metadata:
     detectors: tuple[DetectorSettings, ...] = ()
 
 
-def read_metadata(tiff: tifffile.TiffFile, series: Any) -> Metadata:
-    """What a TIFF records, as OME, ImageJ or plain tags."""
+def stack_of(pixels: Any, known: Metadata, source: str) -> Stack:
+    """Pixels (t, c, z, y, x) with what is known of them; channels without a name are numbered."""
+    names, n = known.names, pixels.shape[1]
+    if len(names) != n and any(names):
+        warnings.warn(
+            f"{source}: {len(names)} channel name{'s' * (len(names) > 1)} ({', '.join(names)}) for {n} "
+            "channels: they are numbered instead",
+            RgbtrackWarning,
+            stacklevel=5,
+        )
+    names = names if len(names) == n else [""] * n
+    repeated = dict.fromkeys(name for name in names if name and names.count(name) > 1)
+    if repeated:
+        warnings.warn(
+            f"{source}: channel names repeat ({', '.join(repeated)}): those are numbered instead",
+            RgbtrackWarning,
+            stacklevel=5,
+        )
+    return Stack(
+        pixels,
+        tuple(name if name and name not in repeated else f"channel {i}" for i, name in enumerate(names)),
+        pixel_size_um=known.pixel_size_um,
+        z_step_um=known.z_step_um,
+        frame_interval_h=known.frame_interval_h,
+        source=source,
+        detectors=known.detectors if len(known.detectors) == n else (),
+    )
+
+
+def read_metadata(tiff: tifffile.TiffFile, series: Any, index: int) -> Metadata:
+    """What a TIFF records of its image of this index, as OME, ImageJ or plain tags."""
     if tiff.is_ome and tiff.ome_metadata:
-        return _ome_metadata(tiff.ome_metadata)
+        return _ome_metadata(tiff.ome_metadata, index)
     pixel_size_um, z_step_um, frame_interval_h = None, None, None
     names: list[str] = []
     tags = tiff.pages[0].tags
@@ -69,11 +100,18 @@ def read_metadata(tiff: tifffile.TiffFile, series: Any) -> Metadata:
     return Metadata(names, pixel_size_um, z_step_um, frame_interval_h)
 
 
-def _ome_metadata(xml: str) -> Metadata:
+def ome_names(xml: str) -> list[str]:
+    """Names of the images that OME metadata tell of."""
     root = ElementTree.fromstring(xml)  # noqa: S314 - expat does not fetch, and tifffile has parsed it before
-    pixels = next((node for node in root.iter() if node.tag.endswith("}Pixels")), None)
-    if pixels is None:
+    return [node.get("Name") or "" for node in root if node.tag.endswith("}Image")]
+
+
+def _ome_metadata(xml: str, index: int) -> Metadata:
+    root = ElementTree.fromstring(xml)  # noqa: S314 - as above
+    images = [node for node in root.iter() if node.tag.endswith("}Pixels")]
+    if not images:
         return Metadata()
+    pixels = images[index if index < len(images) else 0]
 
     def measure(key: str, units: dict[str, float], default: str) -> float | None:
         scale = units.get(pixels.get(f"{key}Unit", default).lower())

@@ -16,8 +16,9 @@ from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.files.atomic import write_folder_atomically
 from rgbtrack.files.lazily import PIECE_COLUMNS, PIECE_ROWS, lazy_array, pieces
 from rgbtrack.files.messages import short
-from rgbtrack.files.metadata import HOURS, MICROMETRES
-from rgbtrack.files.sizes import check_claim
+from rgbtrack.files.metadata import HOURS, MICROMETRES, Metadata, stack_of
+from rgbtrack.files.scenes import find_scene, source_of
+from rgbtrack.files.sizes import check_pixels
 from rgbtrack.stack import Stack
 
 HEADERS = ("zarr.json", ".zgroup", ".zattrs")
@@ -51,13 +52,20 @@ def is_ome_zarr(path: Path) -> bool:
     return path.is_dir() and any((path / name).is_file() for name in HEADERS)
 
 
-def read_ome_zarr(path: Path, longest_px: int | None = None) -> Stack:
+def read_scene(path: Path, scene: str | int | None) -> Stack:
+    """Open one image of an OME-Zarr, lazily; see `read_ome_zarr`."""
+    return read_ome_zarr(path, scene=scene)
+
+
+def read_ome_zarr(path: Path, longest_px: int | None = None, scene: str | int | None = None) -> Stack:
     """Open an OME-Zarr image, lazily.
 
     Parameters
     ----------
     path
         The folder.
+    scene
+        Which of the images in it; None where there is one.
     longest_px
         The smallest level of its pyramid is opened whose longer side is no less; None: the full resolution.
 
@@ -66,7 +74,9 @@ def read_ome_zarr(path: Path, longest_px: int | None = None) -> Stack:
     DataError
         If it holds no image or several, is damaged, or is packed by something that is no codec of images.
     """
-    group = _image_group(path)
+    names = list_scenes(path)
+    index = find_scene(path, names, scene)
+    group = path / names[index]
     attributes = _ome(group)
     multiscales = _dictionary(_list(attributes.get("multiscales"), "multiscales", group)[0], group)
     axes = _axes(multiscales, group)
@@ -80,20 +90,16 @@ def read_ome_zarr(path: Path, longest_px: int | None = None) -> Stack:
     if array.ndim != len(axes):
         raise DataError(f"{folder}: {array.ndim} axes, but {len(axes)} names ({', '.join(axes)}): damaged")
     kind = np.dtype(array.dtype)
-    if kind.kind not in "uif" or kind.itemsize > 8:
-        raise DataError(f"{path}: pixels of type {kind} are not read: 8, 16 or 32 bit or float are")
-    if not array.size:
-        raise DataError(f"{path}: the image has no pixels, shape {array.shape}")
     stored = array.shards or array.chunks
-    check_claim(folder, int(np.prod(array.shape, dtype=object)) * kind.itemsize, PACKED)
-    check_claim(folder, int(np.prod(stored, dtype=object)) * kind.itemsize, PACKED)
-    names = list(axes)
+    for shape in (array.shape, stored):
+        check_pixels(folder, shape, kind, PACKED)
+    order = list(axes)
     least = {"t": 1, "c": 1, "z": 1, "y": PIECE_ROWS, "x": PIECE_COLUMNS}
-    sizes = [1 if name in "tc" else size for name, size in zip(names, stored, strict=True)]
+    sizes = [1 if name in "tc" else size for name, size in zip(order, stored, strict=True)]
     many = [-(-n // size) for n, size in zip(array.shape, sizes, strict=True)]
     if int(np.prod(many, dtype=object)) > MOST_CHUNKS:
         raise DataError(f"{path}: {array.shape} in chunks of {stored}: export the image in larger chunks")
-    chunks = [pieces(n, size, least[name]) for name, n, size in zip(names, array.shape, sizes, strict=True)]
+    chunks = [pieces(n, size, least[name]) for name, n, size in zip(order, array.shape, sizes, strict=True)]
     codecs = _packing(folder)
 
     def read(where: tuple[slice, ...]) -> NDArray[Any]:
@@ -102,9 +108,9 @@ def read_ome_zarr(path: Path, longest_px: int | None = None) -> Stack:
         return np.asarray(array[where])
 
     pixels = lazy_array(path, read, chunks, kind)
-    pixels = pixels.transpose([names.index(name) for name in "tczyx" if name in names])
+    pixels = pixels.transpose([order.index(name) for name in "tczyx" if name in order])
     for i, name in enumerate("tczyx"):
-        if name not in names:
+        if name not in order:
             pixels = da.expand_dims(pixels, i)
     scale = _scale(multiscales, dataset, len(axes))
     size = {
@@ -118,33 +124,39 @@ def read_ome_zarr(path: Path, longest_px: int | None = None) -> Stack:
             RgbtrackWarning,
             stacklevel=4,
         )
-    return Stack(
-        pixels,
+    known = Metadata(
         _channel_names(attributes, pixels.shape[1]),
-        pixel_size_um=wide or tall,
-        z_step_um=size.get("z") if pixels.shape[2] > 1 else None,
-        frame_interval_h=size.get("t") if pixels.shape[0] > 1 else None,
-        source=path.name,
+        wide or tall,
+        size.get("z") if pixels.shape[2] > 1 else None,
+        size.get("t") if pixels.shape[0] > 1 else None,
     )
+    return stack_of(pixels, known, source_of(path, names, index))
 
 
-def _image_group(path: Path) -> Path:
-    """Where the image of an OME-Zarr is: the folder itself, or its only series."""
+def list_scenes(path: Path) -> tuple[str, ...]:
+    """Images of an OME-Zarr, as paths in it: fields of a plate, series of a converted file, or itself."""
     attributes = _ome(path)
     if "multiscales" in attributes:
-        return path
-    if "plate" in attributes or "well" in attributes:
-        raise DataError(f"{path}: a plate of many images: give the path of one field, such as {path}/A/1/0")
-    series = sorted(
-        (p for p in path.iterdir() if p.name.isdigit() and is_ome_zarr(p)), key=lambda p: int(p.name)
-    )
-    if len(series) == 1:
-        return _image_group(series[0])
-    if series:
-        raise DataError(
-            f"{path}: holds {len(series)} images: give the path of one, {series[0]} to {series[-1].name}"
+        return (".",)
+    if "plate" in attributes:
+        wells = _list(_dictionary(attributes["plate"], path).get("wells"), "wells", path)
+        places = [_within(path, _dictionary(well, path).get("path")) for well in wells]
+        return tuple(
+            f"{place.relative_to(path).as_posix()}/{name}" for place in places for name in _fields(place)
         )
-    raise DataError(f"{path}: a Zarr folder without an OME image in it: export the image as OME-Zarr")
+    if "well" in attributes:
+        return tuple(_fields(path))
+    series = [p for p in path.iterdir() if p.name.isdigit() and is_ome_zarr(p) and "multiscales" in _ome(p)]
+    if not series:
+        raise DataError(f"{path}: a Zarr folder without an OME image in it: export the image as OME-Zarr")
+    return tuple(p.name for p in sorted(series, key=lambda p: int(p.name)))
+
+
+def _fields(well: Path) -> list[str]:
+    """Fields of a well of a plate."""
+    told = _dictionary(_ome(well).get("well", {}), well)
+    images = _list(told.get("images"), "images", well)
+    return [_within(well, _dictionary(one, well).get("path")).name for one in images]
 
 
 def _ome(group: Path) -> dict[str, Any]:
@@ -300,13 +312,12 @@ def _calibration(scale: float, unit: str | None, units: Mapping[str, float]) -> 
     return float(size) if np.isfinite(size) and size > 0 else None
 
 
-def _channel_names(attributes: Mapping[str, Any], n: int) -> tuple[str, ...]:
-    """Names of the channels, as OMERO's settings have them; numbers for what has none of its own."""
+def _channel_names(attributes: Mapping[str, Any], n: int) -> list[str]:
+    """Names of the channels, as OMERO's settings have them; empty where these are of another image."""
     omero = attributes.get("omero")
     channels = omero.get("channels") if isinstance(omero, dict) else None
-    channels = channels if isinstance(channels, list) and len(channels) == n else [{}] * n
-    names = [str(one.get("label") or "").strip() if isinstance(one, dict) else "" for one in channels]
-    return tuple(name if name and names.count(name) == 1 else f"channel {i}" for i, name in enumerate(names))
+    channels = channels if isinstance(channels, list) and len(channels) == n else []
+    return [str(one.get("label") or "").strip() if isinstance(one, dict) else "" for one in channels]
 
 
 @dataclass(frozen=True)

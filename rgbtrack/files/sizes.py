@@ -1,6 +1,10 @@
 """What a header claims, held against what its file can hold, before anything is allocated."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from rgbtrack.errors import DataError
 
@@ -27,3 +31,22 @@ def check_claim(path: Path, claimed: int, most: float) -> None:
             f"{path}: the header tells of {claimed:,} bytes, the file holds {size:,}: it is truncated or "
             "damaged"
         )
+
+
+def check_pixels(path: Path, shape: Sequence[int], dtype: np.dtype[Any], most: float) -> None:
+    """Raise a `DataError` if a header tells of no pixels, of more than its file holds, or of another kind.
+
+    Parameters
+    ----------
+    path
+        The file, or a folder of them.
+    shape, dtype
+        Of the array that the header tells of.
+    most
+        See `check_claim`.
+    """
+    if dtype.kind not in "uif" or dtype.itemsize > 8:
+        raise DataError(f"{path}: pixels of type {dtype} are not read: 8, 16 or 32 bit or float are")
+    if 0 in shape:
+        raise DataError(f"{path}: the image has no pixels, shape {tuple(shape)}")
+    check_claim(path, int(np.prod(shape, dtype=object)) * dtype.itemsize, most)

@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,14 @@ import zarr
 from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError, RgbtrackWarning
-from rgbtrack.files.lazily import PIECE_COLUMNS, PIECE_ROWS, lazy_array, pieces
-from rgbtrack.files.metadata import read_metadata
-from rgbtrack.files.sizes import check_claim
+from rgbtrack.files.lazily import PIECE_COLUMNS, PIECE_ROWS, PLANE_BYTES, lazy_array, pieces
+from rgbtrack.files.metadata import ome_names, read_metadata, stack_of
+from rgbtrack.files.scenes import distinct, find_scene, source_of
+from rgbtrack.files.sizes import check_pixels
 from rgbtrack.stack import Stack
 
 FRAME_BYTES = 512 * 2**20
 """A frame of at most so many bytes is read as a whole."""
-PLANE_BYTES = 128 * 2**20
-"""A plane of more bytes is read in parts."""
-
 PACKED = {1: 1, 50000: 33_000, 34925: 33_000}
 """How many times smaller an empty image is packed, by TIFF's number: nothing, zstd, LZMA; 1400 for others.
 
@@ -31,46 +30,55 @@ LZW and deflate, at 1,365 and 1,032 to one, pack most of those.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
-def read_tiff(path: Path) -> Stack:
-    """Open a TIFF, lazily, with the axes, names and calibration that it records."""
+def list_scenes(path: Path) -> tuple[str, ...]:
+    """Names of the images of an OME-TIFF; further images of other TIFFs are previews."""
+    with tifffile.TiffFile(path) as tiff:
+        return _names(path, tiff)
+
+
+def _names(path: Path, tiff: tifffile.TiffFile) -> tuple[str, ...]:
+    n = len(tiff.series)
+    if not tiff.is_ome or n < 2:
+        return (path.name,)
+    told = ome_names(tiff.ome_metadata) if tiff.ome_metadata else []
+    return distinct(told if len(told) == n else [""] * n)
+
+
+def read_scene(path: Path, scene: str | int | None) -> Stack:
+    """Open one image of a TIFF, lazily, with the axes, names and calibration that it records."""
     with tifffile.TiffFile(path) as tiff:
         if not tiff.series:
             raise DataError(f"{path}: the file holds no image")
-        series = tiff.series[0]
+        names = _names(path, tiff)
+        index = find_scene(path, names, scene)
+        series, source = tiff.series[index], source_of(path, names, index)
         axes, shape, dtype = series.axes.upper(), series.shape, np.dtype(series.dtype)
-        if dtype.kind not in "uif" or dtype.itemsize > 8:
-            raise DataError(f"{path}: pixels of type {dtype} are not read: 8, 16 or 32 bit or float are")
         _check_size(path, tiff, series)
-        known = read_metadata(tiff, series)
+        known = read_metadata(tiff, series, index)
         order = _axes(axes, shape, path)
-        pixels = lazy(path, series)
+        pixels = lazy(path, series, index)
     expand = tuple(i for i, name in enumerate("TCZYX") if name not in order)
     pixels = pixels.transpose([order.index(name) for name in "TCZYX" if name in order])
     for axis in expand:
         pixels = da.expand_dims(pixels, axis)
-    n = pixels.shape[1]
-    names = known.names
-    if len(names) != n:
-        names = ["red", "green", "blue"] if "S" in axes and n == 3 and "C" not in axes else []
-    if len(set(names)) < len(names):
-        warnings.warn(
-            f"{path.name}: channel names repeat ({', '.join(names)}): those are numbered instead",
-            RgbtrackWarning,
-            stacklevel=4,
-        )
-    unique = [name if name and names.count(name) == 1 else f"channel {i}" for i, name in enumerate(names)]
-    return Stack(
-        pixels,
-        tuple(unique) or tuple(f"channel {i}" for i in range(n)),
-        pixel_size_um=known.pixel_size_um,
-        z_step_um=known.z_step_um,
-        frame_interval_h=known.frame_interval_h,
-        source=path.name,
-        detectors=known.detectors if len(known.detectors) == n else (),
+    if "S" in axes and "C" not in axes and pixels.shape[1] == 3:
+        known = replace(known, names=["red", "green", "blue"])
+        if dtype == np.uint8:
+            warn_of_photograph(path)
+    return stack_of(pixels, known, source)
+
+
+def warn_of_photograph(path: Path) -> None:
+    """Warn that an image was made for the eye."""
+    warnings.warn(
+        f"{path.name}: an RGB picture: its channels were mixed and scaled for the eye, colours are "
+        "approximate",
+        RgbtrackWarning,
+        stacklevel=6,
     )
 
 
-def lazy(path: Path, series: Any) -> Any:
+def lazy(path: Path, series: Any, index: int) -> Any:
     """Dask array of the image of a TIFF: its frames, where these are large its planes, or parts of planes."""
     axes, shape, dtype = series.axes.upper(), series.shape, np.dtype(series.dtype)
     frame = int(np.prod([n for axis, n in zip(axes, shape, strict=True) if axis != "T"], dtype=object))
@@ -91,14 +99,13 @@ def lazy(path: Path, series: Any) -> Any:
 
     def read(where: tuple[slice, ...]) -> NDArray[Any]:
         with tifffile.TiffFile(path) as tiff:
-            return _read_part(tiff, where)
+            return _read_part(tiff.series[index], tiff, where)
 
     return lazy_array(path, read, chunks, dtype)
 
 
-def _read_part(tiff: tifffile.TiffFile, where: tuple[slice, ...]) -> NDArray[Any]:
-    """Part of the first image of a file; the whole, and what is not packed, without detours."""
-    series = tiff.series[0]
+def _read_part(series: Any, tiff: tifffile.TiffFile, where: tuple[slice, ...]) -> NDArray[Any]:
+    """Part of an image of a file; the whole, and what is not packed, without detours."""
     whole = all(part == slice(0, n) for part, n in zip(where, series.shape, strict=True))
     if series.dataoffset is not None:
         file, kind = tiff.filehandle.path, np.dtype(tiff.byteorder + series.dtype.char)
@@ -119,11 +126,9 @@ def _read_part(tiff: tifffile.TiffFile, where: tuple[slice, ...]) -> NDArray[Any
 
 def _check_size(path: Path, tiff: tifffile.TiffFile, series: Any) -> None:
     """Refuse a header that claims more than the file can hold."""
-    if not series.size or 0 in series.shape:
-        raise DataError(f"{path}: the image has no pixels, shape {series.shape}")
-    page, size = series.keyframe, path.stat().st_size
-    largest = max(int(np.prod(shape, dtype=object)) for shape in (series.shape, page.chunks))
-    check_claim(path, largest * np.dtype(series.dtype).itemsize, PACKED.get(page.compression, 1400))
+    page, size, dtype = series.keyframe, path.stat().st_size, np.dtype(series.dtype)
+    for shape in (series.shape, page.chunks):
+        check_pixels(path, shape, dtype, PACKED.get(page.compression, 1400))
     for p in series.pages:
         if (
             p is not None

@@ -4,10 +4,8 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
-from rgbtrack.files import OUTLINE_ENDINGS, read_labels, read_stack
+from rgbtrack.files import OUTLINE_ENDINGS, find_doubts, read_labels, read_stack
 from rgbtrack.pipeline.experiment import Experiment
 from rgbtrack.pipeline.masks import refuse_mask_volume
 from rgbtrack.segment import check_method
@@ -24,10 +22,13 @@ class Problems:
         What stops the run.
     images
         Image id to what is wrong with it: these images would fail, the others would not.
+    doubts
+        What files tell of themselves that is probably not so, to the ids of these images. They stop nothing.
     """
 
     fatal: tuple[str, ...]
     images: dict[str, str]
+    doubts: dict[str, list[str]]
 
     def __bool__(self) -> bool:
         return bool(self.fatal or self.images)
@@ -56,30 +57,26 @@ def check_experiment(experiment: Experiment) -> Problems:
             check_method(experiment.segment)
         except ParamError as error:
             fatal += [f"{experiment.path.name}: {problem}" for problem in error.problems]
-    images = {}
+    images: dict[str, str] = {}
+    doubts: dict[str, list[str]] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RgbtrackWarning)
-        for i, (_, row) in enumerate(experiment.samples.iterrows()):
+        for i, image_id in enumerate(experiment.samples["image_id"]):
             try:
-                found = _check_image(experiment, i, row)
+                found, doubtful = _check_image(experiment, i)
             except DataError as error:
-                found = [str(error)]
+                found, doubtful = [str(error)], []
             if found:
-                images[str(row["image_id"])] = "; ".join(found)
-    return Problems(tuple(fatal), images)
+                images[str(image_id)] = "; ".join(found)
+            for doubt in doubtful:
+                doubts.setdefault(doubt, []).append(str(image_id))
+    return Problems(tuple(fatal), images, doubts)
 
 
-def _check_image(experiment: Experiment, i: int, row: pd.Series) -> list[str]:
-    def override(name: str) -> float | None:
-        value = row.get(name)
-        return None if value is None or pd.isna(value) else float(value)
-
-    stack = read_stack(
-        experiment.images[i],
-        pixel_size_um=override("pixel_size_um"),
-        z_step_um=override("z_step_um"),
-        frame_interval_h=override("frame_interval_h"),
-    ).project(experiment.segment.projection)
+def _check_image(experiment: Experiment, i: int) -> tuple[list[str], list[str]]:
+    """What is wrong with an image, and what is doubtful of it."""
+    read = read_stack(experiment.images[i], **experiment.reading(i))
+    stack = read.project(experiment.segment.projection)
     problems = []
     wanted = dict(experiment.channels.markers)
     if experiment.channels.nucleus is not None:
@@ -100,7 +97,8 @@ def _check_image(experiment: Experiment, i: int, row: pd.Series) -> list[str]:
             f"{stack.source} is a z-stack without z step: give it in the sheet's column z_step_um"
         )
     mask = experiment.labels[i]
-    return problems + (_check_labels(mask, stack) if mask is not None else [])
+    problems += _check_labels(mask, stack) if mask is not None else []
+    return problems, find_doubts(read)
 
 
 def _check_labels(mask: Path, stack: Stack) -> list[str]:

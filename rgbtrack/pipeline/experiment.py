@@ -142,6 +142,12 @@ class Experiment:
         """Bleed-through matrix of a file by channel name, rows detectors, columns proteins; None for none."""
         return _matrix(self.folder, self.correct, self.channels)
 
+    def reading(self, i: int) -> dict[str, Any]:
+        """How `read_stack` is to read the image of a row: its scene, and what overrides the file."""
+        row = self.samples.iloc[i]
+        given = {name: row.get(name) for name in OVERRIDES}
+        return {name: None if pd.isna(value) or value == "" else value for name, value in given.items()}
+
     def sheet_columns(self) -> pd.DataFrame:
         """Columns of the sample sheet that every cell carries."""
         carried = {"image_id", "subject", "treatment", "timepoint", "site", "batch"}
@@ -288,6 +294,8 @@ def _validate(file: str, section: str, model: type[Params], content: Any) -> Par
         raise ParamError(*dict.fromkeys(line for several in lines for line in several)) from error
 
 
+OVERRIDES = ("scene", "axes", "pixel_size_um", "z_step_um", "frame_interval_h")
+"""Columns of the sheet that tell how an image is read."""
 _TABLES = {
     "founders": "a table { timepoint = 0 }",
     "control": 'a table { treatment = "vehicle", inhibitor = "none" }',

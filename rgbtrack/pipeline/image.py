@@ -138,7 +138,11 @@ def _process(task: ImageTask, crew: int | Cluster) -> dict[str, Any]:
         return old
     found_file = task.found_labels_file if old.get("redraw_key") else task.labels_file
     start = time.perf_counter()
-    record = (dict(old) if segmented else _new_record({})) | {"paths": [str(path) for path in task.paths]}
+    record = (dict(old) if segmented else _new_record({})) | {
+        "paths": [str(path) for path in task.paths],
+        "scene": task.scene,
+        "axes": task.axes,
+    }
     record |= {"redrawn": {}, "redraw_key": _redraw_key(task)}
     record["rejected"] = {reason: n for reason, n in record["rejected"].items() if reason != BY_HAND}
     ready = found_file if segmented else task.labels
@@ -363,6 +367,7 @@ def _rests_on(task: ImageTask, inputs: dict[str, str | None]) -> tuple[dict[str,
         "image": list(inputs.values()),
         "channels": list(task.channels.items()),
         "calibration": [task.pixel_size_um, task.z_step_um, task.frame_interval_h],
+        "scene": [task.scene, task.axes],
         "[correct]": correct,
         "channels' shift": None if task.shift_px is None else task.shift_px.tolist(),
         "illumination": None if task.light is None else task.light.tolist(),

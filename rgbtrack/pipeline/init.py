@@ -4,21 +4,23 @@ import json
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
 from rgbtrack.files import (
-    PICTURE_ENDINGS,
-    TIFF_ENDINGS,
+    IMAGE_ENDINGS,
     file_stem,
+    find_doubts,
     is_ome_zarr,
+    list_scenes,
     read_stack,
     write_atomically,
     write_table,
 )
-from rgbtrack.pipeline.sheet import default_image_id
+from rgbtrack.pipeline.sheet import NUMBER, NUMBERS, default_image_id
 from rgbtrack.stack import Stack
 
 COLOURS = {
@@ -34,7 +36,22 @@ DAY = re.compile(r"(?:d|day|t)(\d+(?:\.\d+)?)", re.IGNORECASE)
 SITE = re.compile(r"(primary|tumou?r|lung|liver|brain|bone|spleen|colon|node)s?", re.IGNORECASE)
 
 
-def init_experiment(folder: str | Path) -> list[str]:
+@dataclass(frozen=True, eq=False)
+class _Image:
+    """One image that was found: its files, its scene where they hold several, and how it was read."""
+
+    files: tuple[Path, ...]
+    scene: str
+    stack: Stack
+
+    def place(self, folder: Path) -> str:
+        """Path in the folder, without endings, with the scene: what names are guessed from."""
+        inside = self.files[0].relative_to(folder)
+        name = default_image_id(self.files) if len(self.files) > 1 else file_stem(self.files[0])
+        return "/".join(part for part in (*inside.parts[:-1], name, self.scene) if part)
+
+
+def init_experiment(folder: str | Path, pattern: str | None = None) -> list[str]:
     """Write experiment.toml and samples.csv for a folder of images.
 
     Channels, subjects, treatments, timepoints and sites are guessed from names; what cannot be guessed stays
@@ -44,6 +61,10 @@ def init_experiment(folder: str | Path) -> list[str]:
     ----------
     folder
         Looked through with its subfolders; both files are written into it.
+    pattern
+        How names are made up, ``{treatment}/{subject}_d{timepoint}``: columns in braces, ``{}`` for what is
+        none. It is held against the last parts of each path, without endings, as many as it has; a file that
+        holds several images has their names as its last part. Without it, names are guessed from.
 
     Returns
     -------
@@ -53,7 +74,7 @@ def init_experiment(folder: str | Path) -> list[str]:
     Raises
     ------
     ParamError
-        If there is no such folder, no image in it, or one of the files exists.
+        If there is no such folder, no image in it, one of the files exists, or the pattern is none.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -64,31 +85,32 @@ def init_experiment(folder: str | Path) -> list[str]:
     there = [f"{file} exists: move it away to start anew" for file in (toml, sheet) if file.exists()]
     if there:
         raise ParamError(*there)
-    files = _images(folder)
-    said: list[str] = []
-    stack = None
-    images: list[tuple[Path, ...]] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RgbtrackWarning)
-        for group in _fields(files):
-            try:
-                opened = read_stack(group)
-            except DataError as error:
-                said.append(f"left out: {error}")
-                continue
-            images.append(group)
-            stack = stack or opened
-    if stack is None:
-        raise ParamError(f"{folder}: no image that can be read among its files", *said)
-    rows = [_row(folder, group) for group in images]
-    table = pd.DataFrame(rows, dtype="str")
+    parts = None if pattern is None else name_parts(pattern)
+    depth = (pattern or "").strip("/").count("/") + 1
+    images, left_out = _open_all(_fields(_images(folder)))
+    if not images:
+        raise ParamError(f"{folder}: no image that can be read among its files", *left_out)
+    first = images[0].stack
+    rows = [_row(folder, image) | (_guessed(folder, image) if parts is None else {}) for image in images]
+    said = [f"{len(images)} images; the first has channels {', '.join(first.channels)}", *left_out]
+    said += (
+        _names_read(folder, images, rows)
+        if parts is None
+        else _read_by_pattern(folder, images, rows, parts, depth)
+    )
+    table = pd.DataFrame(rows, dtype="str").fillna("")
     if table["image_id"].duplicated().any():
-        table["image_id"] = [_long_id(folder, group) for group in images]
-    markers, nucleus, guessed = _channels(stack.channels)
+        table["image_id"] = [re.sub(r"[/\s]+", "_", image.place(folder)) for image in images]
+    markers, nucleus, guessed = _channels(first.channels)
     treatments = sorted(set(table["treatment"]) - {""})
     control = next((name for name in treatments if name.casefold() in CONTROLS), "")
-    said.insert(0, f"{len(images)} images; the first has channels {', '.join(stack.channels)}")
     said += guessed
+    others = [image for image in images if image.stack.channels != first.channels]
+    if others:
+        said.append(
+            f"{len(others)} images have other channels, {others[0].stack.source} first: "
+            f"{', '.join(others[0].stack.channels)}"
+        )
     for column in ("subject", "treatment", "timepoint"):
         blank = int((table[column] == "").sum())
         if blank:
@@ -97,14 +119,114 @@ def init_experiment(folder: str | Path) -> list[str]:
             )
     if not control:
         said.append(f"control not guessed: fill it in in {toml.name}")
-    if stack.pixel_size_um is None:
-        said.append(f"pixel size not recorded: add a column pixel_size_um to {sheet.name}")
-        table["pixel_size_um"] = ""
-    text = _toml(folder.resolve().name, control, markers, nucleus, stack)
+    for column, what, lacking in (
+        ("pixel_size_um", "pixel size", [image.stack.pixel_size_um is None for image in images]),
+        ("z_step_um", "z step", [_n(image, 2) > 1 and image.stack.z_step_um is None for image in images]),
+        (
+            "frame_interval_h",
+            "interval of frames",
+            [_n(image, 0) > 1 and image.stack.frame_interval_h is None for image in images],
+        ),
+    ):
+        if any(lacking):
+            said.append(f"{what} not recorded in {sum(lacking)} images: fill in {column} in {sheet.name}")
+            table[column] = ""
+    doubts = {doubt: image.stack.source for image in reversed(images) for doubt in find_doubts(image.stack)}
+    said += [f"look at {source}: {doubt}" for doubt, source in doubts.items()]
+    text = _toml(folder.resolve().name, control, markers, nucleus, first)
     write_atomically(toml, lambda file: file.write_text(text, encoding="utf-8"))
     write_table(sheet, table)
     said.append(f"wrote {toml} and {sheet}: edit them, then rgbtrack check {folder}")
     return said
+
+
+def _n(image: _Image, axis: int) -> int:
+    return int(image.stack.pixels.shape[axis])
+
+
+def _open_all(groups: Sequence[tuple[Path, ...]]) -> tuple[list[_Image], list[str]]:
+    """Every image of every file, and why others are left out."""
+    images: list[_Image] = []
+    left_out: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RgbtrackWarning)
+        for group in groups:
+            try:
+                scenes = list_scenes(group[0])
+                for scene in scenes if len(scenes) > 1 else [""]:
+                    images.append(_Image(group, scene, read_stack(group, scene=scene or None)))
+            except DataError as error:
+                left_out.append(f"left out: {error}")
+    return images, left_out
+
+
+def name_parts(pattern: str) -> re.Pattern[str]:
+    """Regular expression of a pattern such as ``{treatment}/{subject}_d{timepoint}``.
+
+    Raises
+    ------
+    ParamError
+        If a column is named twice, or none is.
+
+    Examples
+    --------
+    >>> name_parts("{subject}_d{timepoint}_{}").fullmatch("m1_d7.5_f0").groupdict()
+    {'subject': 'm1', 'timepoint': '7.5'}
+    """
+    columns = [name for name in re.findall(r"\{([^{}]*)\}", pattern) if name]
+    wrong = [name for name in columns if not name.isidentifier() or columns.count(name) > 1]
+    if wrong or not columns:
+        raise ParamError(
+            f"--pattern {pattern!r}: {wrong[0]!r} should be the name of a column, once"
+            if wrong
+            else f"--pattern {pattern!r} names no column: give one such as {{subject}}_d{{timepoint}}_{{}}"
+        )
+    pieces = re.split(r"\{([^{}]*)\}", pattern.strip("/"))
+    made = ""
+    for i, piece in enumerate(pieces):
+        if i % 2 == 0:
+            made += re.escape(piece)
+        elif not piece:
+            made += "[^/]*"
+        else:
+            made += f"(?P<{piece}>{NUMBER.pattern if piece in NUMBERS else '[^/]+?'})"
+    return re.compile(made)
+
+
+def _read_by_pattern(
+    folder: Path,
+    images: Sequence[_Image],
+    rows: Sequence[dict[str, str]],
+    parts: re.Pattern[str],
+    depth: int,
+) -> list[str]:
+    """Fill rows from the names that a pattern fits, and tell those that it does not."""
+    unlike = []
+    for image, row in zip(images, rows, strict=True):
+        place = "/".join(image.place(folder).split("/")[-depth:])
+        found = parts.fullmatch(place)
+        row |= dict.fromkeys(("subject", "treatment", "timepoint"), "") | {"site": "primary"}
+        if found:
+            row |= found.groupdict()
+        else:
+            unlike.append(place)
+    if not unlike:
+        return []
+    return [f"the pattern does not fit {len(unlike)} of {len(images)} images, {unlike[0]!r} first"]
+
+
+def _names_read(folder: Path, images: Sequence[_Image], rows: Sequence[dict[str, str]]) -> list[str]:
+    """How the first name was read, as a pattern."""
+    place = images[0].place(folder)
+    shown = place
+    for column in ("treatment", "subject", "timepoint", "site"):
+        value = rows[0][column]
+        marks = re.compile(rf"(?<![A-Za-z0-9])((?:d|day|t)?){re.escape(value)}(?![A-Za-z0-9])", re.IGNORECASE)
+        if value:
+            shown = marks.sub(rf"\g<1>{{{column}}}", shown, count=1)
+    if shown == place:
+        return [f"nothing guessed from names such as {place}: tell how they are made up with --pattern"]
+    return [f"names are read as {shown}, for {place}; if that is wrong, tell it with --pattern"]
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -126,13 +248,14 @@ def _images(folder: Path) -> list[Path]:
             (folder.joinpath(*inside.parts[:i]) / "run.json").exists() for i in range(1, len(inside.parts))
         )
         mask = re.search(r"labels?$|masks?$", file_stem(file), re.IGNORECASE)
-        if (
-            is_ome_zarr(file) or (file.suffix.lower() in (*TIFF_ENDINGS, *PICTURE_ENDINGS) and file.is_file())
-        ) and not (hidden or ours or mask):
+        if (is_ome_zarr(file) or (file.suffix.lower() in IMAGE_ENDINGS and file.is_file())) and not (
+            hidden or ours or mask
+        ):
             found.append(file)
     if not found:
         raise ParamError(
-            f"{folder}: no TIFF, OME-Zarr, PNG or JPEG in it or its subfolders: give a folder of images"
+            f"{folder}: no image in it or its subfolders (TIFF, OME-Zarr, CZI, LIF, ND2, PNG, JPEG): give a "
+            "folder of images"
         )
     return found
 
@@ -146,25 +269,24 @@ def _fields(files: Sequence[Path]) -> list[tuple[Path, ...]]:
     return [tuple(group) for group in groups.values()]
 
 
-def _row(folder: Path, group: Sequence[Path]) -> dict[str, str]:
-    """Guess one row of the sheet from names of files and folders."""
-    inside = group[0].relative_to(folder)
-    tokens = re.split(r"[_\-\s]+", "_".join([*inside.parts[:-1], default_image_id(group)]))
-    day = next((found.group(1) for token in tokens if (found := DAY.fullmatch(token))), "")
+def _row(folder: Path, image: _Image) -> dict[str, str]:
+    """Where an image is."""
+    row = {
+        "image": ";".join(file.relative_to(folder).as_posix() for file in image.files),
+        "image_id": default_image_id(image.files, image.scene),
+    }
+    return row | ({"scene": image.scene} if image.scene else {})
+
+
+def _guessed(folder: Path, image: _Image) -> dict[str, str]:
+    """What its names tell of an image."""
+    tokens = re.split(r"[_\-\s/]+", image.place(folder))
     return {
-        "image": ";".join(file.relative_to(folder).as_posix() for file in group),
-        "image_id": default_image_id(group),
         "subject": next((token for token in tokens if SUBJECT.fullmatch(token)), ""),
         "treatment": next((token for token in tokens if token.casefold() in TREATMENTS), ""),
-        "timepoint": day,
+        "timepoint": next((found.group(1) for token in tokens if (found := DAY.fullmatch(token))), ""),
         "site": next((token.lower() for token in tokens if SITE.fullmatch(token)), "primary"),
     }
-
-
-def _long_id(folder: Path, group: Sequence[Path]) -> str:
-    """Image id with the folders in it, for files of one name in several folders."""
-    inside = group[0].relative_to(folder)
-    return "_".join([*inside.parts[:-1], default_image_id(group)])
 
 
 def _channels(names: Sequence[str]) -> tuple[dict[str, str | int], str | int | None, list[str]]:

@@ -183,9 +183,7 @@ def image_tasks(
             correct=experiment.correct,
             segment=experiment.segment,
             signature=experiment.signature,
-            pixel_size_um=_number(row.get("pixel_size_um")),
-            z_step_um=_number(row.get("z_step_um")),
-            frame_interval_h=_number(row.get("frame_interval_h")),
+            **experiment.reading(i),
             labels=experiment.labels[i],
             bleed_through=matrix,
             flat_field=None if flat in ("auto", "none") else experiment.folder / flat,
@@ -362,10 +360,6 @@ def _prepare(results: Path, overwrite: bool) -> None:
         (results / PARTS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ParamError(f"--out {results} cannot be made: {error.strerror}: give another folder") from error
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None or pd.isna(value) else float(value)
 
 
 def _now() -> str:

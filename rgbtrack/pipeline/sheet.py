@@ -209,7 +209,7 @@ def _check_rows(
             values[name].append(value)
             if problem:
                 problems.append(f"{at}: {problem}")
-        row["image_id"] = row.get("image_id") or default_image_id(files)
+        row["image_id"] = row.get("image_id") or default_image_id(files, row.get("scene", ""))
         if row["image_id"]:
             problems += [
                 f"{at}: image_id {row['image_id']!r} {why}" for why in name_problems(row["image_id"])
@@ -270,12 +270,16 @@ def _number(name: str, text: str, decimal_comma: bool) -> tuple[float | None, st
     return value, None
 
 
-def default_image_id(files: Sequence[Path]) -> str:
-    """Name an image after its file, or after what the names of its files share.
+def default_image_id(files: Sequence[Path], scene: str = "") -> str:
+    """Name an image after its file, or after what the names of its files share, and its scene.
 
     >>> default_image_id([Path("m1_C0.tif"), Path("m1_C1.tif")])
     'm1'
+    >>> default_image_id([Path("plate.lif")], "day 3/lung")
+    'plate_day-3-lung'
     """
+    if scene:
+        return f"{default_image_id(files)}_{re.sub('[^A-Za-z0-9.]+', '-', scene).strip('-.')}"
     stems = [file_stem(file) for file in files]
     if len(stems) < 2:
         return "".join(stems)

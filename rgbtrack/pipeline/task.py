@@ -42,6 +42,8 @@ class ImageTask:
     pixel_size_um: float | None = None
     z_step_um: float | None = None
     frame_interval_h: float | None = None
+    scene: str | None = None
+    axes: str | None = None
     labels: Path | None = None
     bleed_through: pd.DataFrame | None = None
     flat_field: Path | None = None
@@ -121,6 +123,8 @@ class ImageTask:
         """Open the image, lazily: channels selected, calibration overridden, projected where asked for."""
         stack = read_stack(
             self.paths,
+            scene=self.scene,
+            axes=self.axes,
             pixel_size_um=self.pixel_size_um,
             z_step_um=self.z_step_um,
             frame_interval_h=self.frame_interval_h,

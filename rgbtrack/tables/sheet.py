@@ -22,6 +22,21 @@ SAMPLES = Table(
             "name of the image in every table; default the file name without its endings",
             False,
         ),
+        Column(
+            "scene",
+            "str",
+            "",
+            "which image of a file that holds several (CZI, LIF, ND2, plates): name or 0-based number",
+            False,
+        ),
+        Column(
+            "axes",
+            "str",
+            "",
+            "what the axes longer than one are, where the file says otherwise, in the order in which "
+            "rgbtrack info shows them: tyx, czyx",
+            False,
+        ),
         Column("site", "str", "", "where in the subject; default primary", False),
         Column("batch", "str", "", "imaging session: images that share detector gains", False),
         Column("labels", "str", "", "ready-made masks, path relative to the sheet", False),
