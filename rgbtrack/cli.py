@@ -10,12 +10,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rgbtrack.amend import amend
 from rgbtrack.errors import ParamError, RgbtrackError, RgbtrackWarning
+from rgbtrack.export.formats import FORMATS
 
 if TYPE_CHECKING:
     from rgbtrack.pipeline.run import Step
@@ -525,27 +526,20 @@ def evaluate(
 def export(
     results: ResultsArg,
     to: Annotated[
-        Literal["csv", "geff", "ctc", "trackmate"],
-        typer.Option("--to", help="csv: cells; geff, ctc, trackmate: tracks of time series"),
+        str,
+        typer.Option("--to", help="; ".join(f"{name}: {one.what}" for name, one in FORMATS.items())),
     ] = "csv",
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             "-o",
-            help="file or folder to write; default: cells.csv in the results, or a "
-            "folder named after the format",
+            help="file or folder to write; default: named after the format, in the results",
         ),
     ] = None,
 ) -> None:
-    """Write the cells as CSV, for Excel and Prism, or the tracks for Fiji, napari and others."""
-    from rgbtrack.files import read_table, write_table
+    """Write results for other programs: tables, single cells, outlines, labels, tracks."""
+    from rgbtrack.export.write import export_results
 
-    if to != "csv":
-        from rgbtrack.pipeline.tracks import export_tracks
-
-        print(export_tracks(results, to, out))
-        return
-    target = out or results / "cells.csv"
-    write_table(target, read_table(results / "cells.parquet"))
-    print(target)
+    for path in export_results(results, to, out):
+        print(path)

@@ -210,7 +210,7 @@ def _axes(multiscales: Mapping[str, Any], group: Path) -> dict[str, str | None]:
     return found
 
 
-def _open(folder: Path) -> zarr.Array[Any]:
+def _open(folder: Path) -> "zarr.Array[Any]":
     """Open an array whose codecs do nothing but unpack."""
     named = _codecs(_header(folder))
     unknown = sorted(named - CODECS)
@@ -260,7 +260,7 @@ def _packing(folder: Path) -> list[str]:
     return packing
 
 
-def _check_blosc(folder: Path, array: zarr.Array[Any], where: tuple[slice, ...]) -> None:
+def _check_blosc(folder: Path, array: "zarr.Array[Any]", where: tuple[slice, ...]) -> None:
     """Refuse chunks that are not as long as they say: Blosc would read on, past their end."""
     stored = array.shards or array.chunks
     size = int(np.prod(array.chunks)) * np.dtype(array.dtype).itemsize
@@ -399,7 +399,7 @@ def is_label_zarr(path: Path) -> bool:
         return False
 
 
-def _new_array(path: Path, shape: tuple[int, ...], axes: str, chunk_px: int) -> zarr.Array[Any]:
+def _new_array(path: Path, shape: tuple[int, ...], axes: str, chunk_px: int) -> "zarr.Array[Any]":
     size = dict(zip("tzyx", shape, strict=True))
     chunk = {"t": 1, "z": 1, "y": chunk_px, "x": chunk_px}
     return zarr.create_array(

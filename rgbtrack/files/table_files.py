@@ -74,6 +74,6 @@ def read_table(path: str | Path) -> pd.DataFrame:
         table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
     except Exception as error:
         raise DataError(f"{path}: not readable as a table ({short(error)}): is the file whole?") from error
-    for name in table.select_dtypes(["object", "str"]).columns:
+    for name in [name for name in table.columns if pd.api.types.is_string_dtype(table[name].dtype)]:
         table[name] = table[name].map(as_written, na_action="ignore")
     return table.rename(columns=as_written)

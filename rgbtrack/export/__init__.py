@@ -1,0 +1,1 @@
+"""Results as other programs open them: tables, single cells, outlines, labels, tracks."""
