@@ -6,7 +6,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: sample test lint types notebooks check clean
+EXPORT = .venv-export
+LOWEST = .venv-lowest
+
+.PHONY: sample test test-export test-lowest lint types notebooks check clean
 
 sample: $(VENV)/.installed
 	$(BIN)/rgbtrack run sample_data/experiment.toml
@@ -14,6 +17,15 @@ sample: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	sh scripts/system-packages
 	$(BIN)/python -m pytest -n auto
+	$(MAKE) test-export
+
+# exports are opened with libraries that are not yet at ease with the newest pandas
+test-export: $(EXPORT)/.installed
+	MPLBACKEND=agg $(EXPORT)/bin/python -m pytest -n auto tests/test_export.py tests/test_tables.py
+
+# the lowest versions of all libraries that are allowed
+test-lowest: $(LOWEST)/.installed
+	MPLBACKEND=agg $(LOWEST)/bin/python -m pytest -n auto tests/test_files.py tests/test_vendor_files.py tests/test_cli.py tests/test_segment.py tests/test_clones.py tests/test_growth.py tests/test_plot.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -40,5 +52,16 @@ $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[napari,test,lint]'
 	touch $@ $(VENV)/.installed
 
+$(EXPORT)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(EXPORT)
+	$(EXPORT)/bin/python -m pip install --quiet --editable '.[test-export]'
+	touch $@
+
+$(LOWEST)/.installed: pyproject.toml scripts/lowest
+	$(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) scripts/lowest readers > $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/python -m pip install --quiet --editable '.[readers]' hypothesis pytest pytest-xdist --constraint $(LOWEST)/lowest.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info sample_data/results
+	rm -rf $(VENV) $(EXPORT) $(LOWEST) build dist *.egg-info sample_data/results

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rgbtrack.errors import DataError, ParamError
+from rgbtrack.voice import current
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -220,11 +221,11 @@ def list_corrections(context: typer.Context) -> None:
         row = came.get(correction.id, {"status": "waits for the next run", "outcome": ""})
         words = f"{row['status']}: {row['outcome']}" if row["outcome"] else row["status"]
         why = f" ({correction.note})" if correction.note else ""
-        print(
+        current().tell(
             f"{correction.id}  {correction.when[:16]}  {correction.said or correction.action}{why}: {words}"
         )
     if not corrections:
-        print(f"{_file(context)}: no corrections")
+        current().tell(f"{_file(context)}: no corrections")
 
 
 def _file(context: typer.Context) -> Path:
@@ -244,13 +245,13 @@ def _add(context: typer.Context, *corrections: "Correction") -> None:
 
     for correction in corrections:
         append_correction(_file(context), correction)
-        print(f"{correction.id}: {correction.said}")
+        current().tell(f"{correction.id}: {correction.said}")
     experiment = Path(read_json(Path(context.obj) / "run.json").get("experiment", "EXPERIMENT"))
     results = Path(context.obj).resolve()
     out = "" if results == experiment.parent / "results" else f" --out {shlex.quote(str(results))}"
     them = "it" if len(corrections) == 1 else "them"
     command = f"rgbtrack run {shlex.quote(str(experiment))}{out}"
-    print(f"kept in {_file(context)}; the next run makes {them}: {command}")
+    current().tell(f"kept in {_file(context)}; the next run makes {them}: {command}")
 
 
 def _key(cells: "pd.DataFrame", text: str) -> tuple[str, int, int]:

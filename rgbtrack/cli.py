@@ -17,6 +17,7 @@ import typer
 from rgbtrack.amend import amend
 from rgbtrack.errors import ParamError, RgbtrackError, RgbtrackWarning
 from rgbtrack.export.formats import FORMATS
+from rgbtrack.voice import Told, Voice, current, options_first, plain_records
 
 if TYPE_CHECKING:
     from rgbtrack.pipeline.run import Step
@@ -27,7 +28,6 @@ app = typer.Typer(
     name="rgbtrack",
     help="RGB clonal tracking: from multicolour microscopy to clone sizes, with uncertainty.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -62,29 +62,33 @@ def main() -> None:
     """Run the command line; the entry point."""
     warnings.showwarning = _show_warning
     warnings.simplefilter("always", RgbtrackWarning)
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("rgbtrack").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's end is as Ctrl-C
+    code = _exit_code(options_first(sys.argv[1:]))
+    current().finish(code)
+    sys.exit(code)
+
+
+def _exit_code(arguments: list[str]) -> int:
+    """Do what the arguments ask for."""
     try:
-        app(standalone_mode=True)
+        app(arguments, standalone_mode=True)
     except RgbtrackError as error:
         for line in str(error).splitlines():
-            _say(f"error: {line}")
-        sys.exit(USER)
+            current().remark(f"error: {line}")
+        return USER
     except SystemExit as leave:
         if leave.code == INTERRUPTED:
-            _say("stopped: what is finished is kept; give the same command again to go on")
-        raise
+            current().remark("stopped: what is finished is kept; give the same command again to go on")
+        return leave.code if isinstance(leave.code, int) else int(leave.code is not None)
     except BrokenPipeError:
-        sys.exit(0)
+        return 0
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
-        _say(f"error: {error.strerror or error}{where}: mend it and give the same command again to go on")
-        sys.exit(USER)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+        current().remark(
+            f"error: {error.strerror or error}{where}: mend it and give the same command again to go on"
+        )
+        return USER
+    return 0
 
 
 def _show_warning(
@@ -96,7 +100,7 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     if issubclass(category, RgbtrackWarning):
-        _say(f"warning: {message}")
+        current().remark(f"warning: {message}")
 
 
 @app.callback(invoke_without_command=True)
@@ -104,15 +108,31 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", help="show the version and leave", is_eager=True)
     ] = False,
+    machine: Annotated[
+        bool,
+        typer.Option("--json", help="one JSON object on standard output; after any command, too"),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="nothing but warnings and errors; after any command, too")
+    ] = False,
+    log_file: Annotated[
+        Path | None, typer.Option(help="write everything that is said at the end of a file, with the time")
+    ] = None,
 ) -> None:
+    voice = current(Voice(quiet=quiet, machine=machine))
+    if log_file is not None:
+        voice.open_log(log_file)
+        voice.log_only(f"rgbtrack {' '.join(sys.argv[1:])}")
+    logging.basicConfig(format="%(message)s", handlers=[Told()], force=True)
+    logging.getLogger("rgbtrack").setLevel(logging.WARNING if quiet or machine else logging.INFO)
     if version:
         import rgbtrack
 
-        print(rgbtrack.__version__)
+        voice.tell(rgbtrack.__version__, version=rgbtrack.__version__)
         raise typer.Exit
 
 
-@app.command()
+@app.command(epilog="Example: rgbtrack init images --pattern '{treatment}/{subject}_d{timepoint}'")
 def init(
     folder: Annotated[Path, typer.Argument(help="a folder of images", show_default=False)],
     pattern: Annotated[
@@ -126,10 +146,11 @@ def init(
     from rgbtrack.pipeline import init_experiment
 
     for line in init_experiment(folder, pattern):
-        print(line)
+        current().tell(line)
+    current().tell(experiment=folder / "experiment.toml", samples=folder / "samples.csv")
 
 
-@app.command()
+@app.command(epilog="Example: rgbtrack check sample_data")
 def check(
     experiment: Annotated[
         Path,
@@ -146,26 +167,30 @@ def check(
         return
     read = read_experiment(experiment)
     found = check_experiment(read)
+    current().tell(
+        images=len(read.samples), doubts=found.doubts, errors=list(found.fatal), failing_images=found.images
+    )
     for doubt, image_ids in found.doubts.items():
         shown = image_ids[0] if len(image_ids) == 1 else f"{len(image_ids)} images, {image_ids[0]} first"
-        _say(f"warning: {shown}: {doubt}")
+        current().remark(f"warning: {shown}: {doubt}")
     for problem in found.fatal:
-        _say(f"error: {problem}")
+        current().remark(f"error: {problem}")
     for image_id, problem in found.images.items():
-        _say(f"image {image_id}: {problem}")
+        current().remark(f"image {image_id}: {problem}")
     if found.fatal or found.images:
         raise typer.Exit(USER)
-    print(f"{read.name}: {len(read.samples)} images, nothing wrong: rgbtrack run {experiment}")
+    current().tell(f"{read.name}: {len(read.samples)} images, nothing wrong: rgbtrack run {experiment}")
 
 
 def _check_results(results: Path) -> None:
     from rgbtrack.pipeline import verify_results
 
     found = verify_results(results)
+    current().tell(counts=found.counts, errors=list(found.problems), notes=list(found.remarks))
     for remark in found.remarks:
-        _say(f"note: {remark}")
+        current().remark(f"note: {remark}")
     for problem in found.problems:
-        _say(f"error: {problem}")
+        current().remark(f"error: {problem}")
     if found.problems:
         raise typer.Exit(USER)
     counts = found.counts
@@ -173,10 +198,10 @@ def _check_results(results: Path) -> None:
     if "assigned" in counts:
         lost = {"assigned": counts["assigned"], **counts["unassigned"]}
         became = ": " + ", ".join(f"{n} {what}" for what, n in lost.items())
-    print(f"{results}: every file is as the run wrote it; {counts['cells']} cells add up{became}")
+    current().tell(f"{results}: every file is as the run wrote it; {counts['cells']} cells add up{became}")
 
 
-@app.command()
+@app.command(epilog="Example: rgbtrack run sample_data --workers 4 --log-file run.log")
 def run(
     experiment: ExperimentArg,
     out: OutOption = None,
@@ -201,10 +226,11 @@ def _tell_due(experiment: Path, out: Path | None) -> None:
     from rgbtrack.pipeline import find_due
 
     due = find_due(experiment, out)
+    current().tell(due={one.what: list(one.why) for one in due})
     for one in due:
-        print(f"{one.what}: {', '.join(one.why)}")
+        current().tell(f"{one.what}: {', '.join(one.why)}")
     if not due:
-        print("everything is up to date: a run would do nothing")
+        current().tell("everything is up to date: a run would do nothing")
 
 
 def _step_command(*steps: "Step", text: str) -> Callable[..., None]:
@@ -265,21 +291,22 @@ def _run(
             progress=progress,
         )
     counts = outcome.counts
+    current().tell(results=outcome.results, counts=counts, failed=outcome.failed)
     summary = f"{counts['images']} images, {counts['cells']} cells"
     if "clones" in counts:
         summary += f", {counts['assigned']} assigned to {counts['clones']} clones"
     if "tracks" in counts:
         summary += f", {counts['tracks']} tracks"
-    print(f"{summary}: {outcome.results}")
+    current().tell(f"{summary}: {outcome.results}")
     if steps[-1] == "link" and "tracks" not in counts:
-        print("no image has several frames: there is nothing to link")
+        current().tell("no image has several frames: there is nothing to link")
     report = outcome.results / "report.html"
     if "report" in steps:
-        print(f"open {report}")
+        current().tell(f"open {report}", report=report)
     if outcome.failed:
         for reason in outcome.failed.values():
-            _say(f"failed: {reason}")
-        _say(f"{len(outcome.failed)} of {counts['images']} images failed; the rest is complete")
+            current().remark(f"failed: {reason}")
+        current().remark(f"{len(outcome.failed)} of {counts['images']} images failed; the rest is complete")
         raise typer.Exit(PARTIAL)
 
 
@@ -305,7 +332,7 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+    with Progress(*columns, console=console, disable=not console.is_terminal or current().quiet) as bars:
         ids: dict[str, Any] = {}
 
         def say(what: str, done: int, total: int) -> None:
@@ -316,7 +343,7 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         yield say
 
 
-@app.command()
+@app.command(epilog="Example: rgbtrack info plate.lif --scene lung")
 def info(
     images: Annotated[
         list[Path], typer.Argument(help="an image; several, for one file per channel", show_default=False)
@@ -334,9 +361,9 @@ def info(
 
     scenes = list_scenes(images[0])
     if len(scenes) > 1 and scene is None:
-        print(f"{images[0]}: {len(scenes)} images; --scene NAME tells more of one")
+        current().tell(f"{images[0]}: {len(scenes)} images; --scene NAME tells more of one", scenes=scenes)
         for index, name in enumerate(scenes):
-            print(f"  scene {index:<9} {name}")
+            current().tell(f"  scene {index:<9} {name}")
         return
     stack = read_stack(images, scene=scene, axes=axes)
     t, c, z, y, x = stack.pixels.shape
@@ -345,9 +372,20 @@ def info(
         "z step": (stack.z_step_um, "um"),
         "frame interval": (stack.frame_interval_h, "h"),
     }
-    print(f"{stack.source}")
-    print(f"  axes            t {t}, c {c}, z {z}, y {y}, x {x}")
-    print(f"  type            {stack.pixels.dtype}")
+    doubts = find_doubts(stack)
+    current().tell(
+        f"{stack.source}",
+        source=stack.source,
+        axes=dict(zip("tczyx", stack.pixels.shape, strict=True)),
+        type=str(stack.pixels.dtype),
+        channels=stack.channels,
+        pixel_size_um=stack.pixel_size_um,
+        z_step_um=stack.z_step_um,
+        frame_interval_h=stack.frame_interval_h,
+        doubts=doubts,
+    )
+    current().tell(f"  axes            t {t}, c {c}, z {z}, y {y}, x {x}")
+    current().tell(f"  type            {stack.pixels.dtype}")
     for index, name in enumerate(stack.channels):
         known = stack.detectors[index] if stack.detectors else DetectorSettings()
         told = [
@@ -355,14 +393,16 @@ def info(
             for what, value in (("gain", known.gain), ("offset", known.offset))
             if value is not None
         ]
-        print(f"  channel {index}       {name}" + (f" (detector: {', '.join(told)})" if told else ""))
+        current().tell(
+            f"  channel {index}       {name}" + (f" (detector: {', '.join(told)})" if told else "")
+        )
     for name, (value, unit) in calibration.items():
-        print(f"  {name:15} {'not recorded' if value is None else f'{value:g} {unit}'}")
-    for doubt in find_doubts(stack):
-        _say(f"warning: {doubt}")
+        current().tell(f"  {name:15} {'not recorded' if value is None else f'{value:g} {unit}'}")
+    for doubt in doubts:
+        current().remark(f"warning: {doubt}")
 
 
-@app.command()
+@app.command(epilog="Example: rgbtrack controls controls.csv --experiment sample_data")
 def controls(
     sheet: Annotated[
         Path, typer.Argument(help="CSV with columns image and protein, one row per image", show_default=False)
@@ -384,8 +424,9 @@ def controls(
 
     found, path = make_bleed_through(sheet, out, experiment=experiment, markers=_channels(markers))
     for line in found.reason.split("; "):
-        print(line)
-    print(f'{path}: [correct] bleed_through = "{path.name}"; look at {path.with_suffix(".png")}')
+        current().tell(line)
+    told = f'{path}: [correct] bleed_through = "{path.name}"; look at {path.with_suffix(".png")}'
+    current().tell(told, bleed_through=path)
 
 
 def _channels(pairs: list[str] | None) -> dict[str, str | int] | None:
@@ -466,15 +507,17 @@ def _plan(out: Path | None, settings: dict[str, Any]) -> None:
         for name, table in planned.tables.items():
             write_table(out / f"plan_{name}.csv", table)
         save_figure(plot_plan(planned), out, "plan")
+    tables = {name: plain_records(table) for name, table in planned.tables.items()}
+    current().tell(advice=list(planned.advice), tables=tables)
     for line in planned.advice:
-        print(f"- {line}")
+        current().tell(f"- {line}")
     for title, table in summary_tables(planned).items():
-        print(f"\n{title}\n{table.to_string(index=False)}")
+        current().tell(f"\n{title}\n{table.to_string(index=False)}")
     if out is not None:
-        print(f"\nlook at {out / 'plan.png'}; its tables are beside it")
+        current().tell(f"\nlook at {out / 'plan.png'}; its tables are beside it")
 
 
-@app.command()
+@app.command(epilog="Example: rgbtrack review sample_data/results")
 def review(results: ResultsArg) -> None:
     """Open a results folder in napari (needs the extra rgbtrack[napari])."""
     try:
@@ -489,7 +532,7 @@ def review(results: ResultsArg) -> None:
     napari.run()
 
 
-@app.command()
+@app.command(epilog="Example: rgbtrack simulate trial --subjects 3 --seed 1")
 def simulate(
     folder: Annotated[Path, typer.Argument(help="folder to make", show_default=False)],
     preset: Annotated[str, typer.Option(help="kind of images")] = "sample",
@@ -503,10 +546,10 @@ def simulate(
     from rgbtrack.simulate import simulate_experiment
 
     simulate_experiment(folder, preset=preset, subjects=subjects, seed=seed, overwrite=overwrite)
-    print(f"{folder}: rgbtrack run {folder / 'experiment.toml'}")
+    current().tell(f"{folder}: rgbtrack run {folder / 'experiment.toml'}", folder=folder)
 
 
-@app.command()
+@app.command(epilog="Example: rgbtrack evaluate sample_data/results sample_data/truth")
 def evaluate(
     results: ResultsArg,
     truth: Annotated[Path, typer.Argument(help="folder with truth masks and cells.csv", show_default=False)],
@@ -517,12 +560,13 @@ def evaluate(
     from rgbtrack.files import write_table
 
     scores = evaluate_results(results, truth)
-    print(scores.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    shown = scores.to_string(index=False, float_format=lambda value: f"{value:.3f}")
+    current().tell(shown, scores=plain_records(scores))
     if out is not None:
         write_table(out, scores)
 
 
-@app.command()
+@app.command(epilog="Example: rgbtrack export sample_data/results --to qupath")
 def export(
     results: ResultsArg,
     to: Annotated[
@@ -541,5 +585,23 @@ def export(
     """Write results for other programs: tables, single cells, outlines, labels, tracks."""
     from rgbtrack.export.write import export_results
 
-    for path in export_results(results, to, out):
-        print(path)
+    written = export_results(results, to, out)
+    current().tell(written=written)
+    for path in written:
+        current().tell(str(path))
+
+
+@app.command(epilog="Example: rgbtrack doctor --json")
+def doctor() -> None:
+    """Tell what is installed and what works; quote it when you report a problem."""
+    from rgbtrack.doctor import examine
+
+    found = examine()
+    current().tell(found=[vars(one) for one in found])
+    for one in found:
+        current().tell(f"{one.state:8} {one.what}: {one.told}")
+    broken = [one.what for one in found if one.state == "broken"]
+    if broken:
+        current().remark(f"error: {', '.join(broken)}: runs will fail until that is mended")
+        raise typer.Exit(USER)
+    current().tell("what a run needs is here and works")

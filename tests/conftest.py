@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from matplotlib.figure import Figure
 
 from rgbtrack import CorrectParams, Stack, cli, correct_stack, run, simulate_experiment, simulate_scene
@@ -108,17 +109,33 @@ def quick_runs(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def small_experiment(tmp_path_factory):
-    """A simulated experiment of eight small images, to be copied before it is changed."""
-    folder = tmp_path_factory.mktemp("experiments") / "small"
-    params = PRESETS["sample"].model_copy(update={"size_px": 160, "n_clones": 4, "packing": 0.35})
-    simulate_experiment(folder, params, subjects=2, timepoints=(0, 7), seed=1)
-    return folder
+def shared_folder(tmp_path_factory, worker_id):
+    """A folder that is made once for all processes of the tests: ``shared_folder(name, make)``."""
+    own = tmp_path_factory.getbasetemp()
+    root = (own if worker_id == "master" else own.parent) / "shared"
+    root.mkdir(exist_ok=True)
+
+    def get(name, make):
+        folder = root / name
+        with FileLock(root / f"{name}.lock"):
+            if not (root / f"{name}.made").exists():
+                make(folder)
+                (root / f"{name}.made").touch()
+        return folder
+
+    return get
 
 
 @pytest.fixture(scope="session")
-def finished(small_experiment, tmp_path_factory):
+def small_experiment(shared_folder):
+    """A simulated experiment of eight small images, to be copied before it is changed."""
+    params = PRESETS["sample"].model_copy(update={"size_px": 160, "n_clones": 4, "packing": 0.35})
+    return shared_folder(
+        "small", lambda folder: simulate_experiment(folder, params, subjects=2, timepoints=(0, 7), seed=1)
+    )
+
+
+@pytest.fixture(scope="session")
+def finished(small_experiment, shared_folder):
     """Results of the small experiment, to be copied before they are changed."""
-    results = tmp_path_factory.mktemp("results") / "results"
-    run(small_experiment, results, workers=1)
-    return results
+    return shared_folder("finished", lambda results: run(small_experiment, results, workers=1))

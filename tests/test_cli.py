@@ -190,7 +190,7 @@ def test_a_missing_experiment(rgbtrack, tmp_path):
         (("info", "{}/nothing.tif"), "nothing.tif"),
         (("report", "{}/experiment"), "run 'rgbtrack"),
         (("evaluate", "{}/experiment", "{}/experiment/truth"), "cells.parquet"),
-        (("export", "{}/experiment"), "cells.parquet"),
+        (("export", "{}/experiment"), "is no results folder"),
         (("simulate", "{}/experiment"), "not empty"),
         (("simulate", "{}/new", "--preset", "sprase"), "sparse"),
         (("run", "{}/experiment", "--workers", "0"), "--workers"),

@@ -19,7 +19,7 @@ from rgbtrack.pipeline import cluster, worker
 from rgbtrack.pipeline.cluster import connect
 from rgbtrack.pipeline.pool import map_tasks
 
-pytest.importorskip("distributed", reason="the extra rgbtrack[cluster] is not installed")
+pytest.importorskip("distributed", reason="the extra rgbtrack[distributed] is not installed")
 pytestmark = pytest.mark.usefixtures("quick_runs")
 ROOT = Path(__file__).parents[1]
 
@@ -219,7 +219,7 @@ def test_without_the_extra_it_is_named(rgbtrack, small_experiment, tmp_path, mon
     monkeypatch.setitem(sys.modules, "distributed", None)
     code, _, err = rgbtrack("run", small_experiment, "-o", tmp_path / "out", "--scheduler", "tcp://a:1")
     assert code == 2
-    assert "distributed is not installed: pip install 'rgbtrack[cluster]'" in err
+    assert "distributed is not installed: pip install 'rgbtrack[distributed]'" in err
 
 
 def test_a_worker_elsewhere_says_what_it_lacks():

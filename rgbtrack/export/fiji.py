@@ -40,14 +40,14 @@ def write_fiji(results: Results, out: Path) -> list[Path]:
                 folder / f"{image_id}.clones.tif",
                 shown[:, :, None],
                 imagej=True,
+                photometric="palette",
+                colormap=table.astype(np.uint16) * 257,
                 resolution=(1 / y_um, 1 / y_um),
                 metadata={
                     "axes": "TZCYX",
                     "unit": "um",
                     "spacing": z_um,
-                    "LUTs": [table],
-                    "min": 0,
-                    "max": 255,
+                    "hyperstack": True,
                 },
             )
         if holed:
@@ -72,7 +72,7 @@ def lookup_table(results: Results) -> NDArray[np.uint8]:
     """Colours by value, (3, 256): black, the clones, grey for cells without one."""
     table = np.zeros((3, 256), np.uint8)
     table[:, 1:] = np.array(UNASSIGNED)[:, None] * 255
-    for clone, colour in results.colours().items():
+    for clone, colour in results.colours.items():
         if clone <= MOST:
             table[:, clone] = np.round(np.array(colour) * 255)
     return table

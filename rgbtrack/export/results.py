@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +84,14 @@ class Results:
         pixel = record.get("pixel_size_um") or 1.0
         return (record.get("z_step_um") or pixel, pixel, pixel)
 
+    @cached_property
     def colours(self) -> dict[int, RGB]:
         """Colour of each clone on a screen."""
         return clone_colours(self.clones, self.markers) if len(self.clones) else {}
 
     def colour(self, clone: Any) -> RGB:
         """Colour of a clone, or of cells without one."""
-        return UNASSIGNED if pd.isna(clone) else self.colours().get(int(clone), UNASSIGNED)
+        return UNASSIGNED if pd.isna(clone) else self.colours.get(int(clone), UNASSIGNED)
 
 
 def read_results(folder: str | Path) -> Results:

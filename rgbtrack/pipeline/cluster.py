@@ -182,8 +182,8 @@ def _submit(
 
 def _result(future: Any) -> Any:
     client, scheduler = (
-        need_extra("distributed.client", "cluster"),
-        need_extra("distributed.scheduler", "cluster"),
+        need_extra("distributed.client", "distributed"),
+        need_extra("distributed.scheduler", "distributed"),
     )
     try:
         return future.result(timeout=CONNECT_S)
@@ -192,7 +192,7 @@ def _result(future: Any) -> Any:
 
 
 def _client(address: str) -> Any:
-    distributed = need_extra("distributed", "cluster")
+    distributed = need_extra("distributed", "distributed")
     if not address:  # Dask would start a cluster of its own
         raise ParamError("no address of a Dask scheduler is given: give one such as tcp://node1:8786")
     file = Path(address)
