@@ -9,7 +9,7 @@ BIN = $(VENV)/bin
 EXPORT = .venv-export
 LOWEST = .venv-lowest
 
-.PHONY: sample test test-export test-lowest lint types notebooks check clean
+.PHONY: sample test test-export test-lowest lint types docs notebooks check clean
 
 sample: $(VENV)/.installed
 	$(BIN)/rgbtrack run sample_data/experiment.toml
@@ -35,6 +35,9 @@ lint: $(VENV)/.installed-dev
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
+docs: $(VENV)/.installed-dev  # as a site: docs/_build/index.html
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build
+
 notebooks: $(VENV)/.installed-dev  # the part of the tests that executes the notebooks and the README
 	$(BIN)/python -m pytest tests/test_notebooks.py tests/test_readme.py
 
@@ -49,7 +52,7 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[napari,test,lint]'
+	$(BIN)/python -m pip install --quiet --editable '.[docs,lint,napari,test]'
 	touch $@ $(VENV)/.installed
 
 $(EXPORT)/.installed: pyproject.toml
