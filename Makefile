@@ -25,7 +25,7 @@ test-export: $(EXPORT)/.installed
 
 # the lowest versions of all libraries that are allowed
 test-lowest: $(LOWEST)/.installed
-	MPLBACKEND=agg $(LOWEST)/bin/python -m pytest -n auto tests/test_files.py tests/test_vendor_files.py tests/test_cli.py tests/test_segment.py tests/test_clones.py tests/test_growth.py tests/test_plot.py
+	MPLBACKEND=agg $(LOWEST)/bin/python -m pytest -n auto $(patsubst %,tests/test_%.py,files vendor_files ome_zarr cli clones seeding growth plot report)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -324,6 +324,9 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
     )
 
     console = Console(stderr=True)
+    if not console.is_terminal or current().quiet:
+        yield lambda what, done, total: None
+        return
     columns = (
         TextColumn("{task.description:8}"),
         BarColumn(),
@@ -332,7 +335,7 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal or current().quiet) as bars:
+    with Progress(*columns, console=console) as bars:
         ids: dict[str, Any] = {}
 
         def say(what: str, done: int, total: int) -> None:

@@ -135,9 +135,10 @@ def test_the_report_tells_of_corrections(volumes):
 
 def test_a_second_run_finds_nothing_to_do(volumes):
     results = volumes[0] / "results"
-    before = {path: path.stat().st_mtime_ns for path in (results / ".parts").iterdir()}
+    files = [path for path in (results / ".parts").iterdir() if path.suffix != ".lock"]
+    before = {path: path.stat().st_mtime_ns for path in files}
     run(volumes[0], workers=1)
-    assert {path: path.stat().st_mtime_ns for path in (results / ".parts").iterdir()} == before
+    assert {path: path.stat().st_mtime_ns for path in files} == before
 
 
 def test_cells_measured_between_runs_are_corrected_as_the_run_corrected_them(volumes):

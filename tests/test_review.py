@@ -90,7 +90,9 @@ def renumbered(cells, seed):
     """Cells of a later fit: the same clones under other numbers."""
     order = np.random.default_rng(seed).permutation(len(SIZES)) + 1
     other = cells.copy()
-    other["clone"] = cells["clone"].map(lambda n: pd.NA if pd.isna(n) else int(order[n - 1])).astype("Int64")
+    other["clone"] = (
+        cells["clone"].map(lambda n: pd.NA if pd.isna(n) else int(order[int(n) - 1])).astype("Int64")
+    )
     return other
 
 

@@ -146,7 +146,8 @@ def test_fields_of_a_plate_are_scenes(tmp_path, pixels):
         root.create_group(well).attrs["well"] = {"images": [{"path": name} for name in fields]}
         for name in fields:
             group = root.create_group(f"{well}/{name}")
-            group.create_array("0", data=pixels[int(name), :, 0])
+            array = group.create_array("0", shape=pixels[0, :, 0].shape, dtype=pixels.dtype)
+            array[:] = pixels[int(name), :, 0]
             group.attrs["multiscales"] = [{"axes": axes, "datasets": [{"path": "0"}]}]
     assert list_scenes(tmp_path / "p.zarr") == ("A/1/0", "A/1/1", "B/2/0")
     assert same(read_stack(tmp_path / "p.zarr", scene="A/1/1").pixels[0, :, 0], pixels[1, :, 0])

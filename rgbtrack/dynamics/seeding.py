@@ -77,7 +77,11 @@ def count_founders(
     lesions = plain(lesions if "site" in lesions.columns else lesions.assign(site="metastasis"))
     shares = source_shares(sizes, source)
     known = [table[SAMPLE].drop_duplicates() for table in (lesions, _plain(samples), _plain(sizes))]
-    every = pd.concat(known).drop_duplicates().sort_values(SAMPLE, ignore_index=True)
+    every = (
+        pd.concat([table for table in known if len(table)] or known[:1])
+        .drop_duplicates()
+        .sort_values(SAMPLE, ignore_index=True)
+    )
     sites = set(lesions["site"]) or set(every["site"])
     every = every[every["site"].isin(sites - {source})].reset_index(drop=True)
     if samples is None:
