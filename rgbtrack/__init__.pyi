@@ -36,6 +36,8 @@ from .errors import RgbtrackError as RgbtrackError
 from .errors import RgbtrackWarning as RgbtrackWarning
 from .evaluate import evaluate_results as evaluate_results
 from .evaluate import evaluate_tracks as evaluate_tracks
+from .export.write import export_results as export_results
+from .files import list_scenes as list_scenes
 from .files import match_tracks as match_tracks
 from .files import read_counts as read_counts
 from .files import read_stack as read_stack

@@ -442,6 +442,40 @@ def _channels(pairs: list[str] | None) -> dict[str, str | int] | None:
     return {marker: int(channel) if channel.isdigit() else channel for marker, _, channel in words}
 
 
+@app.command(epilog="Example: rgbtrack flow results blood.csv --markers red=PE-CF594-A")
+def flow(
+    results: ResultsArg,
+    sheet: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV with columns file, subject, treatment, timepoint and site, one row per FCS file",
+            show_default=False,
+        ),
+    ],
+    markers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--markers",
+            "-m",
+            help="marker=parameter, once for each marker whose parameter has another name than its channel",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="folder for the tables; default: flow in the results")
+    ] = None,
+) -> None:
+    """Call events of flow cytometry (FCS) with the clones of a run, and count them like its cells."""
+    from rgbtrack.pipeline.flow import call_flow
+
+    wanted = {marker: str(name) for marker, name in (_channels(markers) or {}).items()}
+    found, folder = call_flow(results, sheet, wanted, out)
+    for image_id, of in found.gains.groupby("image_id", sort=False):
+        first = of.iloc[0]
+        n, called, strange = (first[name] for name in ("n_events", "n_called", "n_unlike"))
+        current().tell(f"{image_id}: {n} events, {called} called, {strange} like no clone")
+    current().tell(f"{folder}: events.parquet, clone_sizes.csv, gains.csv", gains=plain_records(found.gains))
+
+
 @app.command(
     add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
 )

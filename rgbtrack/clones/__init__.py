@@ -6,6 +6,7 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from rgbtrack.clones.fit import assign_clones, fit_clones
+    from rgbtrack.clones.flow import call_events, events_as_cells
     from rgbtrack.clones.founders import founder_rows
     from rgbtrack.clones.gains import gains_seen
     from rgbtrack.clones.later import learn_gains
@@ -23,6 +24,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "fit": ["assign_clones", "fit_clones"],
+        "flow": ["call_events", "events_as_cells"],
         "founders": ["founder_rows"],
         "gains": ["gains_seen"],
         "later": ["learn_gains"],
@@ -43,8 +45,10 @@ __all__ = [
     "Resolution",
     "SubjectModels",
     "assign_clones",
+    "call_events",
     "clone_resolution",
     "describe_clones",
+    "events_as_cells",
     "fit_clones",
     "founder_rows",
     "gains_seen",

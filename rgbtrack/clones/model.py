@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import chdtri
+from scipy.special import chdtri, logsumexp
 
 from rgbtrack.clones.detectors import Detectors
 from rgbtrack.clones.gaussians import gaussian_likelihood
@@ -156,6 +156,21 @@ class CloneModel:
 
     def _posterior(self, x: Floats, s: Floats, detectors: Detectors, group: Ints) -> Floats:
         """Probability of each clone, of unmarked and of junk, of some measured cells."""
+        parts = self._log_parts(x, s, detectors, group)
+        parts -= parts.max(axis=1, keepdims=True)
+        np.exp(parts, out=parts)
+        parts /= parts.sum(axis=1, keepdims=True)
+        return parts
+
+    def log_density(self, table: pd.DataFrame) -> Floats:
+        """Logarithm of the density of the measured cells of a table, whatever they are of, per counts^d."""
+        signatures = read_signatures(table, self.markers)
+        detectors, group = self.detectors(table)
+        parts = self._log_parts(signatures.x, signatures.s, detectors, group[signatures.measured])
+        return np.asarray(logsumexp(parts, axis=1))
+
+    def _log_parts(self, x: Floats, s: Floats, detectors: Detectors, group: Ints) -> Floats:
+        """Logarithm of weight times density of each clone, unmarked and junk, of some measured cells."""
         assert self.junk is not None  # noqa: S101 - some cells were measured
         s = self.scaled(s)
         common_x, common_s = detectors.undo(x, s, group)
@@ -175,9 +190,6 @@ class CloneModel:
             loglik += np.log(self.weights)[likely] + detectors.log_jacobian[group][:, None]
             row, column = np.nonzero(likely >= 0)
             parts[row, likely[row, column]] = loglik[row, column]
-        parts -= parts.max(axis=1, keepdims=True)
-        np.exp(parts, out=parts)
-        parts /= parts.sum(axis=1, keepdims=True)
         return parts
 
     def _within_noise(self, signatures: Signatures) -> NDArray[np.bool_]:
