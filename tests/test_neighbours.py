@@ -1,5 +1,7 @@
 """Evidence beyond colour: planted patches, migrants, light that spills over, tracks; invariances."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from rgbtrack.clones import ClonesParams, assign_clones, fit_clones
 from rgbtrack.clones.links import find_predecessors, hear_links, judge_links
 from rgbtrack.clones.mixture import all_clones, likelihood
 from rgbtrack.clones.neighbours import NO_PATCHES, Field, Patchiness, find_patchiness, hear_neighbours
+from rgbtrack.clones.parts import parts_of, sample_of
 from rgbtrack.clones.ray import Spread
 from rgbtrack.clones.surroundings import hear_surroundings
 from rgbtrack.errors import DataError
@@ -380,3 +383,28 @@ def test_few_cells_and_one_clone_have_no_patches():
     table, _, colour, share = planted(seed=9)
     assert find_patchiness(colour[:, [0, -2, -1]], np.ones(1), [field_of(table)]) is NO_PATCHES
     assert find_patchiness(colour[:20], share, [field_of(table.head(20))]) is NO_PATCHES
+
+
+@pytest.mark.parametrize("cells_per_patch", [30, 0])
+def test_a_table_called_in_parts_is_called_as_a_whole(monkeypatch, cells_per_patch):
+    images = [
+        planted(side=14, cells_per_patch=cells_per_patch, seed=i)[0].assign(image_id=f"image {i}")
+        for i in range(5)
+    ]
+    cells = pd.concat(images, ignore_index=True).sample(frac=1, random_state=0, ignore_index=True)
+    model = fit_clones(cells)
+    whole = model.assign(cells, spatial=True)
+    monkeypatch.setattr("rgbtrack.clones.parts.PART_CELLS", 250)
+    parts = parts_of(cells)
+    assert len(parts) == 4
+    assert sorted(np.concatenate(parts)) == list(range(len(cells)))
+    assert all(
+        set(cells.loc[a, "image_id"]).isdisjoint(cells.loc[b, "image_id"]) for a, b in combinations(parts, 2)
+    )
+    told = model.assign(cells, spatial=True)
+    pd.testing.assert_frame_equal(told, whole)
+    assert told.attrs["neighbours"] == whole.attrs["neighbours"]
+    monkeypatch.setattr("rgbtrack.clones.parts.LEARNT_CELLS", 700)
+    assert len(sample_of(parts)) < len(cells)
+    fewer = model.assign(cells, spatial=True)
+    assert (fewer["clone"].fillna(0) == whole["clone"].fillna(0)).mean() > 0.97

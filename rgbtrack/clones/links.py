@@ -94,7 +94,9 @@ def find_predecessors(table: pd.DataFrame) -> tuple[Ints, NDArray[np.bool_]]:
     return previous, born
 
 
-def judge_links(probability: Floats, share: Floats, previous: Ints) -> tuple[float, Floats]:
+def judge_links(
+    probability: Floats, share: Floats, previous: Ints, certainty: float | None = None
+) -> tuple[float, Floats]:
     """Learn how probable it is that a link joins cells of one clone, beyond chance.
 
     The certainty maximises ``sum log(1 - q + q r)`` over links, ``r = sum_c p_i(c) p_j(c) / share_c``.
@@ -107,6 +109,8 @@ def judge_links(probability: Floats, share: Floats, previous: Ints) -> tuple[flo
         Of each class, shape (classes,).
     previous
         From `find_predecessors`.
+    certainty
+        What was learnt before; None to learn it from these links.
 
     Returns
     -------
@@ -121,8 +125,8 @@ def judge_links(probability: Floats, share: Floats, previous: Ints) -> tuple[flo
         return 0.0, right
     ratio = np.zeros(len(later))
     _agreement(probability, share, later, previous, ratio)
-    q = 0.5
-    for _ in range(200):
+    q = 0.5 if certainty is None else certainty
+    for _ in range(200 if certainty is None else 0):
         q = float((q * ratio / (1 - q + q * ratio)).mean())
     q = min(q, _SUREST) if q > 1e-3 else 0.0
     right[later] = q * ratio / (1 - q + q * ratio)

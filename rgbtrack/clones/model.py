@@ -14,9 +14,10 @@ from rgbtrack.clones.detectors import Detectors
 from rgbtrack.clones.gaussians import gaussian_likelihood
 from rgbtrack.clones.junk import Junk
 from rgbtrack.clones.mixture import find_candidates, likelihood
+from rgbtrack.clones.parts import parts_of, sample_of, take
 from rgbtrack.clones.ray import Floats, Ints, Spread, noise_density
 from rgbtrack.clones.signatures import Signatures, read_signatures
-from rgbtrack.clones.surroundings import hear_surroundings
+from rgbtrack.clones.surroundings import Surroundings, hear_surroundings
 from rgbtrack.errors import DataError
 from rgbtrack.threads import over_bands
 
@@ -227,24 +228,72 @@ class CloneModel:
             Whether neighbours and links are heard: see `rgbtrack.clones.surroundings`.
         """
         signatures = read_signatures(table, self.markers)
+        parts = parts_of(table)
+        learnt = None
+        if spatial and len(parts) > 1:
+            rows = sample_of(parts)
+            learnt = self._hear(take(table, rows), signatures.part(rows), together)
+        calls = [
+            self._calls(take(table, rows), signatures.part(rows), together, spatial, learnt) for rows in parts
+        ]
+        result = table.copy()
+        order = np.argsort(np.concatenate(parts), kind="stable")
+        for name in CALLS:
+            column = pd.concat([part[name] for part, _ in calls], ignore_index=True)
+            result[name] = column.array[order]
+        heard = learnt or calls[0][1]
+        if heard is not None:
+            changed = result["clone"].fillna(0) != result["colour_clone"].fillna(0)
+            result.attrs["neighbours"] = heard.words(int(changed.sum()), len(table))
+        return result
+
+    def _calls(
+        self,
+        table: pd.DataFrame,
+        signatures: Signatures,
+        together: Sequence[int],
+        spatial: bool,
+        learnt: Surroundings | None,
+    ) -> tuple[pd.DataFrame, Surroundings | None]:
+        """Return `CALLS` of some whole images, and what their surroundings told."""
+        colour = self._of_colour(table, signatures, together)
+        main_share = self.main_shares.copy()
+        same = np.flatnonzero(np.isin(self.clone_numbers, together))
+        main_share[same[:1]] = main_share[same].max(initial=0)
+        clone, top, reason = colour_clone, colour_top, _ = self._call(colour, signatures, main_share)
+        heard = None
+        if spatial:
+            heard = hear_surroundings(table, colour, self._shares(), signatures.doublet, learnt)
+            clone, top, reason = self._call(heard.probability, signatures, main_share)
+        called = pd.DataFrame(
+            {
+                "clone": clone,
+                "clone_probability": top,
+                "unassigned_reason": reason,
+                "colour_clone": colour_clone,
+                "colour_probability": colour_top,
+            }
+        )
+        return called, None if heard is None else heard.without_cells()
+
+    def _hear(self, table: pd.DataFrame, signatures: Signatures, together: Sequence[int]) -> Surroundings:
+        """What the surroundings of some cells tell of all."""
+        colour = self._of_colour(table, signatures, together)
+        return hear_surroundings(table, colour, self._shares(), signatures.doublet).without_cells()
+
+    def _shares(self) -> Floats:
+        return np.append(self.weights, [self.unmarked_weight, self.junk_weight])
+
+    def _of_colour(
+        self, table: pd.DataFrame, signatures: Signatures, together: Sequence[int]
+    ) -> NDArray[Any]:
+        """Probabilities from colour alone, some clones taken for the first of them."""
         # the largest of all tables: half as large in single precision
         colour = self._probabilities(table, signatures, np.float32)
-        main_share = self.main_shares.copy()
         same = np.flatnonzero(np.isin(self.clone_numbers, together))
         colour[:, same[:1]] = colour[:, same].sum(axis=1, keepdims=True)
         colour[:, same[1:]] = 0
-        main_share[same[:1]] = main_share[same].max(initial=0)
-        result = table.copy()
-        clone, top, reason = colour_clone, colour_top, _ = self._call(colour, signatures, main_share)
-        if spatial:
-            share = np.append(self.weights, [self.unmarked_weight, self.junk_weight])
-            heard = hear_surroundings(table, colour, share, signatures.doublet)
-            clone, top, reason = self._call(heard.probability, signatures, main_share)
-            changed = int((clone.fillna(0) != colour_clone.fillna(0)).sum())
-            result.attrs["neighbours"] = heard.words(changed, len(table))
-        result["clone"], result["clone_probability"], result["unassigned_reason"] = clone, top, reason
-        result["colour_clone"], result["colour_probability"] = colour_clone, colour_top
-        return result
+        return colour
 
     def _call(
         self, probability: NDArray[Any], signatures: Signatures, main_share: Floats

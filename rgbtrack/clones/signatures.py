@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-from rgbtrack.clones.ray import Floats
+from rgbtrack.clones.ray import Floats, Ints
 from rgbtrack.errors import DataError
 from rgbtrack.tables import markers_of
 
@@ -32,6 +32,15 @@ class Signatures:
     s: Floats
     measured: NDArray[np.bool_]
     doublet: NDArray[np.bool_]
+
+    def part(self, rows: Ints) -> "Signatures":
+        """Those of some rows of the table."""
+        if len(rows) == len(self.measured):
+            return self
+        place = (np.cumsum(self.measured) - 1)[rows]
+        measured = self.measured[rows]
+        of = place[measured]
+        return Signatures(self.markers, self.x[of], self.s[of], measured, self.doublet[rows])
 
 
 def read_signatures(table: pd.DataFrame, markers: tuple[str, ...] | None = None) -> Signatures:

@@ -1,6 +1,6 @@
 """Calls beyond colour: neighbours in tissue and links in time, as far as the table tells of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,10 @@ class Surroundings:
     patchiness: Patchiness | None
     certainty: float | None
 
+    def without_cells(self) -> "Surroundings":
+        """What was learnt, without the probabilities of the cells."""
+        return replace(self, probability=np.empty((0, self.probability.shape[1])))
+
     def words(self, n_changed: int, n_calls: int) -> str:
         """Say in a sentence what was learnt, and what came of it."""
         parts = [self._neighbours()]
@@ -58,7 +62,11 @@ class Surroundings:
 
 
 def hear_surroundings(
-    table: pd.DataFrame, probability: Floats, share: Floats, left_out: NDArray[np.bool_] | None = None
+    table: pd.DataFrame,
+    probability: Floats,
+    share: Floats,
+    left_out: NDArray[np.bool_] | None = None,
+    learnt: Surroundings | None = None,
 ) -> Surroundings:
     """Sharpen the probabilities of cells by their links in time, then by their neighbours.
 
@@ -73,6 +81,9 @@ def hear_surroundings(
         Of each clone, of unmarked and of junk among all cells, shape (k + 2,).
     left_out
         Rows that are neither heard nor changed, as those with a NaN are, shape (n,).
+    learnt
+        What was told of a table that this one is a part of, whole images: how sure links are and how patchy
+        the tissue is are then not learnt anew.
 
     Raises
     ------
@@ -93,7 +104,8 @@ def hear_surroundings(
         linked = cells.iloc[cell]
         previous, born = find_predecessors(linked)
         if (previous >= 0).any():
-            certainty, right = judge_links(known[cell], share, previous)
+            before = None if learnt is None else learnt.certainty
+            certainty, right = judge_links(known[cell], share, previous, before)
             previous[right < CUT] = -1
             frame = read_numbers(linked, "frame")
             known[cell] = hear_links(known[cell], share, previous, born, frame, certainty)
@@ -101,8 +113,8 @@ def hear_surroundings(
     if _has_places(table):
         fields, samples = _fields(cells)
         clones = share[:k] / share[:k].sum()
-        patchiness = find_patchiness(known, clones, samples)
-        if patchiness.strength:
+        patchiness = find_patchiness(known, clones, samples) if learnt is None else learnt.patchiness
+        if patchiness is not None and patchiness.strength:
             for field in fields:
                 known[field.rows] = hear_neighbours(known[field.rows], clones, field.places, patchiness)
     result = probability.copy()
