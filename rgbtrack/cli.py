@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rgbtrack import __version__
 from rgbtrack.amend import amend
 from rgbtrack.errors import ParamError, RgbtrackError, RgbtrackWarning
 from rgbtrack.export.formats import FORMATS
+from rgbtrack.stamp import find_finished
 from rgbtrack.voice import Told, Voice, current, options_first, plain_records
 
 if TYPE_CHECKING:
@@ -214,6 +216,13 @@ def run(
     ] = False,
 ) -> None:
     """Run an experiment from images to tables, figures and report; go on where a former run stopped."""
+    finished = None if overwrite or dry_run else find_finished(experiment, out, __version__)
+    if finished is not None:
+        results, told = finished
+        for text in told["warnings"]:
+            current().remark(f"warning: {text}")
+        _tell_outcome(results, told["counts"], {}, ("report",))
+        return
     from rgbtrack.pipeline.run import STEPS
 
     if dry_run:
@@ -290,23 +299,29 @@ def _run(
             steps=steps,
             progress=progress,
         )
-    counts = outcome.counts
-    current().tell(results=outcome.results, counts=counts, failed=outcome.failed)
+    _tell_outcome(outcome.results, outcome.counts, outcome.failed, steps)
+
+
+def _tell_outcome(
+    results: Path, counts: dict[str, Any], failed: dict[str, str], steps: "tuple[Step, ...]"
+) -> None:
+    """Say what a run came to."""
+    current().tell(results=results, counts=counts, failed=failed)
     summary = f"{counts['images']} images, {counts['cells']} cells"
     if "clones" in counts:
         summary += f", {counts['assigned']} assigned to {counts['clones']} clones"
     if "tracks" in counts:
         summary += f", {counts['tracks']} tracks"
-    current().tell(f"{summary}: {outcome.results}")
+    current().tell(f"{summary}: {results}")
     if steps[-1] == "link" and "tracks" not in counts:
         current().tell("no image has several frames: there is nothing to link")
-    report = outcome.results / "report.html"
+    report = results / "report.html"
     if "report" in steps:
         current().tell(f"open {report}", report=report)
-    if outcome.failed:
-        for reason in outcome.failed.values():
+    if failed:
+        for reason in failed.values():
             current().remark(f"failed: {reason}")
-        current().remark(f"{len(outcome.failed)} of {counts['images']} images failed; the rest is complete")
+        current().remark(f"{len(failed)} of {counts['images']} images failed; the rest is complete")
         raise typer.Exit(PARTIAL)
 
 

@@ -65,7 +65,7 @@ def stamps(results):
     return {
         str(path.relative_to(results)): path.stat().st_mtime_ns
         for path in results.rglob("*")
-        if path.is_file() and path.name not in ("run.json", "run.lock")
+        if path.is_file() and path.name not in ("run.json", "run.lock", "finished.json")
     }
 
 

@@ -1,13 +1,6 @@
 """Files in and out: images, labels, tables and JSON; everything written is written whole or not at all."""
 
-from rgbtrack.files.atomic import (
-    KnownBy,
-    fingerprint,
-    has_changed,
-    sha256,
-    write_atomically,
-    write_folder_atomically,
-)
+from rgbtrack.files.atomic import has_changed, write_atomically, write_folder_atomically
 from rgbtrack.files.bleed_through import read_bleed_through
 from rgbtrack.files.count_files import read_counts
 from rgbtrack.files.ctc import read_ctc, write_ctc
@@ -23,6 +16,7 @@ from rgbtrack.files.outlines import OUTLINE_ENDINGS
 from rgbtrack.files.table_files import read_table, write_table
 from rgbtrack.files.trackmate import read_trackmate, write_trackmate
 from rgbtrack.files.tracks import match_tracks, read_tracks
+from rgbtrack.fingerprints import KnownBy, fingerprint, sha256
 
 __all__ = [
     "IMAGE_ENDINGS",

@@ -31,6 +31,8 @@ from rgbtrack.pipeline.tracks import MOTILITY, describe_movies
 from rgbtrack.report import write_report
 from rgbtrack.review import read_review, standing_redraws
 from rgbtrack.segment import check_method
+from rgbtrack.segment.methods import BUILT_IN
+from rgbtrack.stamp import remove_stamp, states, write_stamp
 
 Step = Literal["segment", "measure", "clones", "link", "dynamics", "report"]
 STEPS: tuple[Step, ...] = ("segment", "measure", "clones", "link", "dynamics", "report")
@@ -126,7 +128,8 @@ def _run(
 ) -> Outcome:
     say = progress or (lambda what, done, total: None)
     started = _now()
-
+    remove_stamp(results)
+    settings = states(_settings_files(experiment, results), experiment.known_by)
     tasks = image_tasks(experiment, results, overwrite=overwrite, measure="measure" in steps)
     tasks = [replace(task, tile_px=tile_px or TILE_PX) for task in tasks]
     if {"segment", "measure"} & set(steps):
@@ -157,7 +160,21 @@ def _run(
     for text in description["warnings"]:
         warnings.warn(text, RgbtrackWarning, stacklevel=3)
     failed = {name: record["error"] for name, record in records.items() if record["status"] == "failed"}
+    if steps == STEPS and not failed and experiment.segment.method in BUILT_IN:
+        told = {"counts": description["counts"], "warnings": description["warnings"]}
+        images = {path: state for record in records.values() for path, state in record["inputs"].items()}
+        write_stamp(
+            results, rgbtrack.__version__, experiment.path, experiment.known_by, settings | images, told
+        )
     return Outcome(results, failed, description["counts"])
+
+
+def _settings_files(experiment: Experiment, results: Path) -> set[Path]:
+    """Files beside the images that the results rest on, whether they are there or not."""
+    named = (experiment.correct.bleed_through, experiment.segment.model, experiment.clones.model)
+    files = {experiment.folder / name for name in named if name not in (None, "auto", "none")}
+    files |= {path for path in experiment.tracks if path is not None}
+    return files | {experiment.path, experiment.folder / experiment.samples_file, results / REVIEW}
 
 
 def image_tasks(
