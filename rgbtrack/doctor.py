@@ -99,7 +99,7 @@ def _extra(extra: str) -> Finding:
     found = _libraries(f"extra {extra}", _wanted(extra))
     if found.state == "ok":
         return found
-    told = f"for {EXTRAS[extra]}: pip install 'rgbtrack[{extra}]' ({found.told})"
+    told = f"for {EXTRAS[extra]}: pip install 'rgbtrack[{extra}]', in a checkout '.[{extra}]' ({found.told})"
     return Finding(found.what, "missing", told)
 
 

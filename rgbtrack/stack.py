@@ -353,7 +353,8 @@ class Stack:
         shape = self.pixels.shape
         longer = [name for name, n in zip(AXES, shape, strict=True) if n > 1]
         wanted = axes.strip().lower()
-        if len(set(wanted)) != len(wanted) or not set(wanted) <= set(AXES) or len(wanted) != len(longer):
+        right = len(wanted) == len(set(wanted)) == len(longer) and set("yx") <= set(wanted) <= set(AXES)
+        if not right and sorted(longer) != sorted(wanted):
             raise DataError(
                 f"{self.source}: axes {axes!r} do not fit: it has {len(longer)} longer than one, read as "
                 f"{''.join(longer)} ({', '.join(str(n) for n in shape if n > 1)}): give one of t, c, z, y, x "

@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from rgbtrack.errors import ParamError
+
 FLAGS = ("--json", "--quiet", "-q")
 VALUED = ("--log-file",)
 
@@ -52,16 +54,17 @@ class Voice:
 
     def open_log(self, path: Path) -> None:
         """Have everything said from now on written at the end of a file."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.log = path.open("a", encoding="utf-8")
+        self.log = path.open("a", encoding="utf-8", errors="backslashreplace")
 
-    def finish(self, exit_code: int) -> None:
-        """Say everything at once to a machine, and close the log."""
+    def finish(self, exit_code: int) -> int:
+        """Say everything at once to a machine, close the log, and return the exit code."""
         if self.machine:
             whole = {"exit_code": exit_code, **self._told, "said": self._said, "remarks": self._remarks}
             print(json.dumps(whole, default=_plain, allow_nan=False))
+        sys.stdout.flush()
         if self.log is not None:
             self.log.close()
+        return exit_code
 
     def log_only(self, text: str) -> None:
         """Write a line to the log alone."""
@@ -108,9 +111,9 @@ def options_first(arguments: Sequence[str]) -> list[str]:
             rest += [word, *waiting]
             break
         if word in FLAGS or word.partition("=")[0] in VALUED:
-            first.append(word)
-            if word in VALUED and waiting:
-                first.append(waiting.pop(0))
+            if word in VALUED and (not waiting or waiting[0].startswith("-")):
+                raise ParamError(f"{word} needs the path of a file")
+            first += [word, waiting.pop(0)] if word in VALUED else [word]
         else:
             rest.append(word)
     return first + rest

@@ -135,7 +135,9 @@ def test_the_report_tells_of_corrections(volumes):
 
 def test_a_second_run_finds_nothing_to_do(volumes):
     results = volumes[0] / "results"
-    files = [path for path in (results / ".parts").iterdir() if path.name not in ("run.lock", "finished.json")]
+    files = [
+        path for path in (results / ".parts").iterdir() if path.name not in ("run.lock", "finished.json")
+    ]
     before = {path: path.stat().st_mtime_ns for path in files}
     run(volumes[0], workers=1)
     assert {path: path.stat().st_mtime_ns for path in files} == before
@@ -155,7 +157,7 @@ def test_cells_measured_between_runs_are_corrected_as_the_run_corrected_them(vol
 def test_what_is_switched_off_is_not_looked_for(volumes, tmp_path):
     settings = (
         '[correct]\nflat_field = "none"\nchromatic_shift = "none"\nattenuation_um = { blue = 35.0 }\n'
-        'bleaching = "none"\ndrift = "none"\n'
+        'bleaching = "none"\ndrift = "none"\nbleed_through = "none"\n'
     )
     for path in volumes[0].glob("i[01].ome.tif"):
         (tmp_path / path.name).symlink_to(path)

@@ -1,5 +1,7 @@
 """experiment.toml and the sample sheet: what is read, and what is said of every mistake."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -304,3 +306,24 @@ def test_init_needs_images(tmp_path):
         init_experiment(tmp_path)
     with pytest.raises(ParamError, match="no such folder"):
         init_experiment(tmp_path / "x")
+
+
+def test_names_nearly_alike_are_told(small_experiment, tmp_path):
+    folder = tmp_path / "experiment"
+    shutil.copytree(small_experiment, folder)
+    sheet = (folder / "samples.csv").read_text()
+    (folder / "samples.csv").write_text(sheet.replace(",vehicle,", ",Vehicle,", 1))
+    with pytest.warns(RgbtrackWarning, match=r"treatment 'Vehicle' \(1 images\) and 'vehicle' \(3 images\)"):
+        read_experiment(folder)
+
+
+def test_a_workbook_and_curly_quotes_are_told(small_experiment, tmp_path):
+    folder = tmp_path / "experiment"
+    shutil.copytree(small_experiment, folder)
+    (folder / "samples.csv").rename(folder / "samples.xlsx")
+    with pytest.raises(ParamError, match=r"samples.xlsx is there: save it as CSV UTF-8"):
+        read_experiment(folder)
+    toml = (folder / "experiment.toml").read_text(encoding="utf-8")
+    (folder / "experiment.toml").write_text(toml.replace('"', "“"), encoding="utf-8")
+    with pytest.raises(ParamError, match="it has curly quotes"):
+        read_experiment(folder)

@@ -88,14 +88,13 @@ def test_csv_for_excel_and_its_limit(results, monkeypatch):
 
 def test_prism_has_a_column_for_each_subject(results):
     (folder,) = export_results(results, "prism")
-    assert {"shares.csv", "cells.csv", "growth.csv", "cells_area_um2.csv"} <= {
-        p.name for p in folder.iterdir()
-    }
+    names = {p.name for p in folder.iterdir()}
+    assert {"clone_shares.csv", "clone_cells.csv", "clone_growth.csv", "cells_area_um2.csv"} <= names
     areas = pd.read_csv(folder / "cells_area_um2.csv")
     cells = read_table(results / "cells.parquet")
     one = cells[(cells["subject"] == "m1") & (cells["timepoint"] == 7)]
     column = areas[f"{one['treatment'].iloc[0]}: m1, day 7, primary"].dropna()
-    assert column.to_numpy() == pytest.approx(one["area_um2"].to_numpy())
+    assert column.to_numpy() == pytest.approx(one["area_um2"].to_numpy(), rel=1e-5)
 
 
 def test_qupath_outlines_are_read_back_as_the_same_labels(results, image_id):
@@ -155,7 +154,7 @@ def test_holes_and_many_clones_are_told_for_fiji(results, image_id):
 def test_fcs(results, image_id):
     flowio = pytest.importorskip("flowio", reason="flowio is not installed")
     (folder,) = export_results(results, "fcs")
-    assert len(list(folder.iterdir())) == len(read_json(results / "run.json")["images"])
+    assert len(list(folder.glob("*.fcs"))) == len(read_json(results / "run.json")["images"])
     data = flowio.FlowData(folder / f"{image_id}.fcs")
     events = pd.DataFrame(np.reshape(data.events, (-1, data.channel_count)), columns=data.pnn_labels)
     cells = of_image(results, image_id)
@@ -214,14 +213,28 @@ def test_writing_again_replaces_but_other_folders_are_left(results, to, tmp_path
     module = {"anndata": "anndata", "spatialdata": "spatialdata", "fcs": "flowio"}.get(to)
     if module:
         pytest.importorskip(module, reason="the extra rgbtrack[export] is not installed here")
-    first = export_results(results, to, tmp_path / "out")
-    assert export_results(results, to, tmp_path / "out") == first
-    if first[0].is_dir():
-        (tmp_path / "other").mkdir()
-        (tmp_path / "other" / "thesis.docx").write_text("mine")
+    out = tmp_path / ("out.csv" if to == "csv" else "out")
+    first = export_results(results, to, out)
+    assert export_results(results, to, out) == first
+    if not first[0].is_dir():
+        with pytest.raises(ParamError, match="is a folder: give the name of a file"):
+            export_results(results, to, results)
+        return
+    ending = {"prism": "csv", "fcs": "fcs", "qupath": "geojson", "fiji": "tif"}.get(to, "zarr")
+    for folder in (tmp_path / "other", out):  # of the same ending, in a folder of theirs or of an export
+        folder.mkdir(exist_ok=True)
+        (folder / f"mine.{ending}").write_text("mine")
         with pytest.raises(DataError, match="is there and holds something else"):
-            export_results(results, to, tmp_path / "other")
-        assert (tmp_path / "other" / "thesis.docx").read_text() == "mine"
+            export_results(results, to, folder)
+        assert (folder / f"mine.{ending}").read_text() == "mine"
+    with pytest.raises(DataError, match="is there and holds something else"):
+        export_results(results, to, results / "labels")
+    assert list((results / "labels").iterdir())
+
+
+def test_a_table_has_the_ending_of_one(results, tmp_path):
+    with pytest.raises(ParamError, match="a table is written as"):
+        export_results(results, "csv", tmp_path / "cells.xlsx")
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """Events of flow cytometry, called with the clones of images."""
 
 import shutil
+import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from rgbtrack import DataError, ParamError, RgbtrackWarning, load_clones
+from rgbtrack import DataError, ParamError, RgbtrackWarning, load_clones, save_clones
 from rgbtrack.clones.flow import call_events, events_as_cells
 from rgbtrack.files.fcs import read_events
 from rgbtrack.pipeline.flow import call_flow
@@ -74,7 +76,7 @@ def test_no_events_and_one_event(model):
     for few in (events, events.iloc[:0]):
         cells, factors = call_events(model, events_as_cells(few))
         assert len(cells) == len(few)
-        assert np.isfinite(factors["factor"]).all()
+        assert factors["factor"].isna().all() or len(few)
 
 
 def test_units_and_order_of_markers_change_nothing(model):
@@ -99,8 +101,8 @@ def test_parameters_are_found_by_name_label_or_part(tmp_path):
     assert events["green"].tolist() == [1, 5, 9]  # the area, not the height
     with pytest.raises(DataError, match="no parameter is 'Cerulean'; found FSC-A, FL1-A"):
         read_events(path, {"blue": "Cerulean"})
-    with pytest.raises(DataError, match="several parameters are 'FL'"):
-        read_events(path, {"blue": "FL"})
+    with pytest.raises(DataError, match="no parameter is '1'"):
+        read_events(path, {"blue": "1"})
     with pytest.raises(DataError, match="two markers are of one parameter"):
         read_events(path, {"red": "FL2-A", "blue": "mCherry"})
 
@@ -188,3 +190,30 @@ def test_a_marker_that_the_run_does_not_have(blood):
     folder, _ = blood
     with pytest.raises(ParamError, match="--markers names far_red"):
         call_flow(folder / "results", folder / "blood.csv", {"far_red": "APC-A"})
+
+
+def test_one_clone_alone_is_warned_of_and_a_batch_helps(blood, model):
+    folder, _ = blood
+    share = np.zeros(model.n_clones)
+    share[1] = 1
+    events, true = simulate_events(model, seed=8, n=1500, share=share)
+    write_events(folder / "m1.fcs", events)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call_flow(folder / "results", folder / "blood.csv")
+    assert any("of the called events are of one clone" in str(one.message) for one in caught)
+    sheet = (folder / "blood.csv").read_text().replace("timepoint", "timepoint,batch").replace(",7", ",7,a")
+    (folder / "blood.csv").write_text(sheet)
+    with pytest.warns(RgbtrackWarning, match="m1: 100% of the called events are of one clone, 2"):
+        flow, _ = call_flow(folder / "results", folder / "blood.csv")
+    called = flow.events.loc[flow.events["image_id"] == "m1", "clone"].fillna(0).to_numpy(int)
+    assert (called[true > 0] == true[true > 0]).mean() > 0.95
+    assert flow.gains.groupby("marker")["factor"].nunique().tolist() == [1, 1, 1]
+
+
+def test_no_clones_no_flow(blood, model):
+    folder, _ = blood
+    none = replace(model.ordered(np.array([], int)), numbers=None)
+    save_clones(folder / "results" / "clone_model.json", none)
+    with pytest.raises(DataError, match="the run found no clones"):
+        call_flow(folder / "results", folder / "blood.csv")

@@ -101,6 +101,7 @@ def test_an_image_that_changes_during_a_run_is_seen(finished_experiment, monkeyp
     monkeypatch.setattr(module, "_write_report", meanwhile)
     monkeypatch.setattr("rgbtrack.report.write.CHAPTERS", ())
     run(finished_experiment, workers=1)
+    rgbtrack.fingerprints._sha256_of.cache_clear()  # the next command is another process
     assert find_finished(finished_experiment, None, VERSION) is None
 
 

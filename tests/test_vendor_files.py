@@ -1,5 +1,6 @@
 """Files of microscopes and of several images: read right, whole, and refused in words where damaged."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -167,6 +168,17 @@ def test_a_scene_that_is_not_there(tmp_path, pixels, scene, match):
         read_stack(path, scene=scene)
 
 
+def test_scenes_named_like_numbered_ones_are_apart(tmp_path, pixels):
+    scenes = [pixels, pixels + 1, pixels + 2]
+    for names in (("lung (1)", "lung", "lung"), ("scene 1", "", "")):
+        path = write_czi(tmp_path / "a.czi", scenes, scene_names=names)
+        told = list_scenes(path)
+        assert len(set(told)) == 3
+        assert [int(np.asarray(read_stack(path, scene=name).pixels)[0, 0, 0, 0, 0]) for name in told] == [
+            int(scene[0, 0, 0, 0, 0]) for scene in scenes
+        ]
+
+
 def test_a_scene_of_a_file_of_one(tmp_path, pixels):
     tifffile.imwrite(tmp_path / "a.tif", pixels[0, 0, 0])
     assert read_stack(tmp_path / "a.tif", scene=0).pixels.shape[3:] == (33, 40)
@@ -196,7 +208,7 @@ def test_axes_named_wrongly_are_given_by_hand():
     assert same(renamed.pixels[:, 0], np.swapaxes(pixels[0], 0, 1))
     assert (renamed.channels, renamed.z_step_um) == (("channel 0",), None)
     assert stack.with_axes("CZYX") is stack
-    for wrong in ("tyx", "ccyx", "cqyx"):
+    for wrong in ("tyx", "ccyx", "cqyx", "tczx"):
         with pytest.raises(
             DataError, match=rf"axes '{wrong}' do not fit: it has 4 longer than one, read as czyx"
         ):
@@ -311,12 +323,20 @@ def test_init_by_pattern(tmp_path, pixels):
         ("plain", "names no column"),
         ("{subject}_{subject}", "'subject' should be the name of a column, once"),
         ("{two words}", "'two words' should be the name of a column"),
+        ("{image}", "'image' is not read from names: subject, treatment"),
+        ("{subject}_{clone}", "'clone' is not read from names"),
+        (
+            "{subject}_{treatment}_{timepoint}",
+            "fits none of 1 images, 'm1_drug_d7' first: timepoint should be a number",
+        ),
+        ("{subject}.tif", "fits none of 1 images, 'm1_drug_d7' first: look where they differ; endings"),
     ],
 )
 def test_a_pattern_that_is_none(tmp_path, pixels, pattern, match):
-    tifffile.imwrite(tmp_path / "a.tif", pixels[0, 0, 0])
-    with pytest.raises(ParamError, match=match):
+    tifffile.imwrite(tmp_path / "m1_drug_d7.tif", pixels[0, 0, 0])
+    with pytest.raises(ParamError, match=re.escape(match) if "{" in match else match):
         init_experiment(tmp_path, pattern)
+    assert not (tmp_path / "samples.csv").exists()
 
 
 def test_info_tells_scenes_and_doubts(tmp_path, pixels, rgbtrack):

@@ -1,7 +1,10 @@
 """Manners of the command line: for machines, in silence, into a file, and what the doctor tells."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -53,7 +56,7 @@ def test_quiet_says_nothing_but_errors(rgbtrack, small_experiment):
 
 
 def test_a_log_file_is_told_everything(rgbtrack, small_experiment, tmp_path):
-    log = tmp_path / "logs" / "run.log"
+    log = tmp_path / "run.log"
     rgbtrack("check", small_experiment, "--log-file", log)
     rgbtrack("check", small_experiment / "none", "-q", "--log-file", log)
     first, second, third, fourth = log.read_text().splitlines()
@@ -75,12 +78,44 @@ def test_a_log_file_that_cannot_be_written(rgbtrack, small_experiment, tmp_path)
     ("given", "expected"),
     [
         ("run x --log-file=a.log -q", "--log-file=a.log -q run x"),
-        ("run x --log-file", "--log-file run x"),
         ("amend r split 1 -- -q --json", "amend r split 1 -- -q --json"),
     ],
 )
 def test_options_of_the_program_stand_anywhere(given, expected):
     assert options_first(given.split()) == expected.split()
+
+
+@pytest.mark.parametrize("words", [("check", "x", "--log-file"), ("check", "--log-file", "--json", "x")])
+def test_a_log_file_needs_a_path(rgbtrack, words):
+    code, _, err = rgbtrack(*words)
+    assert code == 2
+    assert "--log-file needs the path of a file" in err
+
+
+@pytest.mark.parametrize("words", [("nosuch",), ("check",), ("plan", "--founders", "x")])
+def test_wrong_use_is_an_object_too(rgbtrack, words):
+    code, out, _ = rgbtrack(*words, "--json")
+    assert code == 2
+    assert json.loads(out)["exit_code"] == 2
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("flag", [[], ["--json"]])
+def test_a_reader_that_has_had_enough_and_a_full_disk(unbuffered, flag, tmp_path):
+    command = [sys.executable, "-m", "rgbtrack", *flag, "plan", "--founders", "5"]
+    env = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, env=env, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+    if os.path.exists("/dev/full"):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                command, stdout=full, stderr=subprocess.PIPE, text=True, env=env, check=False
+            )
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: No space left on device")
 
 
 def test_no_colours_and_no_progress_where_nobody_looks(rgbtrack, small_experiment):

@@ -83,7 +83,7 @@ def call_events(
     cells, factors
         The events in the units of the images with the calls of `assign_clones`; and ``marker, factor``,
         counts of the images by units of the file, and ``factor_se``, its relative standard error: near 0.5
-        nothing in the file tells the factor.
+        nothing in the file tells the factor, which is blank where no event was called.
 
     Notes
     -----
@@ -108,7 +108,8 @@ def call_events(
     hopeful = sorted(fits, key=lambda fit: fit.likelihood, reverse=True)[:HOPEFUL]
     best = max((_improve(fit, few, settings, ROUNDS) for fit in hopeful), key=lambda fit: fit.likelihood)
     result = assign_clones(scaled(events, markers, best.factors), settings, model=best.model)
-    factors = {"marker": markers, "factor": best.factors, "factor_se": best.se}
+    told = bool(result["clone"].notna().any())
+    factors = {"marker": markers, "factor": best.factors if told else np.nan, "factor_se": best.se}
     return result, pd.DataFrame(factors)
 
 

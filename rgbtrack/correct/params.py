@@ -14,9 +14,9 @@ class CorrectParams(Params):
     """
 
     bleed_through: str = Field(
-        "none",
+        "auto",
         description="CSV file of the bleed-through matrix (rows detectors, columns proteins; made by "
-        "'rgbtrack controls'), 'auto' to estimate it from the cells, or 'none'",
+        "'rgbtrack controls'), 'auto' to estimate it from the cells as far as these tell it, or 'none'",
         json_schema_extra={"format": "file-path"},
     )
     flat_field: str = Field(

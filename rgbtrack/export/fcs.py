@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rgbtrack.export.folder import write_export
 from rgbtrack.export.results import Results
-from rgbtrack.files import write_folder_atomically
 from rgbtrack.files.extras import need_extra
 
 SAMPLE = ("subject", "treatment", "timepoint", "site", "batch")
@@ -40,7 +40,7 @@ def write_fcs(results: Results, out: Path) -> list[Path]:
                     metadata_dict={"fil": f"{image_id}.fcs", **keywords},
                 )
 
-    write_folder_atomically(out, write, lambda there: all(p.suffix == ".fcs" for p in there.iterdir()))
+    write_export(out, write)
     return [out]
 
 

@@ -10,10 +10,10 @@ import tifffile
 from numpy.typing import NDArray
 
 from rgbtrack.errors import RgbtrackWarning
+from rgbtrack.export.folder import write_export
 from rgbtrack.export.polygons import trace_labels
 from rgbtrack.export.qupath import planes_of
 from rgbtrack.export.results import Results
-from rgbtrack.files import write_folder_atomically
 from rgbtrack.plot.colours import UNASSIGNED
 
 NONE, MOST = 255, 254
@@ -63,8 +63,7 @@ def write_fiji(results: Results, out: Path) -> list[Path]:
                 stacklevel=2,
             )
 
-    ours = (".zip", ".tif", ".lut")
-    write_folder_atomically(out, write, lambda there: all(p.suffix in ours for p in there.iterdir()))
+    write_export(out, write)
     return [out]
 
 

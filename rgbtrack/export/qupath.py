@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rgbtrack.export.folder import write_export
 from rgbtrack.export.polygons import Polygon, trace_labels
 from rgbtrack.export.results import Results
-from rgbtrack.files import write_folder_atomically
 
 NOT_MEASURED = {"image_id", "frame", "cell", "clone", "colour_clone", "track", "parent", "tree"}
 
@@ -23,7 +23,7 @@ def write_qupath(results: Results, out: Path) -> list[Path]:
             content = {"type": "FeatureCollection", "features": features_of(results, image_id, cells)}
             (folder / f"{image_id}.geojson").write_text(json.dumps(content), encoding="utf-8")
 
-    write_folder_atomically(out, write, lambda there: all(p.suffix == ".geojson" for p in there.iterdir()))
+    write_export(out, write)
     return [out]
 
 

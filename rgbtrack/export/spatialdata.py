@@ -10,8 +10,8 @@ import pandas as pd
 
 from rgbtrack.errors import DataError
 from rgbtrack.export.anndata import anndata_of
+from rgbtrack.export.folder import write_export
 from rgbtrack.export.results import Results
-from rgbtrack.files import write_folder_atomically
 from rgbtrack.files.extras import need_extra
 
 TABLE = "cells"
@@ -63,7 +63,7 @@ def write_spatialdata(results: Results, out: Path) -> list[Path]:
         adata, region=list(adata.obs["region"].cat.categories), region_key="region", instance_key="cell"
     )
     made = spatialdata.SpatialData(images=images, labels=labels, tables={TABLE: table})
-    write_folder_atomically(out, lambda folder: made.write(folder), lambda there: (there / "tables").is_dir())
+    write_export(out, made.write)
     return [out]
 
 

@@ -1,13 +1,14 @@
 """Tables for spreadsheets: all cells, and one wide table for each figure that Prism draws."""
 
-import shutil
 from pathlib import Path
 
 import pandas as pd
 
-from rgbtrack.errors import DataError
+from rgbtrack.errors import DataError, ParamError
+from rgbtrack.export.folder import write_export
 from rgbtrack.export.results import Results
-from rgbtrack.files import write_folder_atomically, write_table
+from rgbtrack.files import read_table, write_table
+from rgbtrack.tables import counted
 
 SHEET_ROWS = 1_048_575
 """Rows of a sheet of Excel below its header."""
@@ -15,6 +16,8 @@ SHEET_ROWS = 1_048_575
 
 def write_csv(results: Results, out: Path) -> list[Path]:
     """Write the cells as CSV; in several files where a spreadsheet would cut off what one holds."""
+    if out.suffix.lower() not in (".csv", ".tsv", ".txt"):
+        raise ParamError(f"--out {out}: a table is written as .csv: give a name that ends so")
     n = len(results.cells)
     if n <= SHEET_ROWS:
         write_table(out, results.cells)
@@ -35,12 +38,22 @@ def write_prism(results: Results, out: Path) -> list[Path]:
     def write(folder: Path) -> None:
         folder.mkdir()
         for table in tables:
-            shutil.copyfile(table, folder / table.name.removeprefix("prism_"))
-        for name, wide in _by_subject(results.cells).items():
-            write_table(folder / f"{name}.csv", wide)
+            write_table(folder / f"clone_{table.stem.removeprefix('prism_')}.csv", _shown(read_table(table)))
+        for name, wide in _by_subject(counted(results.cells)).items():
+            write_table(folder / f"{name}.csv", _shown(wide))
 
-    write_folder_atomically(out, write, lambda there: all(p.suffix == ".csv" for p in there.iterdir()))
+    write_export(out, write)
     return [out]
+
+
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Numbers as a person would write them: six digits, whole ones without a point."""
+    numbers = table.select_dtypes("number").columns
+    return table.assign(**{name: table[name].map(_digits) for name in numbers})
+
+
+def _digits(value: float) -> str | None:
+    return None if pd.isna(value) else f"{value:.6g}"
 
 
 def _by_subject(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:

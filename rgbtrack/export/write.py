@@ -1,6 +1,7 @@
 """Write results for another program."""
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
@@ -8,6 +9,9 @@ from rgbtrack.errors import ParamError
 from rgbtrack.export.formats import FORMATS
 from rgbtrack.export.results import Results, read_results
 from rgbtrack.pipeline.tracks import export_tracks
+
+FILES = ("csv", "anndata")
+"""Formats of one file; the others are folders."""
 
 
 def export_results(results: str | Path, to: str, out: str | Path | None = None) -> list[Path]:
@@ -36,8 +40,12 @@ def export_results(results: str | Path, to: str, out: str | Path | None = None) 
         If the folder is no results folder, lacks what is exported, or a library is not installed.
     """
     if to not in FORMATS:
-        raise ParamError(f"export to {to!r}: give one of {', '.join(FORMATS)}")
-    target = Path(out) if out is not None else Path(results) / FORMATS[to].default
+        close = get_close_matches(to.casefold(), FORMATS, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ParamError(f"export to {to!r}: {hint}give one of {', '.join(FORMATS)}")
+    target = (Path(out) if out is not None else Path(results) / FORMATS[to].default).absolute()
+    if to in FILES and target.is_dir():
+        raise ParamError(f"--out {target} is a folder: give the name of a file")
     if not FORMATS[to].module:
         return [export_tracks(results, to, target)]
     write: Callable[[Results, Path], list[Path]] = getattr(

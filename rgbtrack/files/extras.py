@@ -11,9 +11,11 @@ def need_extra(module: str, extra: str) -> Any:
 
     >>> need_extra("not_there", "tracks")
     Traceback (most recent call last):
-    rgbtrack.errors.DataError: not_there is not installed: pip install 'rgbtrack[tracks]'
+    rgbtrack.errors.DataError: not_there is not installed: pip install 'rgbtrack[tracks]' (in a ...)
     """
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        raise DataError(f"{module} is not installed: pip install 'rgbtrack[{extra}]'") from error
+        raise DataError(
+            f"{module} is not installed: pip install 'rgbtrack[{extra}]' (in a checkout: '.[{extra}]')"
+        ) from error

@@ -13,6 +13,8 @@ from rgbtrack.files.extras import need_extra
 from rgbtrack.files.messages import short
 from rgbtrack.files.sizes import check_claim
 
+LEAST = 3
+"""Letters that a part of a name has."""
 SPILLOVER = ("spillover", "spill", "comp")
 
 
@@ -72,7 +74,7 @@ def _find(path: Path, wanted: str, short_names: list[str], labels: list[str]) ->
     part = [
         i
         for i, both in enumerate(zip(short_names, labels, strict=True))
-        if folded in " ".join(both).casefold()
+        if len(wanted) >= LEAST and folded in " ".join(both).casefold()
     ]
     area = [i for i in part if short_names[i].casefold().endswith("-a")]
     if len(area or part) == 1:

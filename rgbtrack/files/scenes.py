@@ -45,7 +45,7 @@ def find_scene(path: Path, names: Sequence[str], wanted: str | int | None) -> in
     folded = [name.casefold() for name in names]
     if folded.count(text.casefold()) == 1:
         return folded.index(text.casefold())
-    if text.isdigit() and int(text) < n:
+    if text.isdecimal() and int(text) < n:
         return int(text)
     close = get_close_matches(text.casefold(), folded, n=1, cutoff=0.6)
     hint = f"did you mean {names[folded.index(close[0])]!r}?" if close else "give a name or a 0-based number"
@@ -63,10 +63,13 @@ def distinct(names: Sequence[str]) -> tuple[str, ...]:
     >>> distinct(["lung", "", "lung"])
     ('lung (0)', 'scene 1', 'lung (2)')
     """
-    return tuple(
+    told = [
         (f"{name} ({i})" if names.count(name) > 1 else name) if name else f"scene {i}"
         for i, name in enumerate(names)
-    )
+    ]
+    while len(set(told)) < len(told):  # one is named as others are numbered
+        told = [f"{name} ({i})" if told.count(name) > 1 else name for i, name in enumerate(told)]
+    return tuple(told)
 
 
 def _told(names: Sequence[str]) -> str:

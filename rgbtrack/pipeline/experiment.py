@@ -270,7 +270,11 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ParamError(f"{path}: not UTF-8 text (byte {error.start}): save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
-        raise ParamError(f"{path}: not valid TOML: {error}") from error
+        curly = any(mark in path.read_text(encoding="utf-8-sig") for mark in "“”„‘’")
+        hint = (
+            ': it has curly quotes, as a word processor makes them: write straight ones, "' if curly else ""
+        )
+        raise ParamError(f"{path}: not valid TOML: {error}{hint}") from error
     except RecursionError as error:
         raise ParamError(f"{path}: not valid TOML: its values lie too deep in one another") from error
     except OSError as error:

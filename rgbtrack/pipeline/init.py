@@ -5,6 +5,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +21,7 @@ from rgbtrack.files import (
     write_atomically,
     write_table,
 )
-from rgbtrack.pipeline.sheet import NUMBER, NUMBERS, default_image_id
+from rgbtrack.pipeline.sheet import KNOWN, NUMBER, NUMBERS, OURS, default_image_id
 from rgbtrack.stack import Stack
 
 COLOURS = {
@@ -31,6 +32,8 @@ COLOURS = {
 NUCLEI = ("dapi", "hoechst", "draq5", "h2b")
 TREATMENTS = ("vehicle", "control", "ctrl", "untreated", "dmso", "saline", "pbs", "treated", "drug")
 CONTROLS = TREATMENTS[:7]
+FREE = ("subject", "treatment", "timepoint", "site", "batch")
+"""Columns of the sheet that names may tell."""
 SUBJECT = re.compile(r"(?:m|mouse|animal|subject|patient|rat|well)\d+", re.IGNORECASE)
 DAY = re.compile(r"(?:d|day|t)(\d+(?:\.\d+)?)", re.IGNORECASE)
 SITE = re.compile(r"(primary|tumou?r|lung|liver|brain|bone|spleen|colon|node)s?", re.IGNORECASE)
@@ -85,18 +88,18 @@ def init_experiment(folder: str | Path, pattern: str | None = None) -> list[str]
     there = [f"{file} exists: move it away to start anew" for file in (toml, sheet) if file.exists()]
     if there:
         raise ParamError(*there)
-    parts = None if pattern is None else name_parts(pattern)
-    depth = (pattern or "").strip("/").count("/") + 1
+    if pattern is not None:
+        name_parts(pattern)
     images, left_out = _open_all(_fields(_images(folder)))
     if not images:
         raise ParamError(f"{folder}: no image that can be read among its files", *left_out)
     first = images[0].stack
-    rows = [_row(folder, image) | (_guessed(folder, image) if parts is None else {}) for image in images]
+    rows = [_row(folder, image) | (_guessed(folder, image) if pattern is None else {}) for image in images]
     said = [f"{len(images)} images; the first has channels {', '.join(first.channels)}", *left_out]
     said += (
         _names_read(folder, images, rows)
-        if parts is None
-        else _read_by_pattern(folder, images, rows, parts, depth)
+        if pattern is None
+        else _read_by_pattern(folder, images, rows, pattern)
     )
     table = pd.DataFrame(rows, dtype="str").fillna("")
     if table["image_id"].duplicated().any():
@@ -114,8 +117,10 @@ def init_experiment(folder: str | Path, pattern: str | None = None) -> list[str]
     for column in ("subject", "treatment", "timepoint"):
         blank = int((table[column] == "").sum())
         if blank:
+            first_blank = table.loc[table[column] == "", "image_id"].iloc[0]
             said.append(
-                f"{column} not guessed for {blank} of {len(table)} images: fill it in in {sheet.name}"
+                f"{column} not guessed for {blank} of {len(table)} images, {first_blank} first: fill it in "
+                f"in {sheet.name}"
             )
     if not control:
         said.append(f"control not guessed: fill it in in {toml.name}")
@@ -160,13 +165,20 @@ def _open_all(groups: Sequence[tuple[Path, ...]]) -> tuple[list[_Image], list[st
     return images, left_out
 
 
-def name_parts(pattern: str) -> re.Pattern[str]:
+def name_parts(pattern: str, *, numbers: bool = True) -> re.Pattern[str]:
     """Regular expression of a pattern such as ``{treatment}/{subject}_d{timepoint}``.
+
+    Parameters
+    ----------
+    pattern
+        See `init_experiment`.
+    numbers
+        Whether columns of numbers take numbers only.
 
     Raises
     ------
     ParamError
-        If a column is named twice, or none is.
+        If a column is named twice, is one that is not read from names, or none is named.
 
     Examples
     --------
@@ -174,13 +186,18 @@ def name_parts(pattern: str) -> re.Pattern[str]:
     {'subject': 'm1', 'timepoint': '7.5'}
     """
     columns = [name for name in re.findall(r"\{([^{}]*)\}", pattern) if name]
-    wrong = [name for name in columns if not name.isidentifier() or columns.count(name) > 1]
-    if wrong or not columns:
+    if not columns:
         raise ParamError(
-            f"--pattern {pattern!r}: {wrong[0]!r} should be the name of a column, once"
-            if wrong
-            else f"--pattern {pattern!r} names no column: give one such as {{subject}}_d{{timepoint}}_{{}}"
+            f"--pattern {pattern!r} names no column: give one such as {{subject}}_d{{timepoint}}_{{}}"
         )
+    for name in columns:
+        if not name.isidentifier() or columns.count(name) > 1:
+            raise ParamError(f"--pattern {pattern!r}: {name!r} should be the name of a column, once")
+        if name in OURS or (name in KNOWN and name not in FREE):
+            raise ParamError(
+                f"--pattern {pattern!r}: {name!r} is not read from names: {', '.join(FREE)} are, and columns "
+                "of your own"
+            )
     pieces = re.split(r"\{([^{}]*)\}", pattern.strip("/"))
     made = ""
     for i, piece in enumerate(pieces):
@@ -189,43 +206,76 @@ def name_parts(pattern: str) -> re.Pattern[str]:
         elif not piece:
             made += "[^/]*"
         else:
-            made += f"(?P<{piece}>{NUMBER.pattern if piece in NUMBERS else '[^/]+?'})"
+            made += f"(?P<{piece}>{NUMBER.pattern if piece in NUMBERS and numbers else '[^/]+?'})"
     return re.compile(made)
 
 
 def _read_by_pattern(
-    folder: Path,
-    images: Sequence[_Image],
-    rows: Sequence[dict[str, str]],
-    parts: re.Pattern[str],
-    depth: int,
+    folder: Path, images: Sequence[_Image], rows: Sequence[dict[str, str]], pattern: str
 ) -> list[str]:
-    """Fill rows from the names that a pattern fits, and tell those that it does not."""
-    unlike = []
+    """Fill rows from the names that a pattern fits, and tell those that it does not.
+
+    Raises
+    ------
+    ParamError
+        If it fits none.
+    """
+    parts, depth = name_parts(pattern), pattern.strip("/").count("/") + 1
+    unlike: list[str] = []
+    tails: list[str] = []
     for image, row in zip(images, rows, strict=True):
-        place = "/".join(image.place(folder).split("/")[-depth:])
-        found = parts.fullmatch(place)
+        places = [image.place(folder)]
+        if image.scene:  # the pattern may leave the scene out
+            places.append(places[0].removesuffix(f"/{image.scene}"))
+        tails = ["/".join(place.split("/")[-depth:]) for place in places]
+        found = next((match for tail in tails if (match := parts.fullmatch(tail))), None)
         row |= dict.fromkeys(("subject", "treatment", "timepoint"), "") | {"site": "primary"}
         if found:
             row |= found.groupdict()
         else:
-            unlike.append(place)
-    if not unlike:
-        return []
-    return [f"the pattern does not fit {len(unlike)} of {len(images)} images, {unlike[0]!r} first"]
+            unlike.append(tails[0])
+    if len(unlike) == len(images):
+        loose = name_parts(pattern, numbers=False)
+        hint = "look where they differ; endings such as .czi are left out"
+        if any(loose.fullmatch(tail) for tail in tails):
+            wrong = ", ".join(name for name in loose.groupindex if name in NUMBERS)
+            hint = f"{wrong} should be a number: write what is before it, as day{{timepoint}}"
+        raise ParamError(
+            f"--pattern {pattern!r} fits none of {len(images)} images, {unlike[0]!r} first: {hint}"
+        )
+    first = next(
+        row for row in rows if row["subject"] or row["treatment"] or row["timepoint"] or len(unlike) == 0
+    )
+    read = ", ".join(f"{name} {first[name]}" for name in parts.groupindex if first.get(name))
+    told = [f"by the pattern, {first['image']} is {read}"]
+    spare = [name for name in parts.groupindex if name not in KNOWN]
+    if spare:
+        near = {name: get_close_matches(name.casefold(), FREE, n=1, cutoff=0.6) for name in spare}
+        named = [f"{name} (did you mean {found[0]}?)" if found else name for name, found in near.items()]
+        told.append(f"columns of your own, carried along: {', '.join(named)}")
+    if unlike:
+        told.append(f"the pattern does not fit {len(unlike)} of {len(images)} images, {unlike[0]!r} first")
+    return told
 
 
 def _names_read(folder: Path, images: Sequence[_Image], rows: Sequence[dict[str, str]]) -> list[str]:
-    """How the first name was read, as a pattern."""
+    """How the first name was read, as a pattern; what it gives for others fills what could not be guessed."""
     place = images[0].place(folder)
     shown = place
+    site = next((token for token in re.split(r"[_\-\s/]+", place) if SITE.fullmatch(token)), "")
     for column in ("treatment", "subject", "timepoint", "site"):
-        value = rows[0][column]
+        value = site if column == "site" else rows[0][column]
         marks = re.compile(rf"(?<![A-Za-z0-9])((?:d|day|t)?){re.escape(value)}(?![A-Za-z0-9])", re.IGNORECASE)
         if value:
             shown = marks.sub(rf"\g<1>{{{column}}}", shown, count=1)
     if shown == place:
         return [f"nothing guessed from names such as {place}: tell how they are made up with --pattern"]
+    # what is no column may differ from image to image
+    parts = name_parts(re.sub(r"(?<![A-Za-z0-9{])[A-Za-z]*\d[A-Za-z0-9]*(?![A-Za-z0-9}])", "{}", shown))
+    for image, row in zip(images, rows, strict=True):
+        found = parts.fullmatch(image.place(folder))
+        if found:
+            row |= {name: value for name, value in found.groupdict().items() if not row[name]}
     return [f"names are read as {shown}, for {place}; if that is wrong, tell it with --pattern"]
 
 
@@ -285,8 +335,13 @@ def _guessed(folder: Path, image: _Image) -> dict[str, str]:
         "subject": next((token for token in tokens if SUBJECT.fullmatch(token)), ""),
         "treatment": next((token for token in tokens if token.casefold() in TREATMENTS), ""),
         "timepoint": next((found.group(1) for token in tokens if (found := DAY.fullmatch(token))), ""),
-        "site": next((token.lower() for token in tokens if SITE.fullmatch(token)), "primary"),
+        "site": _site(next((token.lower() for token in tokens if SITE.fullmatch(token)), "primary")),
     }
+
+
+def _site(token: str) -> str:
+    """Name of a site; the tumour itself is what the statistics call primary."""
+    return "primary" if re.fullmatch(r"tumou?rs?", token) else token
 
 
 def _channels(names: Sequence[str]) -> tuple[dict[str, str | int], str | int | None, list[str]]:
@@ -334,7 +389,7 @@ markers = {{ {pairs} }}   # name or 0-based index; 2 to 7
 {stain}
 
 [correct]
-# bleed_through = "bleed.csv"  # rows detectors, columns proteins
+# bleed_through = "bleed.csv"  # from single-colour controls ('rgbtrack controls'); without it from the cells
 
 [segment]
 # diameter_um = 13.0           # of a typical cell; without it, estimated from each image

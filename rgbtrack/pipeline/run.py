@@ -162,7 +162,12 @@ def _run(
     failed = {name: record["error"] for name, record in records.items() if record["status"] == "failed"}
     if steps == STEPS and not failed and experiment.segment.method in BUILT_IN:
         told = {"counts": description["counts"], "warnings": description["warnings"]}
-        images = {path: state for record in records.values() for path, state in record["inputs"].items()}
+        # what a former run told of files that have moved since holds where they are now
+        images = {
+            str(path): state
+            for task in tasks
+            for path, state in zip(task.files, records[task.image_id]["inputs"].values(), strict=True)
+        }
         write_stamp(
             results, rgbtrack.__version__, experiment.path, experiment.known_by, settings | images, told
         )

@@ -4,9 +4,11 @@ import csv
 import io
 import re
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
+from itertools import combinations
 from os.path import commonprefix, exists, isdir, isfile
 from pathlib import Path
 
@@ -26,6 +28,8 @@ OURS = frozenset(
     if MARKER not in column.name
 ) - frozenset(KNOWN) | {"track", "parent", "time_h", "image_ids"}
 """Column names that rgbtrack writes itself."""
+ALIKE = 0.85
+"""Of two names, from which one is probably a slip of the other."""
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?")
 
 
@@ -82,9 +86,10 @@ def read_sheet(path: Path, markers: Sequence[str]) -> Sheet:
     none = pd.DataFrame(columns=list(KNOWN))
     if not isfile(path):
         what = "is a folder" if isdir(path) else "no such file"
-        return Sheet(
-            none, (), (), (f"{path}: {what}: [experiment] samples names the sample sheet, a CSV file",)
-        )
+        workbook = path.with_suffix(".xlsx")
+        hint = f"; {workbook.name} is there: save it as CSV UTF-8" if isfile(workbook) else ""
+        absent = f"{path}: {what}: [experiment] samples names the sample sheet, a CSV file{hint}"
+        return Sheet(none, (), (), (absent,))
     text, problem = _decode(path)
     records, separator = _records(text)
     if not problem and not any(any(cell.strip() for cell in record) for record in records):
@@ -218,6 +223,7 @@ def _check_rows(
         if "batch" in row and not row["batch"]:
             problems.append(f"{at}: batch is blank: name one for every image, or leave the column out")
     problems += _repeats(path.name, [row["image_id"] for row in rows], numbers)
+    _warn_of_near_names(path.name, rows)
     _warn_of_mixed_subjects(path.name, rows)
     samples = pd.DataFrame(
         {name: [row.get(name, "") for row in rows] for name in (rows[0] if rows else KNOWN)}, dtype="str"
@@ -302,6 +308,35 @@ def _repeats(name: str, ids: Sequence[str], numbers: Sequence[int]) -> list[str]
                 f"give each image its own in the column image_id"
             )
     return problems
+
+
+def _warn_of_near_names(name: str, rows: Sequence[Mapping[str, str]]) -> None:
+    """Warn of treatments and sites that are written nearly alike: a slip of the keyboard makes an arm."""
+    for column in ("treatment", "site"):
+        counts = Counter(row.get(column, "") for row in rows if row.get(column))
+        for first, other in combinations(sorted(counts), 2):
+            if nearly_alike(first, other):
+                warnings.warn(
+                    f"{name}: {column} {first!r} ({counts[first]} images) and {other!r} ({counts[other]} "
+                    "images) are taken for two: if they are one, write them alike",
+                    RgbtrackWarning,
+                    stacklevel=5,
+                )
+
+
+def nearly_alike(first: str, other: str) -> bool:
+    """Whether two names are probably one, written by two people or with a slip.
+
+    >>> nearly_alike("Ctrl", "ctrl "), nearly_alike("Iso", "Isoo"), nearly_alike("inhibitor A", "inhibitor B")
+    (True, True, False)
+    """
+    one, two = (re.sub(r"[\s_\-]+", "", text.casefold()) for text in (first, other))
+    if one == two:
+        return True
+    words = set(re.split(r"[\s_\-]+", first.casefold())) ^ set(re.split(r"[\s_\-]+", other.casefold()))
+    numbered = any(len(word) == 1 for word in words) or re.search(r"\d", one + two) is not None
+    slip = SequenceMatcher(None, one, two).ratio() > ALIKE and abs(len(one) - len(two)) <= 1
+    return slip and not numbered
 
 
 def _warn_of_mixed_subjects(name: str, rows: Sequence[Mapping[str, str]]) -> None:

@@ -113,11 +113,15 @@ class ImageTask:
             self, paths=images, out=self.out.absolute(), labels=labels, flat_field=flat, dark_field=dark
         )
 
+    @property
+    def files(self) -> list[Path]:
+        """Every file that the image is made from."""
+        others = (self.labels, self.flat_field, self.dark_field)
+        return [*self.paths, *(path for path in others if path is not None)]
+
     def fingerprints(self) -> dict[str, str | None]:
         """What tells whether each file that the image is made from is the same; None where it is gone."""
-        others = (self.labels, self.flat_field, self.dark_field)
-        files = [*self.paths, *(path for path in others if path is not None)]
-        return {str(path): fingerprint(path, self.known_by) if path.exists() else None for path in files}
+        return {str(path): fingerprint(path, self.known_by) if path.exists() else None for path in self.files}
 
     def read(self) -> Stack:
         """Open the image, lazily: channels selected, calibration overridden, projected where asked for."""

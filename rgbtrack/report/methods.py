@@ -15,13 +15,21 @@ def _images(results: Results) -> str:
     corrections = sorted(
         {row["correction"] for row in results.run.get("corrections") or [] if row.get("applied")}
     )
+    leaks = (
+        "bleed-through" in corrections or (results.setting("correct", "bleed_through") or "none") != "none"
+    )
+    errors = (
+        "photon noise, read noise and background"
+        if not leaks
+        else "photon noise, read noise, background and bleed-through"
+    )
     undone = f" Corrected were: {', '.join(corrections)}." if corrections else ""
     given = results.setting("segment", "method") or "rgbtrack"
     method = "" if given == "rgbtrack" else f" by {given}"
     return (
         f"{count(len(results.images), 'image')} with the markers {named} were analysed with rgbtrack "
         f"{results.run.get('version')}. Cells were segmented{method}, and the intensity of each marker was "
-        f"measured with its standard error (photon noise, read noise, background and bleed-through).{undone}"
+        f"measured with its standard error ({errors}).{undone}"
     )
 
 
