@@ -313,7 +313,10 @@ def test_names_nearly_alike_are_told(small_experiment, tmp_path):
     shutil.copytree(small_experiment, folder)
     sheet = (folder / "samples.csv").read_text()
     (folder / "samples.csv").write_text(sheet.replace(",vehicle,", ",Vehicle,", 1))
-    with pytest.warns(RgbtrackWarning, match=r"treatment 'Vehicle' \(1 images\) and 'vehicle' \(3 images\)"):
+    with (
+        pytest.warns(RgbtrackWarning, match=r"treatment 'Vehicle' \(1 images\) and 'vehicle' \(3 images\)"),
+        pytest.warns(RgbtrackWarning, match="is in several treatments"),
+    ):
         read_experiment(folder)
 
 
