@@ -330,3 +330,12 @@ def test_a_workbook_and_curly_quotes_are_told(small_experiment, tmp_path):
     (folder / "experiment.toml").write_text(toml.replace('"', "“"), encoding="utf-8")
     with pytest.raises(ParamError, match="it has curly quotes"):
         read_experiment(folder)
+
+
+def test_a_source_that_is_no_site(small_experiment, tmp_path):
+    folder = tmp_path / "experiment"
+    shutil.copytree(small_experiment, folder)
+    with (folder / "experiment.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[dynamics.lesions]\nsource = "tumour"\n')
+    with pytest.raises(ParamError, match=r"source 'tumour' is no site of the sheet \('primary'\)"):
+        read_experiment(folder)

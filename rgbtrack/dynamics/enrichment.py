@@ -93,7 +93,8 @@ def site_enrichment(
     if not parts:
         raise DataError(
             f"no subject has cells at the site {source!r} and at another; found sites "
-            f"{', '.join(map(str, sorted(table['site'].unique()))) or 'none'}: name the source, or image it"
+            f"{', '.join(map(str, sorted(table['site'].unique()))) or 'none'}: name the site that "
+            "cells spread from, [dynamics.lesions] source, or image it"
         )
     told = pd.concat(parts, ignore_index=True)
     if clones is not None and "expected_founders" in clones.columns:

@@ -8,6 +8,9 @@ from rgbtrack.params import Params
 class LesionParams(Params):
     """How cells are grouped into lesions, and when a lesion is called polyclonal."""
 
+    source: str = Field(
+        "primary", min_length=1, description="the site that cells spread from, as in the column site"
+    )
     distance_um: float | None = Field(
         None,
         gt=0,

@@ -45,7 +45,6 @@ from rgbtrack.pipeline.experiment import Experiment
 from rgbtrack.pipeline.steps import Step, doing, done
 from rgbtrack.tables import counted
 
-SOURCE = "primary"
 """The site that others were seeded from."""
 
 
@@ -64,8 +63,9 @@ class Given:
     @cached_property
     def clonality(self) -> Clonality:
         """Lesions of all sites but the source, and their clones."""
-        cells = self.cells if "site" in self.cells.columns else self.cells.assign(site=SOURCE)
-        away = cells["site"] != SOURCE
+        source = self.params.lesions.source
+        cells = self.cells if "site" in self.cells.columns else self.cells.assign(site=source)
+        away = cells["site"] != source
         found = find_lesions(cells[away], self.params.lesions)
         both = pd.concat([found.cells, cells[~away]], ignore_index=True)
         confusion = None
@@ -78,7 +78,11 @@ class Given:
     def enrichment(self) -> Enrichment:
         """Clones of each site against the source."""
         return site_enrichment(
-            self.sizes, self.params.lesions, source=SOURCE, control=self.control, clones=self.clones
+            self.sizes,
+            self.params.lesions,
+            source=self.params.lesions.source,
+            control=self.control,
+            clones=self.clones,
         )
 
 
@@ -130,7 +134,11 @@ DYNAMICS = {
     "lesion_clones": Recipe(lambda given, _: given.clonality.clones, applies=_has_sites),
     "seeding": Recipe(
         lambda given, made: count_founders(
-            made["lesions"], given.sizes, given.params.lesions, samples=given.samples, source=SOURCE
+            made["lesions"],
+            given.sizes,
+            given.params.lesions,
+            samples=given.samples,
+            source=given.params.lesions.source,
         ),
         "lesions",
         _has_sites,

@@ -25,6 +25,12 @@ def question_problems(file: str, params: DynamicsParams, samples: pd.DataFrame) 
         The sample sheet.
     """
     problems = [f"{file}: [dynamics.response] {line}" for line in _of_response(params.response, samples)]
+    sites = sorted(set(samples["site"])) if "site" in samples.columns else []
+    if "source" in params.lesions.model_fields_set and params.lesions.source not in sites:
+        problems.append(
+            f"{file}: [dynamics.lesions] source {params.lesions.source!r} is no site of the sheet "
+            f"({', '.join(map(repr, sites))})"
+        )
     told = any(name in samples.columns and samples[name].notna().any() for name in _TOTALS)
     if params.growth.kind == "absolute" and not told:
         problems.append(

@@ -116,19 +116,18 @@ def _lesions(lesions: pd.DataFrame | None, seeding: pd.DataFrame | None, n_cells
     if lesions is None:
         return
     for site, rows in lesions.groupby("site", sort=False):
+        if _fields(rows, n_cells):
+            yield (
+                f"At {site}, most images are filled by one patch of cells that their edges cut: they lie "
+                "within a tissue, not around lesions. Lesions and their founders are not told there."
+            )
+            continue
         calls = rows["clonality"].value_counts()
         yield (
             f"At {site}, {count(len(rows), 'lesion')}: {calls.get('monoclonal', 0)} monoclonal, "
             f"{calls.get('polyclonal', 0)} polyclonal, {calls.get('undecided', 0)} with too few cells to "
             "tell."
         )
-        if _fields(rows, n_cells):
-            yield (
-                f"At {site}, most images are filled by one patch of cells that their edges cut: they lie "
-                "within a tissue, not around lesions. What is said of lesions and founders there means "
-                "nothing."
-            )
-            continue
         of_site = None if seeding is None else seeding[(seeding["site"] == site)].dropna(subset=["founders"])
         if of_site is None or of_site.empty:
             continue
