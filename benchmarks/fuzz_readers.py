@@ -192,6 +192,26 @@ def vendor_samples() -> list[Sample]:
     return samples + ([_one("a.nd2", real.read_bytes())] if real.exists() else [])
 
 
+def events_samples() -> list[Sample]:
+    """FCS files, with and without a spillover matrix."""
+    import flowio
+
+    events = np.random.default_rng(0).normal(100, 30, (50, 4)).astype(np.float32)
+    names = ["FSC-A", "mCherry-A", "Venus-A", "Cerulean-A"]
+    samples = []
+    for metadata in ({}, {"spill": "2,mCherry-A,Venus-A,1,0.2,0.05,1"}):
+        file = io.BytesIO()
+        flowio.create_fcs(file, events.ravel().tolist(), names, metadata_dict=metadata)
+        samples.append(_one("a.fcs", file.getvalue()))
+    return samples
+
+
+def _read_events(path: Path) -> None:
+    from rgbtrack.files.fcs import read_events
+
+    read_events(path, {"red": "mCherry", "green": "Venus"})
+
+
 MASKS = np.zeros((1, 1, 24, 31), np.uint32)
 for _k, (_y, _x) in enumerate([(2, 2), (2, 12), (12, 3), (14, 20)], 1):
     MASKS[0, 0, _y : _y + 6, _x : _x + 7] = _k
@@ -489,6 +509,7 @@ READERS: dict[str, tuple[Callable[[], list[Sample]], Callable[[Path], None]]] = 
     "stack": (stack_samples, _read_stack),
     "zarr": (zarr_samples, _read_stack),
     "vendor": (vendor_samples, _read_scenes),
+    "events": (events_samples, _read_events),
     "labels": (labels_samples, _read_labels),
     "outlines": (outlines_samples, _read_labels),
     "tables": (tables_samples, _read_table),

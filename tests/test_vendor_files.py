@@ -123,6 +123,32 @@ def test_real_czi_of_two_scenes():
     assert (first.pixel_size_um, first.z_step_um) == pytest.approx((0.19564, 0.3), abs=1e-5)
 
 
+@needs_real
+@pytest.mark.parametrize(
+    ("name", "shape", "kind", "channels", "pixel"),
+    [
+        (
+            "16b_3c_nueron-composite.tif",
+            (1, 3, 1, 512, 512),
+            "uint16",
+            tuple(f"C{i}-Neuron-composite.tif" for i in (1, 2, 3)),
+            0.16,
+        ),
+        ("8b_3c_composite_FluorescentCells.tif", (1, 3, 1, 512, 512), "uint8", None, None),
+        ("8b_5c_rat_hippocampal_neuron.tif", (1, 5, 1, 512, 512), "uint8", None, 0.16),
+        ("8b_rgb_stack_FluorescentCells.tif", (1, 3, 1, 512, 512), "uint8", ("Red", "Green", "Blue"), None),
+        ("cluster.nd2", (3, 2, 10, 31, 38), "uint16", ("5-FAM/pH 9.0", "FM 4-64/2% CHAPS"), 0.168),
+    ],
+)
+def test_real_files_are_read_right(name, shape, kind, channels, pixel):
+    stack = read_stack(READERS / name)
+    assert (stack.pixels.shape, stack.pixels.dtype) == (shape, kind)
+    assert stack.channels == (channels or tuple(f"channel {i}" for i in range(shape[1])))
+    assert stack.pixel_size_um == (pytest.approx(pixel, abs=5e-4) if pixel else None)
+    if name.endswith(".tif"):
+        assert same(stack.pixels[0, :, 0], tifffile.imread(READERS / name))
+
+
 def test_images_of_an_ome_tiff_are_scenes_and_previews_are_not(tmp_path, pixels):
     names = {"Channel": {"Name": list(MARKERS)}}
     with tifffile.TiffWriter(tmp_path / "a.ome.tif") as tiff:
@@ -315,6 +341,17 @@ def test_init_by_pattern(tmp_path, pixels):
     assert sheet["treatment"].tolist() == ["control", "drugX", ""]
     assert sheet["timepoint"].tolist() == ["3", "4", ""]
     assert "the pattern does not fit 1 of 3 images, 'odd' first" in said
+
+
+def test_dates_in_names_are_imaging_sessions(tmp_path, pixels):
+    for name in ("20260301_m1_control_d0", "20260315_m1_control_d14", "2026-03-15_m2_drug_d14"):
+        tifffile.imwrite(
+            tmp_path / f"{name}.tif", pixels[0, :, 0], photometric="minisblack", metadata={"axes": "CYX"}
+        )
+    said = init_experiment(tmp_path)
+    sheet = pd.read_csv(tmp_path / "samples.csv", dtype=str)
+    assert sorted(sheet["batch"]) == ["2026-03-15", "20260301", "20260315"]
+    assert any(line.startswith("batch guessed from dates") for line in said)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ CONTROLS = TREATMENTS[:7]
 FREE = ("subject", "treatment", "timepoint", "site", "batch")
 """Columns of the sheet that names may tell."""
 SUBJECT = re.compile(r"(?:m|mouse|animal|subject|patient|rat|well)\d+", re.IGNORECASE)
+DATE = re.compile(r"(?<!\d)(?:19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d(?!\d)")
 DAY = re.compile(r"(?:d|day|t)(\d+(?:\.\d+)?)", re.IGNORECASE)
 SITE = re.compile(r"(primary|tumou?r|lung|liver|brain|bone|spleen|colon|node)s?", re.IGNORECASE)
 
@@ -101,6 +102,7 @@ def init_experiment(folder: str | Path, pattern: str | None = None) -> list[str]
         if pattern is None
         else _read_by_pattern(folder, images, rows, pattern)
     )
+    said += _guess_batches(folder, images, rows)
     table = pd.DataFrame(rows, dtype="str").fillna("")
     if table["image_id"].duplicated().any():
         table["image_id"] = [re.sub(r"[/\s]+", "_", image.place(folder)) for image in images]
@@ -277,6 +279,17 @@ def _names_read(folder: Path, images: Sequence[_Image], rows: Sequence[dict[str,
         if found:
             row |= {name: value for name, value in found.groupdict().items() if not row[name]}
     return [f"names are read as {shown}, for {place}; if that is wrong, tell it with --pattern"]
+
+
+def _guess_batches(folder: Path, images: Sequence[_Image], rows: Sequence[dict[str, str]]) -> list[str]:
+    """Fill the column batch with the dates in the names, where there are several and none was read."""
+    dates = [DATE.search(image.place(folder)) for image in images]
+    found = sorted({date.group() for date in dates if date})
+    if not all(dates) or len(found) < 2 or any("batch" in row for row in rows):
+        return []
+    for row, date in zip(rows, dates, strict=True):
+        row["batch"] = date.group() if date else ""
+    return [f"batch guessed from dates in the names, {len(found)} imaging sessions: {', '.join(found[:4])}"]
 
 
 def _below(folder: Path) -> Iterator[Path]:
