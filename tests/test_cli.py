@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from rgbtrack import cli
+from rgbtrack.cli import plans
 from rgbtrack.files import read_json, read_table
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
@@ -73,7 +73,7 @@ def test_plan_lists_all_that_can_be_set(rgbtrack):
     code, out, _ = rgbtrack("plan", "--help")
     assert code == 0
     for name in PlanParams.model_fields:
-        assert cli._flag(name) in out
+        assert plans._flag(name) in out
 
 
 def test_init_makes_what_check_accepts(rgbtrack, experiment):

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-import rgbtrack.doctor
-from rgbtrack.doctor import Finding, examine
-from rgbtrack.voice import options_first
+from rgbtrack.cli import doctor as doctors
+from rgbtrack.cli.doctor import Finding, examine
+from rgbtrack.cli.voice import options_first
 
 
 def test_one_json_object_on_standard_output(rgbtrack, small_experiment):
@@ -160,14 +160,14 @@ def test_the_doctor_tells_what_is_broken(rgbtrack, monkeypatch):
 
 
 def rgbtrack_doctor():
-    return rgbtrack.doctor
+    return doctors
 
 
 def test_libraries_too_old_or_missing_are_named(monkeypatch):
-    known = rgbtrack.doctor.version
-    monkeypatch.setattr(rgbtrack.doctor, "version", lambda name: "0.1" if name == "numpy" else known(name))
+    known = doctors.version
+    monkeypatch.setattr(doctors, "version", lambda name: "0.1" if name == "numpy" else known(name))
     found = {one.what: one for one in examine()}
     assert found["libraries"] == Finding("libraries", "broken", "numpy 0.1 where >=2.0 is needed")
     assert found["extra cellpose"].state in ("ok", "missing")
-    monkeypatch.setattr(rgbtrack.doctor, "requires", lambda name: None)
+    monkeypatch.setattr(doctors, "requires", lambda name: None)
     assert "install rgbtrack again" in {one.what: one for one in examine()}["libraries"].told

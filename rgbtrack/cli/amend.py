@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rgbtrack.cli.voice import current
 from rgbtrack.errors import DataError, ParamError
-from rgbtrack.voice import current
 
 if TYPE_CHECKING:
     import pandas as pd
