@@ -25,7 +25,7 @@ test-export: $(EXPORT)/.installed
 
 # the lowest versions of all libraries that are allowed: these call what newer ones beside them will drop
 test-lowest: $(LOWEST)/.installed
-	MPLBACKEND=agg $(LOWEST)/bin/python -m pytest -n auto -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning $(patsubst %,tests/test_%.py,files vendor_files ome_zarr cli clones seeding growth plot report)
+	MPLBACKEND=agg $(LOWEST)/bin/python -m pytest -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning $(patsubst %,tests/test_%.py,files vendor_files ome_zarr cli clones seeding growth plot report)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

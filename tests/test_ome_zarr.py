@@ -253,7 +253,8 @@ def test_an_experiment_of_ome_zarr(tmp_path, rgbtrack):
     sheet = folder / "samples.csv"
     sheet.write_text(sheet.read_text().replace(".ome.tif", ".ome.zarr"))
     after = run(folder / "experiment.toml", folder / "zarr", workers=1)
-    assert not after.failed
+    assert not before.failed, before.failed
+    assert not after.failed, after.failed
     assert after.counts == before.counts
     name = sorted(p.name for p in (folder / "zarr" / "labels").iterdir())[0]
     assert name.endswith(".ome.zarr")
