@@ -343,6 +343,19 @@ def test_init_by_pattern(tmp_path, pixels):
     assert "the pattern does not fit 1 of 3 images, 'odd' first" in said
 
 
+def test_a_name_that_tells_all_tells_how_to_read_the_others(tmp_path, pixels):
+    for name in ("drugX_m3_d7", "vehicle_m1_d0", "vehicle_m1_d7"):
+        tifffile.imwrite(
+            tmp_path / f"{name}.tif", pixels[0, :, 0], photometric="minisblack", metadata={"axes": "CYX"}
+        )
+    said = init_experiment(tmp_path)
+    sheet = pd.read_csv(tmp_path / "samples.csv", dtype=str)
+    assert sheet["treatment"].tolist() == ["drugX", "vehicle", "vehicle"]
+    assert any(
+        "names are read as {treatment}_{subject}_d{timepoint}, for vehicle_m1_d0" in line for line in said
+    )
+
+
 def test_dates_in_names_are_imaging_sessions(tmp_path, pixels):
     for name in ("20260301_m1_control_d0", "20260315_m1_control_d14", "2026-03-15_m2_drug_d14"):
         tifffile.imwrite(

@@ -261,12 +261,13 @@ def _read_by_pattern(
 
 
 def _names_read(folder: Path, images: Sequence[_Image], rows: Sequence[dict[str, str]]) -> list[str]:
-    """How the first name was read, as a pattern; what it gives for others fills what could not be guessed."""
-    place = images[0].place(folder)
+    """How the name that told most was read, as a pattern; by it others tell what could not be guessed."""
+    most = max(range(len(rows)), key=lambda i: sum(rows[i][name] != "" for name in FREE[:3]))
+    place = images[most].place(folder)
     shown = place
     site = next((token for token in re.split(r"[_\-\s/]+", place) if SITE.fullmatch(token)), "")
     for column in ("treatment", "subject", "timepoint", "site"):
-        value = site if column == "site" else rows[0][column]
+        value = site if column == "site" else rows[most][column]
         marks = re.compile(rf"(?<![A-Za-z0-9])((?:d|day|t)?){re.escape(value)}(?![A-Za-z0-9])", re.IGNORECASE)
         if value:
             shown = marks.sub(rf"\g<1>{{{column}}}", shown, count=1)
