@@ -12,7 +12,8 @@ RUN python -m venv /opt/rgbtrack \
 
 FROM python:3.12-slim
 COPY --from=build /opt/rgbtrack /opt/rgbtrack
-# compiled code and settings of libraries are kept where any user may write
+# compiled code and settings of libraries are kept in the container's own /tmp: any user may write there, and
+# under Apptainer, whose images are read-only, it is the only place
 ENV PATH=/opt/rgbtrack/bin:$PATH NUMBA_CACHE_DIR=/tmp/numba MPLCONFIGDIR=/tmp/matplotlib PYTHONUNBUFFERED=1
 WORKDIR /data
 ENTRYPOINT ["rgbtrack"]

@@ -21,15 +21,15 @@ def states(paths: Iterable[Path], known_by: KnownBy) -> dict[str, str | None]:
     return {str(path): _state(path, known_by) for path in sorted(paths)}
 
 
-def write_stamp(
+def make_stamp(
     results: Path,
     version: str,
     experiment: Path,
     known_by: KnownBy,
     inputs: dict[str, str | None],
     told: dict[str, Any],
-) -> None:
-    """Write down what a finished run rests on, what it wrote, and what it told.
+) -> dict[str, Any]:
+    """What a finished run rests on, what it wrote, and what it told: the content of `STAMP`, JSON.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def write_stamp(
     told
         What a further run tells that finds nothing to do.
     """
-    stamp = {
+    return {
         "version": version,
         "experiment": str(experiment.absolute()),
         "known_by": known_by,
@@ -54,9 +54,6 @@ def write_stamp(
         "results": dict(_written(results)),
         "told": told,
     }
-    temporary = results / STAMP.with_name(f".{os.getpid()}.{STAMP.name}")
-    temporary.write_text(json.dumps(stamp), encoding="utf-8")
-    temporary.replace(results / STAMP)
 
 
 def remove_stamp(results: Path) -> None:

@@ -11,7 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError, RgbtrackError, RgbtrackWarning
-from rgbtrack.files import labels_file, read_json, read_labels, read_stack, read_table
+from rgbtrack.files import labels_file, read_json, read_labels, read_table
+from rgbtrack.pipeline.recorded import open_recorded
 from rgbtrack.plot import clone_colours
 from rgbtrack.plot.colours import marker_hues
 from rgbtrack.stack import NUCLEUS, Stack
@@ -146,16 +147,8 @@ def _channel_layers(
     record: dict[str, Any], configuration: dict[str, Any], shape: tuple[int, ...], settings: dict[str, Any]
 ) -> list[LayerData]:
     """One additive layer per channel, as analysed; none, with a warning, where the image is not there."""
-    channels = configuration["channels"]
-    wanted = dict(channels["markers"])
-    if channels.get("nucleus") is not None:
-        wanted[NUCLEUS] = channels["nucleus"]
     try:
-        if not record.get("paths"):
-            raise DataError("run.json does not tell where it lies: run it again with 'rgbtrack run'")
-        where = {"scene": record.get("scene"), "axes": record.get("axes")}
-        stack = read_stack([Path(path) for path in record["paths"]], **where).select(wanted)
-        stack = stack.project(configuration.get("segment", {}).get("projection", "none"))
+        stack = open_recorded(record, configuration)
         if (stack.n_frames, *stack.pixels.shape[2:]) != tuple(shape):
             raise DataError(f"{stack.source} has another size than its labels")
     except (RgbtrackError, OSError, KeyError) as error:

@@ -1,5 +1,6 @@
 """The entry point: what is said of mistakes and interruptions, and the exit codes."""
 
+import os
 import signal
 import sys
 import traceback
@@ -42,8 +43,6 @@ def _guarded(work: Callable[[], int]) -> int:
 
 def _close_output() -> None:
     """Write nothing more to a standard output that takes nothing: Python would try once more at its end."""
-    import os
-
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -62,9 +61,9 @@ def _exit_code(arguments: list[str]) -> int:
         if leave.code == 1:  # what the library of the command line makes of a pipe that was closed
             raise BrokenPipeError from leave
         return leave.code if isinstance(leave.code, int) else int(leave.code is not None)
-    except Exception as error:
-        if isinstance(error, OSError):
-            raise
+    except OSError:
+        raise
+    except Exception:
         traceback.print_exc()  # a defect of ours
         return 1
     return 0

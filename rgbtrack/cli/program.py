@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from rgbtrack import __version__
 from rgbtrack.cli.amend import amend
 from rgbtrack.cli.voice import Told, Voice, current
 
 USER, PARTIAL, INTERRUPTED = 2, 3, 130
-
 
 app = typer.Typer(
     name="rgbtrack",
@@ -19,15 +19,11 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-
 app.add_typer(amend)
-
 
 ExperimentArg = Annotated[
     Path, typer.Argument(help="experiment.toml, or the folder that holds it", show_default=False)
 ]
-
 
 ResultsArg = Annotated[Path, typer.Argument(help="a results folder", show_default=False)]
 
@@ -51,11 +47,9 @@ def _root(
     voice = current(Voice(quiet=quiet, machine=machine))
     if log_file is not None:
         voice.open_log(log_file)
-        voice.log_only(f"rgbtrack {' '.join(sys.argv[1:])}")
+        voice.write_log(f"rgbtrack {' '.join(sys.argv[1:])}")
     logging.basicConfig(format="%(message)s", handlers=[Told()], force=True)
     logging.getLogger("rgbtrack").setLevel(logging.WARNING if quiet or machine else logging.INFO)
     if version:
-        import rgbtrack
-
-        voice.tell(rgbtrack.__version__, version=rgbtrack.__version__)
+        voice.tell(__version__, version=__version__)
         raise typer.Exit

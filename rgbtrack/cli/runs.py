@@ -18,19 +18,13 @@ if TYPE_CHECKING:
 OutOption = Annotated[
     Path | None, typer.Option("--out", "-o", help="results folder; default: results beside experiment.toml")
 ]
-
-
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", "-w", min=1, help="processes for the images; default: one per core")
 ]
-
-
 SchedulerOption = Annotated[
     str | None,
     typer.Option("--scheduler", help="Dask scheduler (address or file) whose workers do the images instead"),
 ]
-
-
 TileOption = Annotated[
     int | None,
     typer.Option(
@@ -39,8 +33,6 @@ TileOption = Annotated[
         help="rows and columns of the tiles of images larger than memory; fewer need less memory",
     ),
 ]
-
-
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="do again what is up to date")]
 
 
@@ -99,18 +91,12 @@ def _step_command(*steps: "Step", text: str) -> Callable[..., None]:
 
 
 app.command("segment")(_step_command("segment", text="Find the cells of every image: labels/."))
-
-
 app.command("measure")(
     _step_command("measure", text="Measure the colour of every cell, segmenting where that is not done.")
 )
-
-
 app.command("clones")(
     _step_command("clones", text="Call clones from the measured cells: cells.parquet and clones.csv.")
 )
-
-
 app.command("link")(
     _step_command(
         "clones",
@@ -118,13 +104,9 @@ app.command("link")(
         text="Link cells over frames: tracks.geff, tracks.csv, and how cells move and divide.",
     )
 )
-
-
 app.command("dynamics")(
     _step_command("dynamics", text="Count clone sizes from the called cells: clone_sizes.csv.")
 )
-
-
 app.command("report")(_step_command("report", text="Write report.html and the figures from the tables."))
 
 

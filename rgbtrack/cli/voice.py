@@ -42,14 +42,14 @@ class Voice:
         if text is None:
             return
         self._said.append(text)
-        self._write_log(text)
+        self.write_log(text)
         if not (self.quiet or self.machine):
             print(text)
 
     def remark(self, text: str) -> None:
         """Say a warning or an error, on standard error."""
         self._remarks.append(text)
-        self._write_log(text)
+        self.write_log(text)
         print(text, file=sys.stderr, flush=True)
 
     def open_log(self, path: Path) -> None:
@@ -66,11 +66,8 @@ class Voice:
             self.log.close()
         return exit_code
 
-    def log_only(self, text: str) -> None:
+    def write_log(self, text: str) -> None:
         """Write a line to the log alone."""
-        self._write_log(text)
-
-    def _write_log(self, text: str) -> None:
         if self.log is not None:
             self.log.write(f"{datetime.now().astimezone().isoformat(timespec='seconds')} {text}\n")
             self.log.flush()
@@ -82,7 +79,7 @@ class Told(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Say it on standard error."""
         text = record.getMessage()
-        current().log_only(text)
+        current().write_log(text)
         print(text, file=sys.stderr, flush=True)
 
 

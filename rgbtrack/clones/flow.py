@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rgbtrack.clones.fit import assign_clones
+from rgbtrack.clones.gains import CARRIED
 from rgbtrack.clones.later import learn_gains
 from rgbtrack.clones.model import CloneModel
 from rgbtrack.clones.params import ClonesParams
@@ -22,8 +23,6 @@ LEARNT = 2000
 STEPS = (-0.7, 0.0, 0.7)
 ROUNDS = 4
 HOPEFUL = 3
-CARRIED = 5.0
-"""An event carries a marker that it reads so many standard errors above 0."""
 CARRIES = 0.1
 """A clone carries a marker of which it has this share of the brightest clone's."""
 DRIFT = 0.5

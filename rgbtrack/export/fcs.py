@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rgbtrack.dynamics.sizes import SAMPLE
 from rgbtrack.export.folder import write_export
 from rgbtrack.export.results import Results
 from rgbtrack.files.extras import need_extra
 
-SAMPLE = ("subject", "treatment", "timepoint", "site", "batch")
+TOLD = (*SAMPLE, "batch")
 UNCALLED = 0.0
 """What events without a clone have as its number: FCS knows no blanks."""
 
@@ -27,7 +28,7 @@ def write_fcs(results: Results, out: Path) -> list[Path]:
         for image_id, cells in results.images():
             events = events_of(results, cells)
             first = cells.iloc[0] if len(cells) else pd.Series(dtype=object)
-            told = {name: str(first[name]) for name in SAMPLE if name in first and pd.notna(first[name])}
+            told = {name: str(first[name]) for name in TOLD if name in first and pd.notna(first[name])}
             # the slash sets keywords apart
             keywords = {
                 name: value.replace("/", "-") for name, value in (told | {"image_id": image_id}).items()

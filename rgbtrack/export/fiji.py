@@ -29,8 +29,8 @@ def write_fiji(results: Results, out: Path) -> list[Path]:
         (folder / "clones.lut").write_bytes(table.tobytes())
         holed = 0
         for image_id, cells in results.images():
-            holed += _write_rois(results, image_id, cells, folder / f"{image_id}.rois.zip")
             labels = results.labels(image_id)
+            holed += _write_rois(results, labels, cells, folder / f"{image_id}.rois.zip")
             clone = np.zeros((len(labels), int(labels.max(initial=0)) + 1), np.uint8)
             number = np.minimum(cells["clone"].fillna(NONE).to_numpy(np.int64), NONE)
             clone[cells["frame"].to_numpy(int), cells["cell"].to_numpy(int)] = number
@@ -77,14 +77,14 @@ def lookup_table(results: Results) -> NDArray[np.uint8]:
     return table
 
 
-def _write_rois(results: Results, image_id: str, cells: pd.DataFrame, file: Path) -> int:
+def _write_rois(results: Results, labels: NDArray[np.uint32], cells: pd.DataFrame, file: Path) -> int:
     """Write the outlines of an image; return how many have holes."""
     import roifile
 
     holed = 0
     clone = {(t, cell): number for t, cell, number in cells[["frame", "cell", "clone"]].to_numpy(object)}
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for (t, z), plane in planes_of(results, image_id):
+        for (t, z), plane in planes_of(labels):
             for cell, pieces in trace_labels(plane):
                 if (t, cell) not in clone:
                     continue

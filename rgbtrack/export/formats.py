@@ -15,17 +15,20 @@ class Format:
         Name of the file or folder in the results.
     module
         Module of this package whose ``write_<name>`` writes it; empty for tracks.
+    one_file
+        Whether it is a file; the others are folders.
     """
 
     what: str
     default: str
     module: str = ""
+    one_file: bool = False
 
 
 FORMATS: dict[str, Format] = {
-    "csv": Format("all cells in one table: Excel, R", "cells.csv", "tables"),
+    "csv": Format("all cells in one table: Excel, R", "cells.csv", "tables", True),
     "prism": Format("one table for each graph, a column per subject: Prism", "prism", "tables"),
-    "anndata": Format("cells with clones and places: scanpy, squidpy", "cells.h5ad", "anndata"),
+    "anndata": Format("cells with clones and places: scanpy, squidpy", "cells.h5ad", "anndata", True),
     "spatialdata": Format("images, labels and cells: napari-spatialdata", "spatialdata.zarr", "spatialdata"),
     "fcs": Format("cells as events, a file per image: FlowJo and others", "fcs", "fcs"),
     "qupath": Format("outlines by clone with measurements, a file per image: QuPath", "qupath", "qupath"),

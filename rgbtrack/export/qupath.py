@@ -1,11 +1,13 @@
 """QuPath: outlines of the cells as GeoJSON, a file per image, classified by clone."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from rgbtrack.export.folder import write_export
 from rgbtrack.export.polygons import Polygon, trace_labels
@@ -40,7 +42,7 @@ def features_of(results: Results, image_id: str, cells: pd.DataFrame) -> list[di
     measured = cells[numbers].to_numpy(float)
     clones = cells["clone"].to_numpy(object)
     features = []
-    for (t, z), plane in planes_of(results, image_id):
+    for (t, z), plane in planes_of(results.labels(image_id)):
         for cell, pieces in trace_labels(plane):
             i = rows.get((t, cell))
             if i is None:  # erased by hand since
@@ -65,9 +67,8 @@ def features_of(results: Results, image_id: str, cells: pd.DataFrame) -> list[di
     return features
 
 
-def planes_of(results: Results, image_id: str) -> Any:
-    """Every plane of the labels of an image, with its (t, z)."""
-    labels = results.labels(image_id)
+def planes_of(labels: NDArray[np.uint32]) -> Iterator[tuple[tuple[int, int], NDArray[np.uint32]]]:
+    """Every plane of labels (t, z, y, x), with its (t, z)."""
     for t, z in np.ndindex(labels.shape[:2]):
         yield (int(t), int(z)), labels[t, z]
 

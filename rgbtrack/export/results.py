@@ -11,10 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError, RgbtrackError
-from rgbtrack.files import check_names, labels_file, read_json, read_labels, read_stack, read_table
+from rgbtrack.files import check_names, labels_file, read_json, read_labels, read_table
+from rgbtrack.pipeline.recorded import open_recorded
+from rgbtrack.pipeline.task import voxel_um
 from rgbtrack.plot import clone_colours
 from rgbtrack.plot.colours import RGB, UNASSIGNED
-from rgbtrack.stack import NUCLEUS, Stack
+from rgbtrack.stack import Stack
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +33,8 @@ class Results:
         As clones.csv has them.
     markers
         In the order of the experiment.
-    channels
-        Marker, and the nuclear stain where there is one, to channel of the images.
-    projection
-        How z-stacks were made one plane.
+    configuration
+        Settings of the run.
     records
         What run.json tells of each image.
     about
@@ -45,8 +45,7 @@ class Results:
     cells: pd.DataFrame
     clones: pd.DataFrame
     markers: list[str]
-    channels: dict[str, str | int]
-    projection: str
+    configuration: dict[str, Any]
     records: dict[str, dict[str, Any]]
     about: dict[str, str]
 
@@ -72,17 +71,12 @@ class Results:
         DataError
             If it was moved away.
         """
-        record = self.records[image_id]
-        stack = read_stack(
-            [Path(path) for path in record["paths"]], scene=record.get("scene"), axes=record.get("axes")
-        )
-        return stack.select(self.channels).project(self.projection)
+        return open_recorded(self.records[image_id], self.configuration)
 
     def voxel_um(self, image_id: str) -> tuple[float, float, float]:
         """Size of a voxel, (z, y, x), as the centroids of the cells have it."""
         record = self.records[image_id]
-        pixel = record.get("pixel_size_um") or 1.0
-        return (record.get("z_step_um") or pixel, pixel, pixel)
+        return voxel_um(record.get("pixel_size_um"), record.get("z_step_um"))
 
     @cached_property
     def colours(self) -> dict[int, RGB]:
@@ -110,10 +104,7 @@ def read_results(folder: str | Path) -> Results:
     try:
         run = read_json(folder / "run.json")
         configuration = run["configuration"]
-        channels = dict(configuration["channels"]["markers"])
-        markers = list(channels)
-        if configuration["channels"].get("nucleus") is not None:
-            channels[NUCLEUS] = configuration["channels"]["nucleus"]
+        markers = list(configuration["channels"]["markers"])
         records = {str(name): dict(record) for name, record in run["images"].items()}
         about = {"version": str(run["version"]), "name": str(run["name"])}
     except RgbtrackError:
@@ -126,8 +117,7 @@ def read_results(folder: str | Path) -> Results:
         read_table(folder / "cells.parquet"),
         read_table(folder / "clones.csv"),
         markers,
-        channels,
-        str(configuration.get("segment", {}).get("projection", "none")),
+        dict(configuration),
         records,
         about,
     )

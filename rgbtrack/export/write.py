@@ -10,9 +10,6 @@ from rgbtrack.export.formats import FORMATS
 from rgbtrack.export.results import Results, read_results
 from rgbtrack.pipeline.tracks import export_tracks
 
-FILES = ("csv", "anndata")
-"""Formats of one file; the others are folders."""
-
 
 def export_results(results: str | Path, to: str, out: str | Path | None = None) -> list[Path]:
     """Write the results of a run for another program.
@@ -44,7 +41,7 @@ def export_results(results: str | Path, to: str, out: str | Path | None = None) 
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise ParamError(f"export to {to!r}: {hint}give one of {', '.join(FORMATS)}")
     target = (Path(out) if out is not None else Path(results) / FORMATS[to].default).absolute()
-    if to in FILES and target.is_dir():
+    if FORMATS[to].one_file and target.is_dir():
         raise ParamError(f"--out {target} is a folder: give the name of a file")
     if not FORMATS[to].module:
         return [export_tracks(results, to, target)]

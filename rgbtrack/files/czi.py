@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from rgbtrack.errors import DataError
 from rgbtrack.files.extras import need_extra
 from rgbtrack.files.lazily import lazy_planes
-from rgbtrack.files.messages import short
-from rgbtrack.files.metadata import Metadata, stack_of
+from rgbtrack.files.metadata import Metadata, positive, stack_of
 from rgbtrack.files.scenes import distinct, find_scene, source_of
 from rgbtrack.files.sizes import check_pixels
 from rgbtrack.stack import Stack
@@ -109,40 +108,30 @@ def read_scene(path: Path, scene: str | int | None) -> Stack:
 
 def _opened(path: Path) -> Any:
     """The file, as a context."""
-    czifile = need_extra("czifile", "readers")
-    try:
-        return czifile.CziFile(path)
-    except Exception as error:
-        raise DataError(f"{path}: not readable as CZI ({short(error)}): is the file whole?") from error
+    return need_extra("czifile", "readers").CziFile(path)
 
 
 def _blocks(path: Path, file: Any) -> list[_Block]:
     """Blocks at full resolution: the others are of a pyramid."""
     blocks, size = [], path.stat().st_size
-    try:
-        entries = file.subblock_directory
-        for entry in entries:
-            dims = {dim.dimension: dim for dim in entry.dimension_entries}
-            if any(dims[axis].size != dims[axis].stored_size for axis in "YX"):
-                continue
-            kind = np.dtype(entry.dtype)
-            samples = kind.shape[0] if kind.shape else 1
-            if not 0 <= entry.file_position < size:
-                raise DataError(f"{path}: pixels lie past the end of the file: it is truncated")
-            blocks.append(
-                _Block(
-                    entry.file_position,
-                    entry.compression,
-                    kind.base,
-                    {axis: int(dim.start) for axis, dim in dims.items()},
-                    {axis: int(dim.size) for axis, dim in dims.items()},
-                    samples,
-                )
+    for entry in file.subblock_directory:
+        dims = {dim.dimension: dim for dim in entry.dimension_entries}
+        if any(dims[axis].size != dims[axis].stored_size for axis in "YX"):
+            continue
+        kind = np.dtype(entry.dtype)
+        samples = kind.shape[0] if kind.shape else 1
+        if not 0 <= entry.file_position < size:
+            raise DataError(f"{path}: pixels lie past the end of the file: it is truncated")
+        blocks.append(
+            _Block(
+                entry.file_position,
+                entry.compression,
+                kind.base,
+                {axis: int(dim.start) for axis, dim in dims.items()},
+                {axis: int(dim.size) for axis, dim in dims.items()},
+                samples,
             )
-    except DataError:
-        raise
-    except Exception as error:
-        raise DataError(f"{path}: not readable as CZI ({short(error)}): is the file whole?") from error
+        )
     if not blocks:
         raise DataError(f"{path}: the file holds no image")
     for block in blocks:
@@ -226,7 +215,6 @@ def _metadata(xml: ElementTree.Element | None) -> Metadata:
 
 def _positive(text: str | None, scale: float) -> float | None:
     try:
-        value = float(text or "") * scale
+        return positive(float(text or "") * scale)
     except ValueError:
         return None
-    return value if np.isfinite(value) and value > 0 else None

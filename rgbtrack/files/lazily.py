@@ -1,6 +1,6 @@
 """Arrays of files that are read piece by piece, when they are asked for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,36 @@ def lazy_planes(
         return read(at, (where[3], where[4]))[None, :, None]
 
     return lazy_array(path, part, ((1,) * t, (samples,) * c, (1,) * z, rows, columns), dtype)
+
+
+def lazy_frames(
+    path: Path,
+    read: Callable[[int, int], tuple[NDArray[Any], Sequence[str]]],
+    sizes: Mapping[str, int],
+    dtype: np.dtype[Any],
+) -> Any:
+    """Dask array (t, c, z, y, x) of a file that holds the channels of a plane together.
+
+    Parameters
+    ----------
+    path
+        The file.
+    read
+        The plane (t, z) with all its channels and colours, and its axes, some of C, S, Y and X.
+    sizes
+        Of the axes T, Z, C, S, Y and X, as far as the file has them; colours (S) become channels.
+    dtype
+        Of the pixels.
+    """
+    n_channels = sizes.get("C", 1) * sizes.get("S", 1)
+
+    def part(where: tuple[slice, ...]) -> NDArray[Any]:
+        frame, axes = read(where[0].start, where[2].start)
+        frame = frame.transpose([list(axes).index(axis) for axis in "CSYX" if axis in axes])
+        return frame.reshape(1, -1, 1, *frame.shape[-2:])  # (c, s, y, x) to (1, c s, 1, y, x)
+
+    chunks = ((1,) * sizes.get("T", 1), (n_channels,), (1,) * sizes.get("Z", 1), (sizes["Y"],), (sizes["X"],))
+    return lazy_array(path, part, chunks, dtype)
 
 
 def pieces(n: int, stored: int, least: int) -> tuple[int, ...]:

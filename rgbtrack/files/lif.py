@@ -1,5 +1,6 @@
 """Leica LIF: every image of the file, and every tile of a tile scan, is a scene."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,8 @@ from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
 from rgbtrack.files.extras import need_extra
-from rgbtrack.files.lazily import lazy_array
-from rgbtrack.files.messages import short
-from rgbtrack.files.metadata import Metadata, stack_of
+from rgbtrack.files.lazily import lazy_frames
+from rgbtrack.files.metadata import Metadata, positive, stack_of
 from rgbtrack.files.scenes import distinct, find_scene, source_of
 from rgbtrack.files.sizes import check_claim, check_pixels
 from rgbtrack.stack import Stack
@@ -49,19 +49,14 @@ def read_scene(path: Path, scene: str | int | None) -> Stack:
         )
     check_pixels(path, list(sizes.values()), dtype, PACKED)
 
-    def read(where: tuple[slice, ...]) -> NDArray[Any]:
-        at = {"M": tile, "T": where[0].start, "Z": where[2].start}
+    def read(t: int, z: int) -> tuple[NDArray[Any], Sequence[str]]:
+        at = {"M": tile, "T": t, "Z": z}
         with _opened(path) as opened:
             frames = opened.images[number].frames(**{axis: at[axis] for axis in at if axis in sizes})
-            array = np.asarray(frames.asarray())
-            axes = list(frames.dims)
-        # to (c, s, y, x), then colours become channels
-        array = array.transpose([axes.index(axis) for axis in "CSYX" if axis in axes])
-        return array.reshape(1, -1, 1, *array.shape[-2:])
+            return np.asarray(frames.asarray()), frames.dims
 
-    n_channels = sizes.get("C", 1) * sizes.get("S", 1)
-    chunks = ((1,) * sizes.get("T", 1), (n_channels,), (1,) * sizes.get("Z", 1), (sizes["Y"],), (sizes["X"],))
-    return stack_of(lazy_array(path, read, chunks, dtype), known, source_of(path, names, index))
+    pixels = lazy_frames(path, read, sizes, dtype)
+    return stack_of(pixels, known, source_of(path, names, index))
 
 
 def _opened(path: Path) -> Any:
@@ -70,22 +65,16 @@ def _opened(path: Path) -> Any:
     with path.open("rb") as file:  # the header's length, which is taken at its word
         head = file.read(13)
     check_claim(path, 2 * int.from_bytes(head[9:13], "little"), PACKED)
-    try:
-        return liffile.LifFile(path)
-    except Exception as error:
-        raise DataError(f"{path}: not readable as LIF ({short(error)}): is the file whole?") from error
+    return liffile.LifFile(path)
 
 
 def _scenes(path: Path, file: Any) -> tuple[tuple[str, ...], list[tuple[int, int]]]:
     """Names of all images and tiles, and which image and which of its tiles each is."""
     names, places = [], []
-    try:
-        for number, image in enumerate(file.images):
-            n = int(image.sizes.get("M", 1))
-            names += [image.path if n == 1 else f"{image.path} tile {tile}" for tile in range(n)]
-            places += [(number, tile) for tile in range(n)]
-    except Exception as error:
-        raise DataError(f"{path}: not readable as LIF ({short(error)}): is the file whole?") from error
+    for number, image in enumerate(file.images):
+        n = int(image.sizes.get("M", 1))
+        names += [image.path if n == 1 else f"{image.path} tile {tile}" for tile in range(n)]
+        places += [(number, tile) for tile in range(n)]
     if not names:
         raise DataError(f"{path}: the file holds no image")
     return distinct(names), places
@@ -124,5 +113,4 @@ def _step(image: Any, axis: str) -> float | None:
     except (AttributeError, TypeError, ValueError):
         return None
     scale = {"m": 1.0, "inch": 0.0254, "s": 1.0, "": 1.0}.get(unit)
-    value = abs(length) / (n - 1) * scale if n > 1 and scale else 0.0
-    return value if np.isfinite(value) and value > 0 else None
+    return positive(abs(length) / (n - 1) * scale) if n > 1 and scale else None

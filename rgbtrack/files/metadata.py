@@ -42,6 +42,15 @@ class Metadata:
     detectors: tuple[DetectorSettings, ...] = ()
 
 
+def positive(value: float) -> float | None:
+    """A size or an interval; None for one that is none.
+
+    >>> positive(0.5), positive(0.0), positive(float("nan"))
+    (0.5, None, None)
+    """
+    return float(value) if np.isfinite(value) and value > 0 else None
+
+
 def stack_of(pixels: Any, known: Metadata, source: str) -> Stack:
     """Pixels (t, c, z, y, x) with what is known of them; channels without a name are numbered."""
     names, n = known.names, pixels.shape[1]

@@ -1,5 +1,6 @@
 """Nikon ND2: images of one or several positions, read frame by frame."""
 
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,8 @@ from numpy.typing import NDArray
 
 from rgbtrack.errors import DataError
 from rgbtrack.files.extras import need_extra
-from rgbtrack.files.lazily import lazy_array
-from rgbtrack.files.messages import short
-from rgbtrack.files.metadata import Metadata, stack_of
+from rgbtrack.files.lazily import lazy_frames
+from rgbtrack.files.metadata import Metadata, positive, stack_of
 from rgbtrack.files.scenes import distinct, find_scene, source_of
 from rgbtrack.files.sizes import check_pixels
 from rgbtrack.stack import Stack
@@ -51,30 +51,21 @@ def read_scene(path: Path, scene: str | int | None) -> Stack:
     numbers = {
         at: i for i, at in enumerate(product(*(range(sizes[axis]) for axis in loops)))
     }  # frames lie one after the other, the last loop fastest
-    samples = sizes.get("S", 1)
 
-    def read(where: tuple[slice, ...]) -> NDArray[Any]:
-        at = {"T": where[0].start, "Z": where[2].start, "P": index}
+    def read(t: int, z: int) -> tuple[NDArray[Any], Sequence[str]]:
+        at = {"T": t, "Z": z, "P": index}
         number = numbers[tuple(at.get(axis, 0) for axis in loops)]
         with _opened(path) as opened:
             frame = np.array(opened.read_frame(number))  # a copy: what is mapped goes with the file
-        frame = frame.reshape([sizes[axis] for axis in inner])
-        # to (c, s, y, x), then colours become channels
-        frame = frame.transpose([inner.index(axis) for axis in "CSYX" if axis in inner])
-        return frame.reshape(1, -1, 1, *frame.shape[-2:])
+        return frame.reshape([sizes[axis] for axis in inner]), inner
 
-    n_channels = sizes.get("C", 1) * samples
-    chunks = ((1,) * sizes.get("T", 1), (n_channels,), (1,) * sizes.get("Z", 1), (sizes["Y"],), (sizes["X"],))
-    return stack_of(lazy_array(path, read, chunks, dtype), known, source_of(path, names, index))
+    pixels = lazy_frames(path, read, sizes, dtype)
+    return stack_of(pixels, known, source_of(path, names, index))
 
 
 def _opened(path: Path) -> Any:
     """The file, as a context."""
-    nd2 = need_extra("nd2", "readers")
-    try:
-        return nd2.ND2File(path)
-    except Exception as error:
-        raise DataError(f"{path}: not readable as ND2 ({short(error)}): is the file whole?") from error
+    return need_extra("nd2", "readers").ND2File(path)
 
 
 def _positions(file: Any) -> tuple[str, ...]:
@@ -90,8 +81,9 @@ def _metadata(file: Any) -> Metadata:
     pixel_size_um = z_step_um = None
     if channels:
         volume = channels[0].volume
-        x, z = (float(volume.axesCalibration[i]) if volume.axesCalibrated[i] else 0.0 for i in (0, 2))
-        pixel_size_um, z_step_um = (value if np.isfinite(value) and value > 0 else None for value in (x, z))
+        pixel_size_um, z_step_um = (
+            positive(volume.axesCalibration[i]) if volume.axesCalibrated[i] else None for i in (0, 2)
+        )
     period_ms = 0.0
     for loop in file.experiment:
         if loop.type in ("TimeLoop", "NETimeLoop"):
@@ -101,5 +93,5 @@ def _metadata(file: Any) -> Metadata:
         [channel.channel.name or "" for channel in channels],
         pixel_size_um,
         z_step_um if file.sizes.get("Z", 1) > 1 else None,
-        period_ms / 3.6e6 if period_ms > 0 and np.isfinite(period_ms) else None,
+        positive(period_ms / 3.6e6),
     )

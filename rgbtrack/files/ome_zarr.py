@@ -16,7 +16,7 @@ from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.files.atomic import write_folder_atomically
 from rgbtrack.files.lazily import PIECE_COLUMNS, PIECE_ROWS, lazy_array, pieces
 from rgbtrack.files.messages import short
-from rgbtrack.files.metadata import HOURS, MICROMETRES, Metadata, stack_of
+from rgbtrack.files.metadata import HOURS, MICROMETRES, Metadata, positive, stack_of
 from rgbtrack.files.scenes import find_scene, source_of
 from rgbtrack.files.sizes import check_pixels
 from rgbtrack.stack import Stack
@@ -308,8 +308,7 @@ def _scale(multiscales: Mapping[str, Any], dataset: Mapping[str, Any], n: int) -
 def _calibration(scale: float, unit: str | None, units: Mapping[str, float]) -> float | None:
     """Size of a pixel in um, or of a frame in h; None where it has no unit."""
     factor = units.get(str(unit).lower()) or (MICROMETRES if units is SPACE else HOURS).get(str(unit).lower())
-    size = scale * factor if factor else 0.0
-    return float(size) if np.isfinite(size) and size > 0 else None
+    return positive(scale * factor) if factor else None
 
 
 def _channel_names(attributes: Mapping[str, Any], n: int) -> list[str]:

@@ -14,12 +14,12 @@ from rgbtrack.clones.flow import CV, call_events, events_as_cells
 from rgbtrack.clones.model import UNLIKE
 from rgbtrack.clones.palettes import SubjectModels
 from rgbtrack.dynamics import clone_sizes
+from rgbtrack.dynamics.sizes import SAMPLE
 from rgbtrack.errors import DataError, ParamError, RgbtrackWarning
 from rgbtrack.files import read_json, read_table, write_table
 from rgbtrack.files.fcs import read_events
 
 NEEDED = ("file", "subject", "treatment", "timepoint")
-SAMPLE = ("subject", "treatment", "timepoint", "site")
 SITE = "blood"
 STRANGE = 0.3
 """Share of marked events like no clone, from which they are hardly of these founders."""

@@ -32,7 +32,7 @@ from rgbtrack.report import write_report
 from rgbtrack.review import read_review, standing_redraws
 from rgbtrack.segment import check_method
 from rgbtrack.segment.methods import BUILT_IN
-from rgbtrack.stamp import remove_stamp, states, write_stamp
+from rgbtrack.stamp import STAMP, make_stamp, remove_stamp, states
 
 Step = Literal["segment", "measure", "clones", "link", "dynamics", "report"]
 STEPS: tuple[Step, ...] = ("segment", "measure", "clones", "link", "dynamics", "report")
@@ -168,9 +168,9 @@ def _run(
             for task in tasks
             for path, state in zip(task.files, records[task.image_id]["inputs"].values(), strict=True)
         }
-        write_stamp(
-            results, rgbtrack.__version__, experiment.path, experiment.known_by, settings | images, told
-        )
+        version, known_by = rgbtrack.__version__, experiment.known_by
+        stamp = make_stamp(results, version, experiment.path, known_by, settings | images, told)
+        write_json(results / STAMP, stamp)
     return Outcome(results, failed, description["counts"])
 
 
