@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from contextlib import contextmanager
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,31 @@ def n_threads() -> int:
     import numba
 
     return int(numba.get_num_threads())
+
+
+@contextmanager
+def limit_threads(n: int) -> Iterator[None]:
+    """No more than n threads of numba, OpenCV and the libraries of linear algebra meanwhile."""
+    import cv2
+    import numba
+
+    compiled, vision = numba.get_num_threads(), cv2.getNumThreads()
+    numba.set_num_threads(min(n, compiled))
+    cv2.setNumThreads(min(n, vision))
+    try:
+        with _libraries().limit(limits=n):
+            yield
+    finally:
+        numba.set_num_threads(compiled)
+        cv2.setNumThreads(vision)
+
+
+@cache
+def _libraries() -> Any:
+    """Libraries with threads of their own; to find them takes longer than to set them."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def over_bands(work: Callable[[int, int], Any], n: int, bands: int | None = None) -> list[Any]:

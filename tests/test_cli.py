@@ -238,7 +238,7 @@ def test_importing_is_light_and_core_never_imports_windows():
         "import sys, rgbtrack, rgbtrack.cli; "
         "heavy = {'numpy', 'pandas', 'matplotlib', 'scipy', 'napari', 'qtpy'} & set(sys.modules); "
         "assert not heavy, heavy; "
-        "import rgbtrack.pipeline.run, rgbtrack.simulate; "
+        "import rgbtrack.pipeline.runs, rgbtrack.simulate; "
         "assert not {'napari', 'qtpy', 'PySide6'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -232,5 +232,5 @@ def test_a_worker_elsewhere_says_what_it_lacks():
 
 
 def test_nothing_of_dask_is_imported_before_it_is_asked_for():
-    code = "import sys, rgbtrack.pipeline.run; assert 'distributed' not in sys.modules"
+    code = "import sys, rgbtrack.pipeline.runs; assert 'distributed' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -20,7 +20,7 @@ from rgbtrack.correct.light import field
 from rgbtrack.files import read_bleed_through, read_json, read_labels, read_table
 from rgbtrack.pipeline import called_cells, correct_frame, remeasure_cells
 from rgbtrack.pipeline.batches import judge_batches, look_at_batches
-from rgbtrack.pipeline.run import image_tasks
+from rgbtrack.pipeline.runs import image_tasks
 from rgbtrack.report.corrections import correction_rows, correction_warnings
 from rgbtrack.report.results import read_results
 from rgbtrack.simulate import PRESETS, simulate_founders

@@ -80,7 +80,8 @@ def test_the_source_distribution_builds_alone(built):
 def test_extras_are_those_that_messages_name():
     extras = set(PROJECT["optional-dependencies"])
     named = set()
-    for path in [*(ROOT / "rgbtrack").rglob("*.py"), *(ROOT / "plugins").rglob("*.py"), ROOT / "README.md"]:
+    code = [*(ROOT / "rgbtrack").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
+    for path in [*code, ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         text = path.read_text(encoding="utf-8")
         named |= set(re.findall(r"need_extra\([^,()]+, \"(\w+)\"\)", text))
         named |= {

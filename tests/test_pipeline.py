@@ -421,6 +421,49 @@ def test_a_pool_yields_every_task(workers):
     assert dict(map_tasks(abs, [-1, -2, -5], workers, str)) == {0: 1, 1: 2, 2: 5}
 
 
+def _surroundings(task):
+    import numba
+
+    time.sleep(0.05)
+    return numba.get_num_threads(), cv2.getNumThreads(), os.getcwd(), os.environ.get(task)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_uses_one_core_and_sees_the_folder_and_environment_of_its_run(
+    workers, tmp_path, monkeypatch
+):
+    import numba
+
+    former = numba.get_num_threads(), cv2.getNumThreads()
+    for attempt in ("first", "second"):  # processes may be copies of one that was there before
+        folder = tmp_path / attempt
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("RGBTRACK_TRIAL", attempt)
+        seen = dict(map_tasks(_surroundings, ["RGBTRACK_TRIAL"] * 4, workers, str))
+        assert set(seen.values()) == {(1, 1, str(folder), attempt)}
+    assert (numba.get_num_threads(), cv2.getNumThreads()) == former
+
+
+def test_one_task_is_given_the_threads_of_all_workers():
+    import numba
+
+    (seen,) = dict(map_tasks(_surroundings, ["HOME"], 2, str)).values()
+    assert seen[0] == min(2, numba.config.NUMBA_NUM_THREADS)
+
+
+def test_workers_leave_nothing_behind_that_is_complained_of():
+    code = (
+        "from rgbtrack.pipeline.pool import map_tasks\n"
+        "import numba\n"
+        "print(dict(map_tasks(abs, [-1, -2, -3], 2, abs)))\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "leaked" not in told.stderr
+
+
 def test_a_script_needs_no_main_guard(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(

@@ -91,7 +91,7 @@ def test_what_is_added_to_the_results_does_not_matter(finished_experiment):
 
 def test_an_image_that_changes_during_a_run_is_seen(finished_experiment, monkeypatch):
     image = next((finished_experiment / "images").iterdir())
-    module = importlib.import_module("rgbtrack.pipeline.run")
+    module = importlib.import_module("rgbtrack.pipeline.runs")
     report = module._write_report
 
     def meanwhile(*given):

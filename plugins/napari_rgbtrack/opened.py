@@ -7,7 +7,7 @@ from typing import Any
 from napari_rgbtrack.layers import LayerData, channel_layer, geometry
 from rgbtrack.errors import DataError
 from rgbtrack.pipeline import read_experiment
-from rgbtrack.pipeline.run import image_tasks
+from rgbtrack.pipeline.runs import image_tasks
 
 
 def is_experiment(path: Path) -> bool:

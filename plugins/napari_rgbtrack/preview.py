@@ -17,7 +17,7 @@ from rgbtrack.pipeline import read_experiment
 from rgbtrack.pipeline.batches import judge_batches
 from rgbtrack.pipeline.experiment import Experiment
 from rgbtrack.pipeline.image import corrected_frame
-from rgbtrack.pipeline.run import image_tasks
+from rgbtrack.pipeline.runs import image_tasks
 from rgbtrack.pipeline.task import ImageTask
 from rgbtrack.plot import clone_colours
 from rgbtrack.segment import Segmentation, find_cells

@@ -13,13 +13,16 @@ from rgbtrack.cli.voice import current
 from rgbtrack.stamp import find_finished
 
 if TYPE_CHECKING:
-    from rgbtrack.pipeline.run import Step
+    from rgbtrack.pipeline.runs import Step
 
 OutOption = Annotated[
     Path | None, typer.Option("--out", "-o", help="results folder; default: results beside experiment.toml")
 ]
 WorkersOption = Annotated[
-    int | None, typer.Option("--workers", "-w", min=1, help="processes for the images; default: one per core")
+    int | None,
+    typer.Option(
+        "--workers", "-w", min=1, help="processes for the images, of one core each; default: one per core"
+    ),
 ]
 SchedulerOption = Annotated[
     str | None,
@@ -56,7 +59,7 @@ def run(
             current().remark(f"warning: {text}")
         _tell_outcome(results, told["counts"], {}, ("report",))
         return
-    from rgbtrack.pipeline.run import STEPS
+    from rgbtrack.pipeline.runs import STEPS
 
     if dry_run:
         _tell_due(experiment, out)

@@ -2,17 +2,19 @@
 
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rgbtrack.correct import CorrectParams, correct_stack, estimate_drift, noise_sd
 from rgbtrack.errors import RgbtrackWarning
 from rgbtrack.pipeline.findings import Finding
-from rgbtrack.plot import plot_drift
 from rgbtrack.stack import NUCLEUS, Stack
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SIDE_PX = 512
 LEAST_PX = 6.0
@@ -61,8 +63,10 @@ def follow_stage(
     return (path if evident else np.zeros_like(path)), [found]
 
 
-def draw_drift(image_id: str, stack: Stack, params: CorrectParams, path_um: NDArray[np.float64]) -> Figure:
+def draw_drift(image_id: str, stack: Stack, params: CorrectParams, path_um: NDArray[np.float64]) -> "Figure":
     """The way of the stage (t, 2) in um, and the first and last frame over each other before and after."""
+    from rgbtrack.plot import plot_drift
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RgbtrackWarning)
         first, last = (

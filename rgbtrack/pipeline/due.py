@@ -11,7 +11,7 @@ from rgbtrack.pipeline.call_clones import clones_step
 from rgbtrack.pipeline.dynamics import dynamics_step
 from rgbtrack.pipeline.experiment import Experiment, read_experiment
 from rgbtrack.pipeline.image import why_image_due
-from rgbtrack.pipeline.run import image_tasks, report_step
+from rgbtrack.pipeline.runs import image_tasks, report_step
 from rgbtrack.pipeline.steps import Step, why_due
 from rgbtrack.pipeline.tracks import link_step
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rgbtrack.correct import CorrectParams, Illumination, NoiseModel, estimate_illumination, estimate_noise
@@ -13,8 +12,10 @@ from rgbtrack.correct.background import shrink_plane
 from rgbtrack.correct.light import field
 from rgbtrack.correct.light_evidence import Evidence
 from rgbtrack.pipeline.findings import Finding
-from rgbtrack.plot import plot_illumination
 from rgbtrack.stack import Stack
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LONGEST_PX = 1024
 """Images are shrunken to this before they are compared."""
@@ -143,6 +144,8 @@ def light_findings(batch: str, noted: Mapping[str, Any]) -> list[Finding]:
     ]
 
 
-def draw_light(found: Mapping[str, Illumination]) -> Figure | None:
+def draw_light(found: Mapping[str, Illumination]) -> "Figure | None":
     """The light of each channel before and after; None where nothing was undone."""
+    from rgbtrack.plot import plot_illumination
+
     return plot_illumination(found) if any(one.evident for one in found.values()) else None

@@ -10,14 +10,18 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rgbtrack.errors import ParamError
 from rgbtrack.pipeline.cluster import Cluster, connect, map_on_cluster
+from rgbtrack.pipeline.worker import do_task
+from rgbtrack.threads import limit_threads
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+NEEDED = ("rgbtrack.pipeline.image", "rgbtrack.pipeline.batches")
+"""Modules whose functions are the work."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -61,7 +65,8 @@ def map_tasks(
     work
         Function of one task; importable, so that processes can be given it.
     crew
-        Number of processes, where 1 works in this one; or a cluster.
+        Number of processes, where 1 works in this one; or a cluster. No more cores than this are used: a
+        single task is worked on in this process, in as many threads.
     lost
         Result for a task whose process died twice, most often for want of memory.
     """
@@ -70,7 +75,9 @@ def map_tasks(
         return
     if crew <= 1 or len(tasks) <= 1:
         for index, task in enumerate(tasks):
-            yield index, work(task)
+            with limit_threads(crew):
+                result = work(task)
+            yield index, result
         return
     waiting = list(range(len(tasks)))
     alone = False
@@ -93,17 +100,17 @@ def map_tasks(
 def _one_pool(
     work: Callable[[Task], Result], tasks: Sequence[Task], batch: Sequence[int], size: int
 ) -> Iterator[tuple[int, Result]]:
-    context = multiprocessing.get_context("spawn")
+    context = _processes()
     ours, theirs = context.Pipe()
-    pool = ProcessPoolExecutor(size, context, _begin, (theirs,))
     former = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # read by libraries as a child imports them
+    pool = ProcessPoolExecutor(size, context, _begin, (theirs, os.getcwd(), dict(os.environ)))
     try:
         queue = iter(batch)
         running: dict[Future[Result], int] = {}
         with _main_kept_out():  # all processes start with the first task
             for index in queue:
-                running[pool.submit(work, tasks[index])] = index
+                running[pool.submit(do_task, work, tasks[index])] = index
                 if len(running) >= 2 * size:
                     break
         while running:
@@ -113,7 +120,7 @@ def _one_pool(
                 yield index, future.result()
                 following = next(queue, None)
                 if following is not None:
-                    running[pool.submit(work, tasks[following])] = following
+                    running[pool.submit(do_task, work, tasks[following])] = following
     finally:
         for name, value in former.items():
             if value is None:
@@ -123,6 +130,15 @@ def _one_pool(
         pool.shutdown(wait=False, cancel_futures=True)
         ours.close()  # whatever is still worked on is wanted no more
         theirs.close()
+
+
+def _processes() -> Any:
+    """How processes start: on Linux as copies of one that has imported what they need, elsewhere afresh."""
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(NEEDED))
+    return context
 
 
 @contextmanager
@@ -143,13 +159,13 @@ def _main_kept_out() -> Iterator[None]:
             setattr(main, name, value)
 
 
-def _begin(lifeline: Connection) -> None:
-    """Ready a process: one thread, and an end with its parent, however that ends."""
+def _begin(lifeline: Connection, folder: str, environment: dict[str, str]) -> None:
+    """Ready a process: folder and environment of its parent, and an end with it, however that ends."""
     import signal
 
-    import cv2
-
-    cv2.setNumThreads(1)
+    os.chdir(folder)
+    os.environ.update(environment)  # what it was copied from may have started before they were set
+    multiprocessing.set_start_method("spawn", force=True)  # else numba makes a semaphore that nobody removes
     # Ctrl-C is the parent's to answer
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -16,7 +16,7 @@ from rgbtrack.files import read_bleed_through, read_json, read_table
 from rgbtrack.pipeline.batches import judge_batches
 from rgbtrack.pipeline.experiment import Experiment, read_experiment
 from rgbtrack.pipeline.image import corrected_frame, read_part
-from rgbtrack.pipeline.run import image_tasks
+from rgbtrack.pipeline.runs import image_tasks
 from rgbtrack.signature import measure_signatures, unfade_cells, unmix_cells
 from rgbtrack.stack import Stack
 from rgbtrack.tables import markers_of

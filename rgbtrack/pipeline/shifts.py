@@ -1,11 +1,10 @@
 """How far channels lie beside each other: seen in a few images of a batch, undone in all."""
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rgbtrack.correct import CorrectParams, Shift, correct_stack, estimate_shift, noise_sd
@@ -14,8 +13,10 @@ from rgbtrack.pipeline.findings import Finding
 from rgbtrack.pipeline.image import UNREADABLE
 from rgbtrack.pipeline.task import ImageTask
 from rgbtrack.pipeline.thumbnail import composite, markers_and_hues, tops
-from rgbtrack.plot import plot_shift
 from rgbtrack.stack import NUCLEUS, Stack
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FIGURE_PX = 96
 WINDOW_PX, WINDOW_PLANES = 1024, 12
@@ -83,8 +84,10 @@ def _words(reference: bool, evident: bool, se: float) -> str:
     return "moved back" if evident else f"within {LEAST_PX:g} px or three standard errors: left as it is"
 
 
-def draw_shift(task: ImageTask, shift_px: NDArray[np.float64]) -> Figure | None:
+def draw_shift(task: ImageTask, shift_px: NDArray[np.float64]) -> "Figure | None":
     """The place of an image where two markers are brightest together, before and after; None if it fails."""
+    from rgbtrack.plot import plot_shift
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RgbtrackWarning)

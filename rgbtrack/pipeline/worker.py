@@ -2,12 +2,12 @@
 
 import platform
 from collections.abc import Callable
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
 import rgbtrack
+from rgbtrack.threads import limit_threads
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -25,21 +25,8 @@ class Told(TypedDict):
 
 def do_task(work: Callable[[Task], Result], task: Task) -> Result:
     """Do a task in one thread, as the processes of one machine do."""
-    import cv2
-    import numba
-
-    cv2.setNumThreads(1)
-    numba.set_num_threads(1)
-    with _libraries().limit(limits=1):
+    with limit_threads(1):
         return work(task)
-
-
-@cache
-def _libraries() -> Any:
-    """Libraries with threads of their own; to find them takes longer than to set them."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
 
 
 def tell(files: list[str]) -> Told:
