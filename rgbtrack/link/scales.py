@@ -209,13 +209,13 @@ def other_cells(
     typical[range(m), range(m)] += 2 * noise * np.minimum(np.median(movie.noise[known], axis=0), 1.0) + 1e-6
     root = np.linalg.cholesky(typical)
     centre = movie.feature[rows].mean(axis=0)
-    white, others = (np.linalg.solve(root, (movie.feature[some] - centre).T).T for some in (which, rows))
+    white, others = (np.linalg.solve(root, (movie.feature[some] - centre).T) for some in (which, rows))
     itself = np.isin(which, rows)
-    total = likeness(white.astype(np.float32), np.ascontiguousarray(others.T, np.float32)) - itself
+    total = likeness(white.astype(np.float32), others.T.astype(np.float32)).astype(float) - itself
     near = np.log(np.maximum(total, 1e-30) / np.maximum(len(rows) - itself, 1)) - 0.5 * m * np.log(2 * np.pi)
     # a cell unlike all others is rare, as far as the spread of all tells
-    wide = np.linalg.cholesky(2 * np.atleast_2d(np.cov(others.T, bias=True)) + np.eye(m))
-    q = (np.linalg.solve(wide, white.T) ** 2).sum(axis=0)
+    wide = np.linalg.cholesky(2 * np.atleast_2d(np.cov(others, bias=True)) + np.eye(m))
+    q = (np.linalg.solve(wide, white) ** 2).sum(axis=0)
     any_ = -0.5 * (q + m * np.log(2 * np.pi)) - np.log(np.diag(wide)).sum()
     logdet = np.log(np.diag(root)).sum()
     return np.asarray(np.logaddexp(np.log1p(-ODD) + near, np.log(ODD) + any_) - logdet)

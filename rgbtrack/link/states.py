@@ -3,6 +3,8 @@
 Place follows an Ornstein-Uhlenbeck velocity (a persistent walk) plus diffusion, seen with jitter; each
 feature a slow random walk, seen with flicker and noise. Both are filtered along the links, once forward
 and once backward; the two meet at the link that is in question.
+
+What is called for each pair is inlined: handing over all its arrays took longer than its work.
 """
 
 from math import exp, log, pi
@@ -11,6 +13,9 @@ import numpy as np
 from numba import njit
 
 DIAGONAL = 1e-9
+ROUNDED = 1 + 1e-9  # more than what is lost by rounding
+MANY = 512
+"""Sums that are added to side by side: a single one cannot be without changing its order."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -67,14 +72,14 @@ def distance(C, d):  # type: ignore[no-untyped-def]
     return q, log(product)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def log_t(q, logdet, dims, tail, twice):  # type: ignore[no-untyped-def]
     """Log density of Student's t of ``dims`` dimensions, ``twice`` those that ``tail`` is made for or not."""
     nu, scale = tail[0], tail[1]
     return tail[3 if twice else 2] - 0.5 * logdet - 0.5 * (nu + dims) * log(1 + q / (nu * scale))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def update(j, i, dt, feature, gain, drift, memory, mu, M, fit, work):  # type: ignore[no-untyped-def]
     """Fill features ``mu`` and their variance ``M`` at ``j``, where ``M[j]`` holds that of what was seen."""
     m = feature.shape[1]
@@ -103,7 +108,7 @@ def update(j, i, dt, feature, gain, drift, memory, mu, M, fit, work):  # type: i
             M[j, a, c] = M[j, c, a] = total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def take_in(  # type: ignore[no-untyped-def]
     j, i, dt, place, feature, gain, noise, motion, W, k, drift, memory, mean, speed, V, mu, M, fit, work
 ):
@@ -216,7 +221,7 @@ def speed_alone(j, future, ahead, motion, tail):  # type: ignore[no-untyped-def]
     return log_t(q, dims * log(alone), dims, tail, False)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def place_evidence(i, j, moves, past, future, ahead, tail, alone):  # type: ignore[no-untyped-def]
     """Log density of the past of ``i`` and the future of ``j`` meeting, as one cell: place and velocity.
 
@@ -242,7 +247,7 @@ def place_evidence(i, j, moves, past, future, ahead, tail, alone):  # type: igno
     return log_t(q / det, dims * log(det), 2 * dims, tail, True) - alone
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _apart(i, j, past, future, gain, change, shift, limit, C, d):  # type: ignore[no-untyped-def]
     """Squared distance of features of ``i`` and ``j`` after a ``shift`` and ``change``; log-determinant.
 
@@ -250,9 +255,14 @@ def _apart(i, j, past, future, gain, change, shift, limit, C, d):  # type: ignor
     """
     mu, M = past[3], past[4]
     bmu, bM = future[3], future[4]
-    product, q = 1.0, 0.0
     for a in range(mu.shape[1]):
         d[a] = bmu[j, a] - mu[i, a] - shift[a] * gain[j, a]
+        # most are told apart by one feature alone, whatever the others add
+        alone = M[i, a, a] + bM[j, a, a] + change[a, a] * gain[j, a] * gain[j, a]
+        if d[a] * d[a] > ROUNDED * limit * alone:
+            return np.inf, 0.0
+    product, q = 1.0, 0.0
+    for a in range(mu.shape[1]):
         for c in range(a + 1):
             C[a, c] = M[i, a, c] + bM[j, a, c] + change[a, c] * gain[j, a] * gain[j, c]
         product *= whiten(C, d, a)
@@ -268,7 +278,7 @@ def colour_near(i, j, past, future, gain, change, shift, limit, C, d):  # type: 
     return len(shift) == 0 or _apart(i, j, past, future, gain, change, shift, limit, C, d)[0] <= limit
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def colour_evidence(i, j, past, future, gain, change, shift, tail, limit, C, d):  # type: ignore[no-untyped-def]
     """Log density of the features of ``i`` and ``j`` meeting, after a ``shift`` and a ``change``.
 
@@ -299,7 +309,7 @@ def colour_most(j, future, tail):  # type: ignore[no-untyped-def]
     return log_t(0.0, distance(C, d)[1], m, tail, False)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def birth_place(i, j, moves, past, future, room, tail):  # type: ignore[no-untyped-def]
     """Log density of the place of ``j`` as one of two daughters of ``i``; ``room`` as in `Scales`."""
     mean, speed, bmean = past[0], past[1], future[0]
@@ -313,26 +323,25 @@ def birth_place(i, j, moves, past, future, room, tail):  # type: ignore[no-untyp
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def likeness(x, others):  # type: ignore[no-untyped-def]
-    """Sum of ``exp(-q / 2)`` over the squared distances of ``x`` (n, m) to all of ``others`` (m, k), single.
+    """Sum of ``exp(-q / 2)`` over the squared distances of ``x`` (m, n) to all of ``others`` (k, m), single.
 
     By ``(1 - q / 512) ** 256``, which many at once are raised to; 4 % less at 3 standard deviations.
     """
-    n, m = x.shape
-    k = others.shape[1]
-    out, q = np.empty(n), np.empty(k, np.float32)
-    for i in range(n):
-        q[:] = 0
-        for a in range(m):
-            at = x[i, a]
-            for c in range(k):
-                q[c] += (others[a, c] - at) ** 2
-        total = np.float32(0)
-        for c in range(k):
-            power = max(np.float32(1) - q[c] * np.float32(1 / 512), np.float32(0))
-            for _ in range(8):
-                power *= power
-            total += power
-        out[i] = total
+    m, n = x.shape
+    out, q = np.zeros(n, np.float32), np.empty(MANY, np.float32)
+    for low in range(0, n, MANY):
+        total = out[low : low + MANY]
+        for c in range(len(others)):
+            q[:] = 0
+            for a in range(m):
+                at, here = others[c, a], x[a, low : low + MANY]
+                for i in range(len(total)):
+                    q[i] += (at - here[i]) ** 2
+            for i in range(len(total)):
+                power = max(np.float32(1) - q[i] * np.float32(1 / 512), np.float32(0))
+                for _ in range(8):
+                    power *= power
+                total[i] += power
     return out
 
 
