@@ -14,7 +14,7 @@ from rgbtrack import (
     track_clones,
     track_signatures,
 )
-from rgbtrack.link.cuts import best_links, marginals, next_within
+from rgbtrack.link.cuts import best_links, marginals, within
 from rgbtrack.link.states import likeness
 from rgbtrack.simulate import MovieParams, simulate_tracks
 from rgbtrack.tables import TRACK_SIGNATURES
@@ -458,19 +458,20 @@ def test_assignment_is_the_best_and_marginals_are_those_of_all_assignments():
             if c < 3:
                 total[3 * i + c] += np.exp(value)
         best = max(best, (value, {(i, c) for i, c in enumerate(choice) if c < 3}), key=lambda x: x[0])
-    i, j = best_links(3, 3, source, sink, odds.ravel())
-    assert set(zip(i.tolist(), j.tolist(), strict=True)) == best[1]
+    linked = best_links(3, 3, source, sink, odds.ravel())
+    assert set(zip(source[linked].tolist(), sink[linked].tolist(), strict=True)) == best[1]
     assert np.abs(marginals(3, 3, source, sink, odds.ravel(), 50) - total / weight).max() < 0.1
 
 
 def test_of_any_edges_the_assignment_is_worth_the_most():
     rng = np.random.default_rng(1)
     for case in range(200):
-        n, m = rng.integers(1, 9, 2)
+        n, m = rng.integers(1, 60 if case > 190 else 9, 2)
         odds = rng.normal(0, 3, (n, m)) if case % 2 else rng.integers(-2, 4, (n, m)).astype(float)
         odds[rng.random((n, m)) < 0.3] = -1.0
         source, sink = (index.ravel() for index in np.indices((n, m)))
-        i, j = best_links(n, m, source, sink, odds.ravel())
+        linked = best_links(n, m, source, sink, odds.ravel())
+        i, j = source[linked], sink[linked]
         assert len(set(i)) == len(i)
         assert len(set(j)) == len(j)
         worth = np.maximum(odds, 0)
@@ -484,19 +485,23 @@ def test_the_nearest_of_the_next_frame(dims):
     frame = np.repeat(np.arange(4), np.diff(start))
     place = rng.uniform(0, 10, (100, dims))
     place = place[np.lexsort((place[:, -1], frame))]
-    begin, target = next_within(place, start, np.array([3.0, 3.0, 6.0]), 12)
+    reach = np.array([3.0, 3.0, 6.0])
+    some, others = within(place, start, place, start[1:], reach, 100, 7)
+    begin, target = within(place, start, place, start[1:], reach, 12, 1)
     for i in range(100):
         away = np.linalg.norm(place - place[i], axis=1)
         away[frame != frame[i] + 1] = np.inf
         near = np.argsort(away)[: min(12, (away <= (6.0 if frame[i] == 2 else 3.0)).sum())]
         assert set(target[begin[i] : begin[i + 1]]) == set(near)
+        all_ = np.flatnonzero(away <= (6.0 if frame[i] == 2 else 3.0)) if i % 7 == 0 else []
+        assert others[some[i] : some[i + 1]].tolist() == list(all_)
 
 
 def test_likeness_is_a_sum_of_normal_densities():
     x = np.random.default_rng(3).normal(0, 2, (200, 3)).astype(np.float32)
     q = ((x[:, None] - x[:50]) ** 2).sum(axis=2)
     assert np.allclose(
-        likeness(x, np.ascontiguousarray(x[:50].T)), np.exp(-q / 2).sum(axis=1), rtol=0.05, atol=1e-3
+        likeness(np.ascontiguousarray(x.T), x[:50]), np.exp(-q / 2).sum(axis=1), rtol=0.05, atol=1e-3
     )
 
 

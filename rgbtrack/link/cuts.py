@@ -4,10 +4,7 @@ from math import exp, log
 
 import numpy as np
 from numba import njit
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
-from rgbtrack.link.movie import Floats, Ints
 from rgbtrack.link.states import (
     birth_place,
     colour_evidence,
@@ -24,32 +21,34 @@ UNLIKELY = 3.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def next_within(place, start, reach, most):  # type: ignore[no-untyped-def]
-    """Detections of the next frame within ``reach`` (frames - 1,) of each, the nearest ``most``.
+def within(place, start, others, opens, reach, most, every):  # type: ignore[no-untyped-def]
+    """Which of ``others``, places too, lie within ``reach`` of every so-manieth place, the nearest ``most``.
 
-    Those of a frame are in order of their last coordinate. Returns beginnings (n + 1,) and targets.
+    Places from ``start[t]`` on are compared to others from ``opens[t]`` on, up to the next, within
+    ``reach[t]``; those of one ``t`` are in order of their last coordinate. Returns beginnings
+    (places + 1,) and which of the others.
     """
     n, dims = place.shape
     begin = np.zeros(n + 1, np.int64)
-    target = np.empty(n * 8, np.int64)
+    target = np.empty(n, np.int64)
     used = 0
-    for t in range(len(start) - 2):
-        a, b, c = start[t], start[t + 1], start[t + 2]
-        near, who = np.empty(c - b), np.empty(c - b, np.int64)
-        low = b
-        for i in range(a, b):
-            while low < c and place[low, dims - 1] < place[i, dims - 1] - reach[t]:
-                low += 1
+    for t in range(len(reach)):
+        low, c = opens[t], opens[t + 1]
+        near, who = np.empty(c - low), np.empty(c - low, np.int64)
+        for i in range(start[t], start[t + 1]):
             found = 0
-            for j in range(low, c):
-                if place[j, dims - 1] > place[i, dims - 1] + reach[t]:
-                    break
-                q = 0.0
-                for axis in range(dims):
-                    q += (place[j, axis] - place[i, axis]) ** 2
-                if q <= reach[t] ** 2:
-                    near[found], who[found] = q, j
-                    found += 1
+            if i % every == 0:
+                while low < c and others[low, dims - 1] < place[i, dims - 1] - reach[t]:
+                    low += 1
+                for j in range(low, c):
+                    if others[j, dims - 1] > place[i, dims - 1] + reach[t]:
+                        break
+                    q = 0.0
+                    for axis in range(dims):
+                        q += (others[j, axis] - place[i, axis]) ** 2
+                    if q <= reach[t] ** 2:
+                        near[found], who[found] = q, j
+                        found += 1
             if found > most:
                 who[:most] = who[:found][np.argsort(near[:found])[:most]]
                 found = most
@@ -58,7 +57,7 @@ def next_within(place, start, reach, most):  # type: ignore[no-untyped-def]
             target[used : used + found] = who[:found]
             used += found
             begin[i + 1] = used
-    begin[start[-2] + 1 :] = used
+    begin[start[len(reach)] + 1 :] = used
     return begin, target[:used]
 
 
@@ -174,61 +173,67 @@ def gap_odds(  # type: ignore[no-untyped-def]
     return out
 
 
-def best_links(n: int, m: int, source: Ints, sink: Ints, odds: Floats) -> tuple[Ints, Ints]:
-    """Return the edges, as (source, sink), of the assignment whose log odds add up to the most."""
-    good = odds > 0
-    source, sink, odds = source[good], sink[good], odds[good]
-    sure, open_ = sure_links(n, m, source, sink, odds)
-    one, other = source[sure], sink[sure]
-    source, sink, odds = source[open_], sink[open_], odds[open_]
-    if not len(odds):
-        return one, other
-    users, row = _renumbered(source, n)
-    wanted, column = _renumbered(sink, m)
-    n, m = len(users), len(wanted)
-    most = odds.max() + 1.0
-    # each source may also end, at a column of its own
-    at = np.searchsorted(row, np.arange(n), side="right")
-    costs = np.insert(most - odds, at, most)
-    columns = np.insert(column, at, m + np.arange(n)).astype(np.int32)
-    begin = np.append(0, at + np.arange(1, n + 1)).astype(np.int32)
-    i, j = min_weight_full_bipartite_matching(csr_array((costs, columns, begin), shape=(n, m + n)))
-    real = j < m
-    return np.concatenate([one, users[i[real]]]), np.concatenate([other, wanted[j[real]]])
-
-
 @njit(cache=True, nogil=True, error_model="numpy")
-def sure_links(n, m, source, sink, odds):  # type: ignore[no-untyped-def]
-    """Edges that are in the best assignment, and those that remain open, as two masks.
+def best_links(n, m, source, sink, odds):  # type: ignore[no-untyped-def]
+    """Which of the edges, given in order of sources, the assignment of the greatest total log odds holds.
 
-    An edge is sure if it is worth as much as the best other edges of its two ends together: whatever an
-    assignment without it holds there can be exchanged for it at no loss.
+    Sources come in one by one, each by the exchange of links that gains the most: a shortest path in what
+    edges cost beyond what they are worth to sources and the price of sinks (Jonker and Volgenant, Computing
+    38 (1987) 325).
     """
-    sure, open_ = np.zeros(len(odds), np.bool_), np.ones(len(odds), np.bool_)
-    found = True
-    while found:
-        found = False
-        out, into = np.zeros((n, 2)), np.zeros((m, 2))  # the best and the next
-        for e in np.flatnonzero(open_):
-            for ends, end in ((out, source[e]), (into, sink[e])):
-                if odds[e] > ends[end, 0]:
-                    ends[end, 1], ends[end, 0] = ends[end, 0], odds[e]
-                else:
-                    ends[end, 1] = max(ends[end, 1], odds[e])
-        used, taken = np.zeros(n, np.bool_), np.zeros(m, np.bool_)
-        for e in np.flatnonzero(open_):
-            i, j = source[e], sink[e]
-            best = odds[e] == out[i, 0] and odds[e] == into[j, 0]
-            if best and not used[i] and not taken[j] and odds[e] >= out[i, 1] + into[j, 1]:
-                sure[e] = used[i] = taken[j] = found = True
-        open_ &= ~(used[source] | taken[sink])
-    return sure, open_
-
-
-def _renumbered(which: Ints, n: int) -> tuple[Ints, Ints]:
-    """Those of ``n`` that are used, and the place of each use among them."""
-    used = np.bincount(which, minlength=n) > 0
-    return np.flatnonzero(used), (np.cumsum(used) - 1)[which]
+    begin = np.searchsorted(source, np.arange(n + 1))
+    mine, worth = np.full(n, -1), np.zeros(n)  # edges and gains of sources
+    holder, price = np.full(m, -1), np.zeros(m)
+    far, via, settled = np.full(m, np.inf), np.empty(m, np.int64), np.zeros(m, np.bool_)
+    reached = np.empty(m, np.int64)
+    for s in range(n):
+        for e in range(begin[s], begin[s + 1]):
+            worth[s] = max(worth[s], odds[e] - price[sink[e]])
+        if worth[s] == 0:
+            continue
+        i, at, n_settled, n_reached = s, 0.0, 0, 0
+        last, end, cost = -1, s, worth[s]  # without a last sink, the source at the end goes unlinked
+        while True:
+            for e in range(begin[i], begin[i + 1]):
+                j = sink[e]
+                new = at + worth[i] + price[j] - odds[e]
+                if not settled[j] and new < min(far[j], cost):
+                    if far[j] == np.inf:
+                        reached[n_reached] = j
+                        n_reached += 1
+                    far[j], via[j] = new, e
+            if n_settled == n_reached:
+                break
+            k = n_settled
+            for r in range(n_settled + 1, n_reached):
+                if far[reached[r]] < far[reached[k]]:
+                    k = r
+            reached[n_settled], reached[k] = reached[k], reached[n_settled]
+            j = reached[n_settled]
+            if far[j] >= cost:
+                break
+            if holder[j] < 0:
+                last, cost = j, far[j]
+                break
+            settled[j] = True
+            n_settled += 1
+            i, at = holder[j], far[j]
+            if at + worth[i] < cost:
+                end, cost = i, at + worth[i]
+        worth[s] -= cost
+        for j in reached[:n_settled]:
+            price[j] += cost - far[j]
+            worth[holder[j]] -= cost - far[j]
+        if last < 0 and end != s:
+            last, mine[end] = sink[mine[end]], -1
+        while last >= 0:
+            e = via[last]
+            i = holder[last] = source[e]
+            mine[i], e = e, mine[i]
+            last = sink[e] if i != s else -1
+        for j in reached[:n_reached]:
+            far[j], settled[j] = np.inf, False
+    return mine[mine >= 0]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
 
 from rgbtrack.errors import RgbtrackWarning
 from rgbtrack.link.births import Beginnings, birth_odds, learn_births
-from rgbtrack.link.cuts import advance, best_links, cut_edges, gap_odds, marginals, next_within
+from rgbtrack.link.cuts import advance, best_links, cut_edges, gap_odds, marginals, within
 from rgbtrack.link.divisions import candidates_of, choose_divisions, find_candidates
 from rgbtrack.link.movie import Bools, Floats, Ints, Movie, check_cells, read_movie
 from rgbtrack.link.params import LinkParams
@@ -226,14 +225,14 @@ def _sweep(
             a, b, c, movie.time[t + 1] - movie.time[t], *near, past, future, ahead, *weights, *births,
             scales.break_in, scales.break_off, scales.rates,
         )  # fmt: skip
-        i, j = best_links(b - a, c - b, source, sink, odds)
+        linked = best_links(b - a, c - b, source, sink, odds)
+        i, j = source[linked], sink[linked]
         was = before[b:c].copy()
         after[a:b], before[b:c] = -1, -1
         after[a + i], before[b + j] = b + j, a + i
         born[b:c] &= before[b:c] == was
         if last:
-            chance = marginals(b - a, c - b, source, sink, odds / DOUBT, ROUNDS)
-            probability[b + j] = _looked_up(chance, source, sink, i, j, c - b)
+            probability[b + j] = marginals(b - a, c - b, source, sink, odds / DOUBT, ROUNDS)[linked]
         advance(b, c, before, born, movie.time, movie.frame, *seen, *law, *past, fit)
     back(after)
     close = _earlier(movie, scales, np.flatnonzero((before < 0) & (movie.frame > 0)), params.max_gap)
@@ -254,9 +253,10 @@ def _sweep(
             scales.leave,
             scales.rates,
         )
-        one, two = best_links(n, n, i, j, odds)
+        linked = best_links(n, n, i, j, odds)
+        one, two = i[linked], j[linked]
         if last:
-            probability[two] = _looked_up(marginals(n, n, i, j, odds / DOUBT, ROUNDS), i, j, one, two, n)
+            probability[two] = marginals(n, n, i, j, odds / DOUBT, ROUNDS)[linked]
         before[two], after[one] = one, two
     born[:] = False
     mother = one = two = np.zeros(0, np.int64)
@@ -309,17 +309,11 @@ def _beginnings(
     )
 
 
-def _looked_up(chance: Floats, source: Ints, sink: Ints, i: Ints, j: Ints, width: int) -> Floats:
-    """Chances of some of the edges."""
-    edge = source * width + sink
-    ranked = np.argsort(edge)
-    return chance[ranked[np.searchsorted(edge, i * width + j, sorter=ranked)]] if len(i) else np.zeros(0)
-
-
 def _candidates(movie: Movie, scales: Scales) -> tuple[Ints, Ints]:
     """Detections of the next frame within reach of each: beginnings (n + 1,) and targets."""
     reach = np.array([scales.reach(dt) for dt in np.diff(movie.time)])
-    return next_within(movie.place, movie.start, reach, MOST_CANDIDATES)
+    begin, target = within(movie.place, movie.start, movie.place, movie.start[1:], reach, MOST_CANDIDATES, 1)
+    return begin, target
 
 
 def _earlier(movie: Movie, scales: Scales, heads: Ints, far: int) -> tuple[Ints, Ints]:
@@ -330,15 +324,17 @@ def _earlier(movie: Movie, scales: Scales, heads: Ints, far: int) -> tuple[Ints,
         return none, none
     usual = float(np.median(np.diff(movie.time)))
     reach = scales.reach((far + 1) * usual)
-    when = movie.frame / (far + 1.5)
-    where = np.column_stack([movie.place / reach, when])
-    tree = cKDTree(where)
-    found = tree.query_ball_point(where[heads], 1.0, p=np.inf)
-    i = np.concatenate([np.asarray(each, dtype=np.int64) for each in found])
-    j = np.repeat(heads, [len(each) for each in found])
-    later = movie.frame[j] - movie.frame[i]
-    good = (later >= 1) & (later <= far + 1)
-    i, j = i[good], j[good]
+    opens = np.searchsorted(heads, movie.start)
+    first, later = [], []
+    for lag in range(1, min(far + 1, movie.n_frames - 1) + 1):
+        round_ = np.full(movie.n_frames - lag, reach * np.sqrt(movie.place.shape[1]))
+        begin, found = within(movie.place, movie.start, movie.place[heads], opens[lag:], round_, n, 1)
+        first.append(np.repeat(np.arange(n), np.diff(begin)))
+        later.append(heads[found])
+    i, j = np.concatenate(first), np.concatenate(later)
+    # the room for a cell that was missed for long is a box
+    boxed = (np.abs(movie.place[j] - movie.place[i]) <= reach).all(axis=1)
+    i, j = i[boxed], j[boxed]
     order = np.argsort(i * n + j)
     return i[order], j[order]
 

@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -70,6 +71,17 @@ class Movie:
     def n_frames(self) -> int:
         """Frames that hold cells."""
         return len(self.time)
+
+    @cached_property
+    def measured(self) -> Bools:
+        """Whether all features of each detection were measured; of all where of none."""
+        known = np.asarray((self.noise < UNKNOWN).all(axis=1))
+        return known if known.any() else np.ones(len(known), bool)
+
+    @cached_property
+    def usual_noise(self) -> Floats:
+        """Median variance of each feature where all were measured, (m,)."""
+        return np.asarray(np.median(self.noise[self.measured], axis=0))
 
     def moved(self, shift: Floats) -> "Movie":
         """Return the movie with a displacement common to all cells of each frame taken off, (frames, d)."""
@@ -159,7 +171,7 @@ def read_movie(cells: pd.DataFrame, rows: Ints, markers: tuple[str, ...], params
         rows=rows[order],
         frame=frame.astype(np.int64),
         start=start.astype(np.int64),
-        time=_times(part.iloc[order], frames, start),
+        time=_times(part, frames, order[start[:-1]]),
         place=np.ascontiguousarray(place),
         feature=np.ascontiguousarray(feature[order]),
         gain=np.ascontiguousarray(gain[order]),
@@ -221,11 +233,11 @@ def _features(
     return feature, gain, noise
 
 
-def _times(part: pd.DataFrame, frames: Ints, start: Ints) -> Floats:
-    """Time of each frame in units of the usual interval: by a column time_h where there is one."""
+def _times(part: pd.DataFrame, frames: Ints, first: Ints) -> Floats:
+    """Time of each frame in units of the usual interval: by time_h of its first cell where there is one."""
     time = frames.astype(float)
     if "time_h" in part:
-        hours = _numbers(part, "time_h")[start[:-1]]
+        hours = _numbers(part, "time_h")[first]
         if np.isfinite(hours).all():
             if (np.diff(hours) <= 0).any():
                 at = int(np.flatnonzero(np.diff(hours) <= 0)[0])

@@ -1,14 +1,16 @@
 """How far cells step and how much colours flicker: all that links are weighed by, learnt from the movie."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import nnls
-from scipy.spatial import cKDTree
 from scipy.special import gammaln
 
+from rgbtrack.link.cuts import within
 from rgbtrack.link.movie import UNKNOWN, Bools, Floats, Ints, Movie
 from rgbtrack.link.states import likeness, pair_evidence_of
+from rgbtrack.threads import over_bands
 
 PRIOR_SD = 0.1
 """ln sd of flicker, of brightness and of each marker, before anything is seen."""
@@ -164,20 +166,11 @@ def zones(movie: Movie, step: float) -> Ints:
 
 def neighbour_pairs(movie: Movie, reach: float, most: int) -> tuple[Ints, Ints]:
     """Pairs of a detection, at most so many, and one of the next frame within reach."""
-    n = movie.start[-2]
-    chosen = np.arange(0, n, max(1, -(-n // most)))
-    sources, sinks = [], []
-    for t in range(movie.n_frames - 1):
-        a, b, c = movie.start[t : t + 3]
-        mine = chosen[(chosen >= a) & (chosen < b)]
-        if not len(mine):
-            continue
-        found = cKDTree(movie.place[b:c]).query_ball_point(movie.place[mine], reach, return_sorted=True)
-        sources.append(np.repeat(mine, [len(each) for each in found]))
-        sinks.append(b + np.concatenate([np.asarray(each, dtype=np.int64) for each in found]))
-    if not sources:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    return np.concatenate(sources), np.concatenate(sinks).astype(np.int64)
+    n = len(movie.rows)
+    every = max(1, -(-movie.start[-2] // most))
+    around = np.full(movie.n_frames - 1, reach)
+    begin, sinks = within(movie.place, movie.start, movie.place, movie.start[1:], around, n, every)
+    return np.repeat(np.arange(n), np.diff(begin)), sinks
 
 
 def pair_odds(movie: Movie, i: Ints, j: Ints, flicker: Floats, noise: Floats) -> Floats:
@@ -200,18 +193,20 @@ def other_cells(
     which = np.arange(n) if which is None else which
     if not m:
         return np.zeros(len(which))
-    known = (movie.noise < UNKNOWN).all(axis=1)
-    known = known if known.any() else np.ones(n, bool)
-    rows = np.flatnonzero(known)
+    rows = np.flatnonzero(movie.measured)
     rows = rows[np.linspace(0, len(rows) - 1, min(sample, len(rows))).astype(np.int64)]
     g = movie.gain[rows]
     typical = 2 * (flicker * (g[:, :, None] * g[:, None, :]).mean(axis=0))
-    typical[range(m), range(m)] += 2 * noise * np.minimum(np.median(movie.noise[known], axis=0), 1.0) + 1e-6
+    typical[range(m), range(m)] += 2 * noise * np.minimum(movie.usual_noise, 1.0) + 1e-6
     root = np.linalg.cholesky(typical)
     centre = movie.feature[rows].mean(axis=0)
     white, others = (np.linalg.solve(root, (movie.feature[some] - centre).T) for some in (which, rows))
     itself = np.isin(which, rows)
-    total = likeness(white.astype(np.float32), others.T.astype(np.float32)).astype(float) - itself
+
+    def of_band(low: int, high: int) -> Any:
+        return likeness(white[:, low:high].astype(np.float32, "C"), others.T.astype(np.float32))
+
+    total = np.concatenate(over_bands(of_band, len(which))).astype(float) - itself
     near = np.log(np.maximum(total, 1e-30) / np.maximum(len(rows) - itself, 1)) - 0.5 * m * np.log(2 * np.pi)
     # a cell unlike all others is rare, as far as the spread of all tells
     wide = np.linalg.cholesky(2 * np.atleast_2d(np.cov(others, bias=True)) + np.eye(m))
@@ -307,9 +302,8 @@ def _learn_rates(
 
 
 def _spread_of(x: Floats) -> float:
-    """Variance by the median of absolute values, over all axes; enough rows tell it."""
-    x = x[:: max(1, len(x) // MOST)]
-    return float((np.median(np.abs(x)) / 0.6745) ** 2) if x.size else 0.0
+    """Variance by the median of absolute values, over all axes."""
+    return float((np.median(np.abs(x)) / 0.6745) ** 2)
 
 
 def _learn_motion(movie: Movie, before: Ints, born: Bools, old: Floats) -> Floats:
@@ -327,14 +321,12 @@ def _learn_motion(movie: Movie, before: Ints, born: Bools, old: Floats) -> Float
         if lag:
             lagged = np.where((back >= 0)[:, None], steps[back], np.nan)
             back = np.where(back >= 0, last[back], -1)
-        both = np.isfinite(lagged[:, 0]) & np.isfinite(steps[:, 0])
-        if lag == 0:
-            together.append(_spread_of(steps[both]))
-        elif both.sum() >= 20:
-            plus, minus = steps[both] + lagged[both], steps[both] - lagged[both]
-            together.append((_spread_of(plus) - _spread_of(minus)) / 4)
-        else:
+        both = np.flatnonzero(np.isfinite(lagged[:, 0]) & np.isfinite(steps[:, 0]))
+        if lag and len(both) < 20:
             break
+        both = both[:: max(1, len(both) // MOST)]
+        plus, minus = steps[both] + lagged[both], steps[both] - lagged[both]
+        together.append((_spread_of(plus) - _spread_of(minus)) / 4)
     if together[0] <= 0:
         return old
     target = np.array(together) / together[0]
@@ -380,19 +372,19 @@ def _learn_colour(movie: Movie, before: Ints, born: Bools, old: Scales) -> tuple
     prior = np.array([2 * PRIOR_SD**2, 1.0, 0.0])
     for a in range(m):
         ok = noise2[:, a] < UNKNOWN
-        design = np.column_stack([g2[ok, a], noise2[ok, a], apart[ok] * gg[ok, a]])
+        design = np.stack([g2[ok, a], noise2[ok, a], apart[ok] * gg[ok, a]])
         d2 = d[ok, a] ** 2
         weights = np.array([old.flicker[a, a], old.noise[a], old.drift[a, a]])
         for _ in range(6):
-            expected = design @ weights + 1e-9
+            expected = weights @ design + 1e-9
             bounded = np.minimum(d2, 9 * expected)
             # what the bound takes from a Gaussian's variance
             bounded = bounded / 0.9733
-            rows = design / expected[:, None]
-            scale = rows.std(axis=0) + np.abs(rows.mean(axis=0)) + 1e-12
+            terms = design / expected
+            scale = terms.std(axis=1) + np.abs(terms.mean(axis=1)) + 1e-12
             pull = np.sqrt(PRIOR_WEIGHT) * np.diag(scale * [0.3, 1.0, 1.0])
-            root = np.linalg.cholesky(rows.T @ rows + pull**2 + 1e-12 * np.eye(3))
-            goal = rows.T @ (bounded / expected) + np.diag(pull) ** 2 * prior
+            root = np.linalg.cholesky(terms @ terms.T + pull**2 + 1e-12 * np.eye(3))
+            goal = terms @ (bounded / expected) + np.diag(pull) ** 2 * prior
             weights = nnls(root.T, np.linalg.solve(root, goal))[0]
         flicker[a], noise[a], drift[a] = weights
         flicker[a] = max(flicker[a], 1e-4)

@@ -41,7 +41,7 @@ def seen(W, k, gain, noise, out):  # type: ignore[no-untyped-def]
         out[a, a] += k[a] * noise[a] + DIAGONAL
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def whiten(C, d, a):  # type: ignore[no-untyped-def]
     """Turn row ``a`` of ``C`` into that of its Cholesky root, ``d[a]`` into what is new in it; its variance.
 
@@ -62,7 +62,7 @@ def whiten(C, d, a):  # type: ignore[no-untyped-def]
     return left
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def distance(C, d):  # type: ignore[no-untyped-def]
     """Mahalanobis distance squared of ``d`` and log-determinant of ``C`` (m, m); both are overwritten."""
     product, q = 1.0, 0.0
@@ -207,7 +207,7 @@ def look_back(  # type: ignore[no-untyped-def]
         V[j, 0], V[j, 1], V[j, 2] = bare / left, xv / left, xx / left
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def speed_alone(j, future, ahead, motion, tail):  # type: ignore[no-untyped-def]
     """Log density of the velocity that ``j`` goes on with, whoever it is; 0 where none is known."""
     if not ahead[j]:
@@ -298,7 +298,7 @@ def limit_of(loss, dims, tail):  # type: ignore[no-untyped-def]
     return tail[0] * tail[1] * (exp(2 * loss / (tail[0] + dims)) - 1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def colour_most(j, future, tail):  # type: ignore[no-untyped-def]
     """The most that `colour_evidence` can be for ``j``."""
     M = future[4]
