@@ -4,47 +4,65 @@ import cv2
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage as ndi
 
-from rgbtrack.grids import shrink_rows, spread_rows
+from rgbtrack.grids import shrink_rows
 from rgbtrack.segment.runs import clear_runs, find_runs
 from rgbtrack.threads import over_bands
 
 Image = NDArray[np.float32]
 
 
-def blur(image: Image, sigma: float, spacing: float = 1.0) -> Image:
-    """Gaussian blur of (z, y, x); sigma and the spacing of the planes in pixels of the plane."""
+def blur(image: Image, sigma: float, spacing: float = 1.0, out: Image | None = None) -> Image:
+    """Gaussian blur of (z, y, x); sigma and the spacing of the planes in pixels of the plane.
+
+    Within planes it may be done in place.
+    """
     border = cv2.BORDER_REPLICATE if 1 in image.shape[1:] else cv2.BORDER_REFLECT_101
-    blurred = np.empty(image.shape, np.float32)
+    blurred = np.empty(image.shape, np.float32) if out is None else out
 
     def work(z: int, _: int) -> None:
         cv2.GaussianBlur(image[z], (0, 0), sigma, dst=blurred[z], borderType=border)
 
     over_bands(work, len(image), len(image))
-    if len(image) > 1 and sigma > 0.2 * spacing:
-        blurred = ndi.gaussian_filter1d(blurred, sigma / spacing, axis=0, truncate=3)
-    return blurred
+    if len(image) == 1 or sigma <= 0.2 * spacing:
+        return blurred
+    reach = int(3 * sigma / spacing + 0.5)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) * spacing / sigma) ** 2)
+    weights = (weights / weights.sum()).astype(np.float32)
+    across = np.empty_like(blurred)
+    over_bands(lambda a, b: _mean_across(blurred, weights, a, b, across), image.shape[0] * image.shape[1])
+    return across
 
 
-def wide_mean(image: Image, sigma: float) -> Image:
-    """Gaussian mean over a wide neighbourhood in the plane, of (z, y, x)."""
-    wide = np.empty_like(image)
+@numba.njit(cache=True, nogil=True)
+def _mean_across(image, weights, start, stop, mean):  # type: ignore[no-untyped-def]
+    """Weighted mean of the same pixel of neighbouring planes; beyond the last they are mirrored."""
+    depth, height, width = image.shape
+    reach = len(weights) // 2
+    for row in range(start, stop):
+        z, y = row // height, row % height
+        line = mean[z, y]
+        line[:] = 0
+        for k in range(-reach, reach + 1):
+            near = (z + k) % (2 * depth)
+            other, weight = image[min(near, 2 * depth - 1 - near), y], weights[k + reach]
+            for x in range(width):
+                line[x] += weight * other[x]
+
+
+def wide_grid(image: Image, sigma: float, least: float = -np.inf) -> tuple[Image, int]:
+    """Gaussian mean over a wide neighbourhood in the plane, at the centres of blocks of so many pixels.
+
+    Of an image (z, y, x), what is less than the least counting as that.
+    """
+    factor = wide_factor(sigma, min(image.shape[1:]))
+    grid = np.empty((len(image), *(-(-n // factor) for n in image.shape[1:])), np.float32)
 
     def work(z: int, _: int) -> None:
-        grid, factor = wide_grid(image[z], sigma)
-        spread_rows(grid, factor, 0, len(wide[z]), 0, wide[z])
+        shrink_rows(image[z], factor, 0, grid.shape[1], grid[z], least)
 
     over_bands(work, len(image), len(image))
-    return wide
-
-
-def wide_grid(plane: Image, sigma: float) -> tuple[Image, int]:
-    """Gaussian mean over a wide neighbourhood of (y, x), at the centres of blocks of so many pixels."""
-    factor = wide_factor(sigma, min(plane.shape))
-    reduced = np.empty(tuple(-(-n // factor) for n in plane.shape), np.float32)
-    shrink_rows(plane, factor, 0, len(reduced), reduced)
-    return blur(reduced[None], sigma / factor)[0], factor
+    return blur(grid, sigma / factor, np.inf, out=grid), factor
 
 
 def wide_factor(sigma: float, side: float = np.inf) -> int:
@@ -56,8 +74,11 @@ def open_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Drop single pixels and lines, plane by plane."""
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     opened = np.empty_like(mask)
-    for z, plane in enumerate(mask):
-        opened[z] = cv2.morphologyEx(plane.astype(np.uint8), cv2.MORPH_OPEN, cross).reshape(plane.shape)
+
+    def work(z: int, _: int) -> None:
+        cv2.morphologyEx(mask[z].view(np.uint8), cv2.MORPH_OPEN, cross, dst=opened[z].view(np.uint8))
+
+    over_bands(work, len(mask), len(mask))
     return opened
 
 

@@ -23,7 +23,7 @@ from rgbtrack.segment.regions import (
     outline_mean,
 )
 from rgbtrack.segment.working import Working
-from rgbtrack.threads import over_bands, sum_bands
+from rgbtrack.threads import sum_bands
 
 FEATURES = (
     "fill of the ellipse",
@@ -87,15 +87,11 @@ def object_features(
     own_units = sums[:, CHANNELS : CHANNELS + n_colours] / size[:, None]
     ratio = np.full(n + 1, -4.0)
 
-    def grid_around(i: int, _: int) -> tuple[Image, int]:
-        plane = working.light[divmod(i, len(labels))]
-        return wide_grid(np.maximum(plane, 0), WIDE * working.diameter)
-
-    n_planes = n_colours * len(labels)
-    around_all = over_bands(grid_around, n_planes, n_planes)
-    grids = np.stack([grid for grid, _ in around_all])
-    grids = grids.reshape(n_colours, len(labels), *grids.shape[1:])
-    light_around = grid_sums(labels, n, grids, around_all[0][1]).T / size
+    planes = working.light.reshape(-1, *labels.shape[1:])
+    grids, factor = wide_grid(planes, WIDE * working.diameter, 0)
+    light_around = (
+        grid_sums(labels, n, grids.reshape(n_colours, len(labels), *grids.shape[1:]), factor).T / size
+    )
     for c, around in enumerate(light_around):
         lit = own_units[:, c] > 2
         value = np.log(np.maximum(own_light[lit, c], 1e-3) / np.maximum(around[lit], 1e-3))

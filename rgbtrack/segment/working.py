@@ -1,6 +1,5 @@
 """The working image: cells about ten pixels wide, in units in which noise and texture count alike."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from rgbtrack.segment.filters import Image, blur, wide_mean
+from rgbtrack.grids import shrink_rows, spread_rows
+from rgbtrack.segment.filters import Image, blur, wide_grid
 from rgbtrack.stack import NUCLEUS, Stack
 from rgbtrack.threads import over_bands
 
@@ -80,34 +80,36 @@ def working_image(
     depth, *plane = stack.pixels.shape[2:]
     light = np.empty((len(channels), depth, *(-(-n // shrink) for n in plane)), np.float32)
     units = np.empty_like(light)
-    strength = np.zeros(light.shape[1:], np.float32)
+    strength, dark = np.zeros(light.shape[1:], np.float32), np.empty(light.shape[1:], np.float32)
     sigma = SMOOTHING * diameter
     averaged = _averaged(sigma, shrink)
     # rounding to whole counts does not average out
     floor = (0.5 * stack.step) ** 2
+    n_rows = depth * light.shape[2]
     for k, c in enumerate(channels):
-        gain = float(stack.gain[c])
-        _area_mean(stack.pixels[t, c], shrink, light[k])
-        dark = _dark_variance(stack, t, c, shrink, light[k])
-        glow = _light_around(light[k], diameter)
-        share = haze_share(_ratios(light[k], glow, dark, averaged)) if haze is None else haze[k]
-        glow *= np.float32(share)
-        light[k] -= glow
-        light[k] = blur(light[k], sigma, np.inf)
-        numbers = np.array([gain, averaged, floor, HAZE_ERROR**2, TEXTURE], np.float32)
-        rows = [image.reshape(-1, light.shape[-1]) for image in (light[k], dark, glow, units[k], strength)]
-        _over_rows(_stabilise, numbers, *rows)
-    np.sqrt(strength, out=strength)
+        _shrink_channel(stack, t, c, shrink, light[k], dark)
+        grid, factor = _light_around(light[k], diameter)
+        share = haze_share(_ratios(light[k], grid, factor, dark, averaged)) if haze is None else haze[k]
+        numbers = np.array([share, stack.gain[c], averaged, floor, HAZE_ERROR**2, TEXTURE], np.float32)
+
+        def subtract(
+            a: int, b: int, k: int = k, grid: Image = grid, n: Any = numbers, by: int = factor
+        ) -> None:
+            _subtract_haze(grid, by, n[0], a, b, light[k])
+
+        def stabilise(
+            a: int, b: int, k: int = k, grid: Image = grid, n: Any = numbers, by: int = factor
+        ) -> None:
+            _stabilise(light[k], dark, grid, by, n, k + 1 == len(channels), a, b, units[k], strength)
+
+        over_bands(subtract, n_rows)
+        blur(light[k], sigma, np.inf, out=light[k])
+        over_bands(stabilise, n_rows)
     spacing = 1.0
     if light.shape[1] > 1:
         pixel = stack.pixel_size_um or 1.0
         spacing = (stack.z_step_um or pixel) / pixel / shrink
     return Working(light, units, strength, diameter, spacing, shrink)
-
-
-def _over_rows(work: Callable[..., None], numbers: NDArray[np.float32], *rows: Image) -> None:
-    """Call ``work(start, stop, numbers, *rows)`` for bands of the rows of some images."""
-    over_bands(lambda start, stop: work(start, stop, numbers, *rows), len(rows[0]))
 
 
 def split_channels(stack: Stack) -> tuple[list[int], list[int]]:
@@ -116,57 +118,42 @@ def split_channels(stack: Stack) -> tuple[list[int], list[int]]:
     return [c for c in range(len(stack.channels)) if c not in nucleus], nucleus
 
 
-def _dark_variance(stack: Stack, t: int, c: int, shrink: int, light: Image) -> Image:
-    """Noise variance of the background of a pixel, mean over the squares, shape (z, y, x)."""
+def _shrink_channel(stack: Stack, t: int, c: int, shrink: int, light: Image, dark: Image) -> None:
+    """Mean light over squares of pixels, and mean noise variance of their background, both (z, y, x)."""
     noise = stack.noise
     assert noise is not None  # noqa: S101 - find_cells has asked
-    variance = _area_mean(noise.raw[t, c], shrink, np.empty_like(light))
-    fade = 1.0 if noise.fade is None else noise.fade[t, c][:, None, None]
+    fade = np.ones(len(light), np.float32) if noise.fade is None else noise.fade[t, c]
+    flat = np.empty((0, 0), np.float32)
     if noise.flat is not None:
-        flat = _area_mean(noise.flat[c][None], shrink, np.empty_like(light[:1])) ** 2
-    else:
-        flat = np.ones((1, 1, 1), np.float32)
+        flat = np.empty(light.shape[1:], np.float32)
+        shrink_rows(noise.flat[c], shrink, 0, len(flat), flat)
     numbers = np.array([noise.gain[c], noise.intercept[c], noise.floor[c], stack.gain[c]], np.float32)
-    seen = light if noise.fade is None else light * fade  # as the detector counts it
-    rows = [image.reshape(-1, image.shape[-1]) for image in (variance, seen, flat)]
-    _over_rows(_subtract_shot_noise, numbers, *rows)
-    return variance if noise.fade is None else variance / fade**2
+    height = light.shape[1]
+
+    def work(start: int, stop: int) -> None:
+        for z in range(start // height, -(-stop // height)):
+            first, last = max(start - z * height, 0), min(stop - z * height, height)
+            shrink_rows(stack.pixels[t, c, z], shrink, first, last, light[z])
+            shrink_rows(noise.raw[t, c, z], shrink, first, last, dark[z])
+            _subtract_shot_noise(light[z], flat, fade[z], numbers, first, last, dark[z])
+
+    over_bands(work, len(light) * height)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _subtract_shot_noise(start, stop, numbers, variance, light, flat):  # type: ignore[no-untyped-def]
+def _subtract_shot_noise(light, flat, fade, numbers, start, stop, variance):  # type: ignore[no-untyped-def]
     """Counts to the noise variance of their background, in place."""
     slope, intercept, floor, gain = numbers
-    least = np.float32(0.05)
+    least, evened = np.float32(0.05), len(flat) > 0
     for row in range(start, stop):
-        line, bright, share = variance[row], light[row], flat[row % len(flat)]
+        line, bright = variance[row], light[row]
         for x in range(len(line)):
             line[x] = max(line[x] * slope + intercept, floor)
-        if len(share) == len(line):
+        if evened:
             for x in range(len(line)):
-                line[x] /= share[x]
-        for x in range(len(line)):
-            line[x] = max(line[x] - gain * bright[x], least * line[x])
-
-
-def _area_mean(planes: NDArray[Any], shrink: int, small: Image) -> Image:
-    """Mean over squares of pixels of (z, y, x), in `small`; the last ones are filled up with the edge."""
-    height, width = small.shape[1:]
-    below, right = height * shrink - planes.shape[1], width * shrink - planes.shape[2]
-
-    def work(z: int, _: int) -> None:
-        if shrink == 1:
-            small[z] = planes[z]
-            return
-        plane = np.ascontiguousarray(planes[z])
-        if plane.dtype not in (np.uint8, np.uint16, np.float32):
-            plane = plane.astype(np.float32)
-        if below or right:
-            plane = cv2.copyMakeBorder(plane, 0, below, 0, right, cv2.BORDER_REPLICATE)
-        small[z] = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA).reshape(height, width)
-
-    over_bands(work, len(planes), len(planes))
-    return small
+                line[x] /= flat[row, x] * flat[row, x]
+        for x in range(len(line)):  # light as the detector counts it
+            line[x] = max(line[x] - gain * fade * bright[x], least * line[x]) / (fade * fade)
 
 
 def thin_out(labels: NDArray[np.uint32], shrink: int, shape: tuple[int, ...]) -> NDArray[np.int32]:
@@ -236,11 +223,11 @@ def haze_ratios(stack: Stack, t: int, channels: list[int], diameter_px: float) -
     averaged = _averaged(SMOOTHING * diameter_px / shrink, shrink)
     depth, *plane = stack.pixels.shape[2:]
     light = np.empty((depth, *(-(-n // shrink) for n in plane)), np.float32)
+    dark = np.empty_like(light)
     found = []
     for c in channels:
-        _area_mean(stack.pixels[t, c], shrink, light)
-        dark = _dark_variance(stack, t, c, shrink, light)
-        found.append(_ratios(light, _light_around(light, diameter_px / shrink), dark, averaged))
+        _shrink_channel(stack, t, c, shrink, light, dark)
+        found.append(_ratios(light, *_light_around(light, diameter_px / shrink), dark, averaged))
     return found
 
 
@@ -261,47 +248,120 @@ def _averaged(sigma: float, shrink: int) -> float:
     return min(1.0, 1 / (4 * np.pi * sigma**2)) / shrink**2
 
 
-def _light_around(light: Image, diameter: float) -> Image:
-    """Light a cell's width around, (z, y, x), which shines in; none in images that are too small."""
+def _light_around(light: Image, diameter: float) -> tuple[Image, int]:
+    """Light a cell's width around, which shines in, see `wide_grid`; none in images that are too small."""
     if min(light.shape[1:]) < 16:
-        return np.zeros_like(light)
-    wide = wide_mean(light, diameter)
-    return np.maximum(wide, 0, out=wide)
+        return np.zeros((len(light), 1, 1), np.float32), max(light.shape[1:])
+    grid, factor = wide_grid(light, diameter)
+    return np.maximum(grid, 0, out=grid), factor
 
 
-def _ratios(light: Image, wide: Image, dark: Image, averaged: float) -> Image:
-    thin = slice(None, None, max(1, round((light.size / 60_000) ** 0.5)))
-    near = blur(light, 1.5, np.inf)[:, thin, thin]
-    around = wide[:, thin, thin]
-    lit = around > np.sqrt(dark[:, thin, thin] * averaged)
+def _ratios(light: Image, grid: Image, factor: int, dark: Image, averaged: float) -> Image:
+    """Smoothed light over that around, at some places."""
+    step = max(1, round((light.size / 60_000) ** 0.5))
+    depth, height, width = light.shape
+    rows = -(-height // step)
+    near = np.empty((depth, rows, -(-width // step)), np.float32)
+    around = np.empty_like(near)
+    weights = cv2.getGaussianKernel(13, 1.5, cv2.CV_32F)[:, 0]
+    over_bands(
+        lambda a, b: _look_around(light, grid, factor, step, weights, a, b, near, around), depth * rows
+    )
+    lit = around > np.sqrt(dark[:, ::step, ::step] * averaged)
     return np.asarray(near[lit] / around[lit], np.float32)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _stabilise(start, stop, numbers, light, dark, haze, units, squares):  # type: ignore[no-untyped-def]
+def _look_around(light, grid, factor, step, weights, start, stop, near, around):  # type: ignore[no-untyped-def]
+    """Smoothed light and light around, of every so many pixels; beyond its edges the image is mirrored."""
+    height, width = light.shape[1:]
+    reach = len(weights) // 2
+    line = np.empty(width + 2 * reach, np.float32)
+    rows, columns = grid.shape[1:]
+    inner = line[reach : reach + width]
+    for row in range(start, stop):
+        z, i = row // near.shape[1], row % near.shape[1]
+        y = i * step
+        inner[:] = 0
+        for k in range(-reach, reach + 1):
+            beside, weight = light[z, _mirrored(y + k, height)], weights[k + reach]
+            for x in range(width):
+                inner[x] += weight * beside[x]
+        for k in range(1, reach + 1):
+            line[reach - k] = inner[_mirrored(-k, width)]
+            line[reach + width - 1 + k] = inner[_mirrored(width - 1 + k, width)]
+        v = min(max((y + 0.5) / factor - 0.5, 0.0), rows - 1.0)
+        above, down = int(v), v - int(v)
+        upper, lower = grid[z, above], grid[z, min(above + 1, rows - 1)]
+        for j in range(near.shape[2]):
+            total = np.float32(0)
+            for k in range(2 * reach + 1):
+                total += weights[k] * line[j * step + k]
+            near[z, i, j] = total
+            u = min(max((j * step + 0.5) / factor - 0.5, 0.0), columns - 1.0)
+            left, right, far = int(u), min(int(u) + 1, columns - 1), u - int(u)
+            one = upper[left] + far * (upper[right] - upper[left])
+            other = lower[left] + far * (lower[right] - lower[left])
+            around[z, i, j] = one + down * (other - one)
+
+
+@numba.njit(cache=True, nogil=True)
+def _mirrored(x, n):  # type: ignore[no-untyped-def]
+    """Place in a row of n of one that may lie beyond its ends, which are not repeated."""
+    around = max(1, 2 * (n - 1))
+    x = abs(x) % around
+    return min(x, around - x)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _subtract_haze(grid, factor, share, start, stop, light):  # type: ignore[no-untyped-def]
+    """Take a share of the light around off, in place."""
+    height, width = light.shape[1:]
+    wide, first = np.empty((4 * factor, width), np.float32), 0
+    for row in range(start, stop):
+        z, y = row // height, row % height
+        if row == start or y == 0 or y == first + len(wide):
+            first = y
+            spread_rows(grid[z], factor, y, min(y + len(wide), height), 0, wide)
+        line, haze = light[z, y], wide[y - first]
+        for x in range(width):
+            line[x] -= haze[x] * share
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _stabilise(light, dark, grid, factor, numbers, last, start, stop, units, strength):  # type: ignore[no-untyped-def]
     """Integral of 1 / sqrt(base + gain x + texture^2 x^2) from 0 to x; below 0 linear.
 
-    The squares of what is positive are added up.
+    The squares of what is positive are added up; of the last channel the root is taken.
     """
-    width = light.shape[1]
-    gain, averaged, floor, doubt, texture = numbers
+    height, width = light.shape[1:]
+    share, gain, averaged, floor, doubt, texture = numbers
     shot, zero = gain * averaged, np.float32(0)
     slope, curve = np.float32(2) * texture, texture * texture
     ratio, below = np.empty(width, np.float32), np.empty(width, np.float32)
+    wide, first = np.empty((4 * factor, width), np.float32), 0
     for row in range(start, stop):
-        bright, shade, glow = light[row], dark[row], haze[row]
+        z, y = row // height, row % height
+        if row == start or y == 0 or y == first + len(wide):
+            first = y
+            spread_rows(grid[z], factor, y, min(y + len(wide), height), 0, wide)
+        bright, shade, haze = light[z, y], dark[z, y], wide[y - first]
         for x in range(width):
-            base = max((shade[x] + gain * glow[x]) * averaged, floor) + doubt * glow[x] * glow[x]
+            glow = haze[x] * share
+            base = max((shade[x] + gain * glow) * averaged, floor) + doubt * glow * glow
             value, root = max(bright[x], zero), np.sqrt(base)
             above = np.sqrt(base + shot * value + curve * value * value) + texture * value
             ratio[x] = (slope * above + shot) / (slope * root + shot)
             below[x] = min(bright[x], zero) / root
         log_of(ratio)
-        unit, square = units[row], squares[row]
+        unit, square = units[z, y], strength[z, y]
         for x in range(width):
             value = ratio[x] / texture
             unit[x] = value + below[x]
             square[x] += value * value
+        if last:
+            for x in range(width):
+                square[x] = np.sqrt(square[x])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
