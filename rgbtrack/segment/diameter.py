@@ -4,14 +4,16 @@ import warnings
 from typing import Any
 
 import cv2
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from rgbtrack.errors import RgbtrackWarning
-from rgbtrack.segment.filters import blur
-from rgbtrack.segment.noise import noise_units
+from rgbtrack.segment.filters import Image, blur
+from rgbtrack.segment.noise import noise_units, plane_units
 from rgbtrack.segment.objects import at_edge
 from rgbtrack.stack import Stack
+from rgbtrack.threads import over_bands
 
 WINDOW_PX = 512
 LEAST_ANSWER = 0.15
@@ -25,28 +27,18 @@ def estimate_diameter(stack: Stack, t: int, channels: list[int]) -> float:
     30 (1998) 79).
     """
     window = brightest_window(stack, t, channels, WINDOW_PX)
-    frame = noise_units(stack.frame(t).crop(window))[channels].max(axis=1)  # (c, y, x)
-    strength = np.sqrt((np.maximum([blur(c[None], 1.0)[0] for c in frame], 0) ** 2).sum(0))
+    frame = stack.frame(t).crop(window)
+    light = [np.maximum(blur(brightest_units(frame, c)[None], 1.0)[0], 0) for c in channels]
+    strength = np.sqrt(np.sum([plane * plane for plane in light], axis=0))
     # the square root keeps one bright cell from speaking for all
-    strength = np.sqrt(strength).astype(np.float32)
+    strength = np.sqrt(strength, dtype=np.float32)
     floor = np.sqrt(2.0)  # blobs below twice the noise of a pixel are not asked
     sigmas = np.geomspace(1.5, max(4.0, min(60.0, min(strength.shape) / 6)), 20)
-    answers: list[NDArray[np.float32]] = []
-    near: list[NDArray[np.float32]] = []
-    weights: list[NDArray[np.float32]] = []
-    widths: list[NDArray[np.float64]] = []
-    for sigma in sigmas:
-        answers.append(_blobs(strength, float(sigma)))
-        near.append(cv2.dilate(answers[-1], np.ones((5, 5), np.uint8)).reshape(strength.shape))
-        if len(answers) < 3:
-            continue
-        answer = answers[1]
-        place = np.flatnonzero((answer >= near[1]) & (answer > LEAST_ANSWER) & (strength > floor))
-        value = answer.ravel()[place]
-        top = (value >= near[0].ravel()[place]) & (value >= near[2].ravel()[place])
-        weights.append(value[top])
-        widths.append(np.full(int(top.sum()), 2 * np.sqrt(2) * sigmas[len(widths) + 1]))
-        del answers[0], near[0]
+    answers = over_bands(lambda i, _: _blobs(strength, float(sigmas[i])), len(sigmas), len(sigmas))
+    weights = over_bands(
+        lambda i, _: _tops(*answers[i : i + 3], strength, floor), len(sigmas) - 2, len(sigmas) - 2
+    )
+    widths = [np.full(len(w), 2 * np.sqrt(2) * s) for w, s in zip(weights, sigmas[1:-1], strict=True)]
     weight, found = np.concatenate(weights), np.concatenate(widths)
     if not len(weight):
         default = 13.0 / (stack.pixel_size_um or 1.0)
@@ -69,6 +61,56 @@ def _blobs(image: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     smooth = blur(small[None], sigma / shrink)[0]
     answer = cv2.Laplacian(smooth, cv2.CV_32F, scale=-((sigma / shrink) ** 2)).reshape(size[::-1])
     return np.asarray(cv2.resize(answer, image.shape[::-1]).reshape(image.shape), np.float32)
+
+
+@numba.njit(cache=True, nogil=True)
+def _tops(narrower, image, wider, strength, floor):  # type: ignore[no-untyped-def]
+    """Answers (y, x) no smaller than any within two pixels, of this scale and of the next on either side."""
+    height, width = image.shape
+    found, n = np.empty(image.size, np.float32), 0
+    top = np.zeros(8 * (width // 8 + 1), np.uint8)
+    words = top.view(np.uint64)
+    for y in range(height):
+        line, light = image[y], strength[y]
+        up, down = image[max(y - 1, 0)], image[min(y + 1, height - 1)]
+        for x in range(width):
+            top[x] = (line[x] > LEAST_ANSWER) & (light[x] > floor) & (line[x] >= up[x]) & (line[x] >= down[x])
+        for word in range(len(words)):  # few are left: eight at a time are passed over
+            if words[word] == 0:
+                continue
+            for x in range(8 * word, min(8 * word + 8, width)):
+                if (
+                    top[x]
+                    and _none_above(image, y, x, line[x])
+                    and _none_above(narrower, y, x, line[x])
+                    and _none_above(wider, y, x, line[x])
+                ):
+                    found[n] = line[x]
+                    n += 1
+    return found[:n].copy()
+
+
+@numba.njit(cache=True, nogil=True)
+def _none_above(image, y, x, value):  # type: ignore[no-untyped-def]
+    """Whether no pixel within two of a place is above a value."""
+    height, width = image.shape
+    for i in range(max(y - 2, 0), min(y + 3, height)):
+        for j in range(max(x - 2, 0), min(x + 3, width)):
+            if image[i, j] > value:
+                return False
+    return True
+
+
+def brightest_units(frame: Stack, c: int) -> Image:
+    """Largest over all planes of one channel in units of its own noise, shape (y, x)."""
+
+    def work(start: int, stop: int) -> Image:
+        top = plane_units(frame, c, start)
+        for z in range(start + 1, stop):
+            np.maximum(top, plane_units(frame, c, z), out=top)
+        return top
+
+    return np.maximum.reduce(over_bands(work, frame.pixels.shape[2]))
 
 
 def brightest_window(stack: Stack, t: int, channels: list[int], side: int) -> tuple[slice, slice]:

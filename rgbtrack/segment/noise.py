@@ -13,14 +13,23 @@ def noise_units(stack: Stack, t: int = 0) -> Image:
     gain: Anscombe's transform less that of the background. Noise has a standard deviation of 1 at any
     intensity.
     """
-    pixels, noise = stack.pixels[t], stack.noise
+    units = np.empty(stack.pixels.shape[1:], np.float32)
+    for c, z in np.ndindex(units.shape[:2]):
+        units[c, z] = plane_units(stack, c, z, t)
+    return units
+
+
+def plane_units(stack: Stack, c: int, z: int, t: int = 0) -> Image:
+    """One plane of a channel in units of its own noise, shape (y, x); see `noise_units`."""
+    plane, noise = stack.pixels[t, c, z], stack.noise
     assert noise is not None  # noqa: S101 - of corrected stacks it is known
-    units = np.empty(pixels.shape, np.float32)
-    for c, z in np.ndindex(pixels.shape[:2]):
-        plane, variance = pixels[c, z], noise.sample(c, z, 1, t)
-        gain = np.float32(stack.gain[c] / (1.0 if noise.fade is None else noise.fade[t, c, z]))
-        background = np.maximum(variance - gain * plane, 0.05 * variance)
-        units[c, z] = 2 * plane / (np.sqrt(variance) + np.sqrt(background))
+    variance = noise.sample(c, z, 1, t)
+    gain = np.float32(stack.gain[c] / (1.0 if noise.fade is None else noise.fade[t, c, z]))
+    background = np.maximum(variance - gain * plane, np.float32(0.05) * variance)
+    np.sqrt(background, out=background)
+    np.sqrt(variance, out=variance)
+    variance += background
+    units: Image = 2 * plane / variance
     return units
 
 
