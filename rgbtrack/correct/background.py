@@ -114,9 +114,11 @@ def shrink_plane(plane: NDArray[Any], factor: int) -> Image:
 
 def _local_mean(total: Image, share: Image, sigma: float) -> Image:
     """Local mean of what was counted; far from any, from ever wider surroundings."""
+    both = cv2.merge([total, share])
     mean = np.full(total.shape, float(total.sum(dtype=float) / share.sum(dtype=float)), np.float32)
     for s in (4 * sigma, sigma):
-        mean = (gaussian(total, s) + 0.01 * mean) / (gaussian(share, s) + 0.01)
+        near = gaussian(both, s)
+        mean = (near[..., 0] + 0.01 * mean) / (near[..., 1] + 0.01)
     return mean
 
 
@@ -135,12 +137,13 @@ def _block_percentile(image: Image, block: int, percentile: float, shape: tuple[
 
 
 def gaussian(image: Image, sigma: float) -> Image:
-    """Gaussian blur of one plane; wide ones on a smaller copy."""
-    if sigma > 6 and min(image.shape) > 16:
-        shrink = min(int(sigma / 3), min(image.shape) // 8)
+    """Gaussian blur of one plane, or of several (y, x, c); wide ones on a smaller copy."""
+    side = min(image.shape[:2])
+    if sigma > 6 and side > 16:
+        shrink = min(int(sigma / 3), side // 8)
         size = (max(1, image.shape[1] // shrink), max(1, image.shape[0] // shrink))
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         blurred = cv2.GaussianBlur(small, (0, 0), sigma / shrink, borderType=cv2.BORDER_REFLECT_101)
-        return cv2.resize(blurred, image.shape[::-1], interpolation=cv2.INTER_LINEAR).reshape(image.shape)
-    border = cv2.BORDER_REPLICATE if min(image.shape) == 1 else cv2.BORDER_REFLECT_101
+        return cv2.resize(blurred, image.shape[1::-1], interpolation=cv2.INTER_LINEAR).reshape(image.shape)
+    border = cv2.BORDER_REPLICATE if side == 1 else cv2.BORDER_REFLECT_101
     return cv2.GaussianBlur(image, (0, 0), sigma, borderType=border).reshape(image.shape)

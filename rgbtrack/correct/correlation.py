@@ -8,6 +8,8 @@ from rgbtrack.correct.noise import Image, NoiseModel, sample_bands
 CLEAR = 1.35
 """White noise differs alike at any distance; noise that differs so much less nearby is correlated."""
 LEAST_PX = 2000
+FEWER, MAYBE = 3, 1.15
+"""Where one band of so many of the sample differs by less than this, the noise is white."""
 SPARSE = 8
 """One pixel of so many tells where the flattest quarter of an image begins."""
 _NEXT = np.linspace(0, 0.8, 161)
@@ -34,13 +36,18 @@ def noise_correlation(planes: Image, noise: NoiseModel) -> float:
     noise smoothed by a Gaussian.
     """
     chosen = sample_bands(planes)
-    if min(chosen.shape[1:]) < 16:
+    if min(chosen.shape[1:]) < 16 or _factor(chosen[::FEWER], noise, MAYBE) == 1:
         return 1.0
+    return _factor(chosen, noise, CLEAR)
+
+
+def _factor(chosen: Image, noise: NoiseModel, clear: float) -> float:
+    """As of `noise_correlation`, from bands of rows."""
     flat = np.stack([_flatness(plane, noise) for plane in chosen])
     factor = 1.0
     for axis in (1, 2):
         near, next_ = (_second_difference(chosen, flat, noise, lag, axis) for lag in (1, 2))
-        if not (np.isfinite(next_) and next_ > CLEAR * near > 0):
+        if not (np.isfinite(next_) and next_ > clear * near > 0):
             return 1.0
         # noise smoothed by a Gaussian has the correlation r at a distance of 1, r^4 at 2, r^9 at 3
         r = float(np.interp(next_ / near, _RATIO, _NEXT))

@@ -97,3 +97,40 @@ def extremes(plane: Any) -> tuple[Any, Any, int]:
         for x in range(plane.shape[1]):
             n += plane[y, x] == high
     return low, high, n
+
+
+@njit(cache=True, nogil=True)
+def below_top(highest: Any, mean: Any, rest: Any, slope: Any, top: float, levels: int) -> tuple[Any, ...]:
+    """Pixels with nothing near them at the top: mean, rest, slope; square root of the mean in so many levels.
+
+    All pixels where there are hardly any. Last, how many pixels are of each level or less.
+    """
+    n = (highest < top).sum()
+    all_ = n < 100
+    n = highest.size if all_ else n
+    means, rests, slopes = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
+    at = 0
+    for i in range(highest.size):
+        if all_ or highest[i] < top:
+            means[at], rests[at], slopes[at] = mean[i], rest[i], slope[i]
+            at += 1
+    low, high = means.min(), means.max()
+    scale = np.float32(levels / max(np.sqrt(high - low), 1e-12))
+    fine, rank = np.empty(n, np.uint16), np.zeros(levels + 1, np.int64)
+    for i in range(n):
+        fine[i] = np.uint16(np.sqrt(means[i] - low) * scale)
+        rank[fine[i]] += 1
+    return means, rests, slopes, fine, np.cumsum(rank)
+
+
+@njit(cache=True, nogil=True)
+def sort_by_bin(bins: Any, fine: Any, ranks: Any, mean: Any, rest: Any, slope: Any) -> tuple[Any, Any, Any]:
+    """Mean, size of the rest, and slope, bin after bin; the first pixel of each bin is at its rank."""
+    means, rests, slopes = np.empty_like(mean), np.empty_like(rest), np.empty_like(slope)
+    next_ = ranks.copy()
+    for i in range(fine.size):
+        k = bins[fine[i]]
+        at = next_[k]
+        means[at], rests[at], slopes[at] = mean[i], abs(rest[i]), slope[i]
+        next_[k] += 1
+    return means, rests, slopes

@@ -60,6 +60,8 @@ def estimate_noise(planes: NDArray[Any], *, step: float = 1.0) -> NoiseModel:
     the fit. Of a large image a sample is used, bands of rows. Fails where an image was smoothed or
     compressed beforehand: the noise is then underestimated.
     """
+    from rgbtrack.correct.kernels import below_top, sort_by_bin
+
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
     chosen = sample_bands(planes)
     if min(chosen.shape[1:]) < 3:
@@ -67,23 +69,23 @@ def estimate_noise(planes: NDArray[Any], *, step: float = 1.0) -> NoiseModel:
     floor = _variance_floor(chosen, step)
     # where the detector is full there is no noise
     top = float(chosen.max())
-    below = np.concatenate([cv2.dilate(plane, np.ones((5, 5)))[1:-1, 1:-1].ravel() < top for plane in chosen])
-    if below.sum() < 100:
-        below[:] = True
-    mean = np.concatenate([cv2.blur(plane, (5, 5))[1:-1, 1:-1].ravel() for plane in chosen])[below]
-    rest = np.concatenate([cv2.filter2D(plane, -1, kernel)[1:-1, 1:-1].ravel() for plane in chosen])[below]
-    slope = np.concatenate([_steepness(plane)[1:-1, 1:-1].ravel() for plane in chosen])[below]
+    filtered = [
+        np.stack([work(plane)[1:-1, 1:-1] for plane in chosen])
+        for work in (
+            lambda plane: cv2.dilate(plane, np.ones((5, 5))),
+            lambda plane: cv2.blur(plane, (5, 5)),
+            lambda plane: cv2.filter2D(plane, -1, kernel),
+            _steepness,
+        )
+    ]
+    highest, *images = (image.ravel() for image in filtered)
+    mean, rest, slope, fine, rank = below_top(highest, *images, top, LEVELS)
     # bins even in rank and, above, even in the square root of the mean: few bright pixels still count
-    root = np.sqrt(mean - mean.min())
-    fine = (root * (LEVELS / max(float(root.max()), 1e-12))).astype(np.uint16)
-    rank = np.cumsum(np.bincount(fine, minlength=LEVELS + 1))
     even = np.searchsorted(rank, np.linspace(0, rank[-1], BINS)[1:-1])
     edges = np.union1d(even, np.linspace(0, LEVELS, BINS).astype(int)[1:-1])
-    first = np.concatenate([[0], edges + 1, [LEVELS + 1]])  # of the levels of each bin
-    bins = np.repeat(np.arange(len(edges) + 1, dtype=np.uint8), np.diff(first))[fine]
-    order = np.argsort(bins, kind="stable")
-    ranks = np.concatenate([[0], np.cumsum(np.bincount(bins))])
-    mean, rest, slope = mean[order], np.abs(rest[order]), slope[order]
+    bins = np.repeat(np.arange(len(edges) + 1), np.diff([0, *(edges + 1), LEVELS + 1]))
+    ranks = np.concatenate([[0], rank[edges], rank[-1:]])
+    mean, rest, slope = sort_by_bin(bins, fine, ranks, mean, rest, slope)
     levels, variances, weights = [], [], []
     for low, high in itertools.pairwise(ranks):
         if high - low < 200:
