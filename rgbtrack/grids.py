@@ -18,6 +18,11 @@ def shrink_rows(plane: Any, factor: int, start: int, stop: int, small: Any, leas
     height, width = plane.shape
     sums, low = np.empty(width, np.float32), np.float32(least)
     for row in range(start, stop):
+        if factor == 1:
+            for x in range(width):
+                value = np.float32(plane[row, x])
+                small[row, x] = value if value > low else low
+            continue
         sums[:] = 0
         first, last = row * factor, min(height, (row + 1) * factor)
         for y in range(first, last):
@@ -34,9 +39,6 @@ def shrink_rows(plane: Any, factor: int, start: int, stop: int, small: Any, leas
 def pool(line: Any, factor: int, sums: Any) -> None:
     """Sums of so many neighbours each."""
     whole = line.shape[0] // factor
-    if factor == 1:
-        sums[:] = line
-        return
     if factor == 2:  # as many at a time as the processor takes
         for column in range(whole):
             sums[column] = line[2 * column] + line[2 * column + 1]

@@ -136,17 +136,21 @@ def _crests(gradient, step, least, start, stop, crest):  # type: ignore[no-untyp
     for row in range(start, stop):
         z, y = row // height, row % height
         line, tops = gradient[z, y], crest[z, y]
+        inner = 0 < y < height - 1 and (depth == 1 or 0 < z < depth - 1)
         for x in range(width):
             value = line[x]
-            if value <= least:
-                tops[x] = False
+            tops[x] = value > least
+            if not tops[x]:
                 continue
             dz, dy, dx = step[0, z, y, x], step[1, z, y, x], step[2, z, y, x]
-            top = True
+            if inner and 0 < x < width - 1:
+                tops[x] = (gradient[z + dz, y + dy, x + dx] <= value) & (
+                    gradient[z - dz, y - dy, x - dx] < value
+                )
+                continue
             a, b, c = z + dz, y + dy, x + dx
             if 0 <= a < depth and 0 <= b < height and 0 <= c < width and gradient[a, b, c] > value:
-                top = False
+                tops[x] = False
             a, b, c = z - dz, y - dy, x - dx
             if 0 <= a < depth and 0 <= b < height and 0 <= c < width and gradient[a, b, c] >= value:
-                top = False
-            tops[x] = top
+                tops[x] = False
