@@ -10,6 +10,8 @@ from rgbtrack.segment.runs import clear_runs, find_runs
 from rgbtrack.threads import over_bands
 
 Image = NDArray[np.float32]
+PIECE_ROWS = 256
+"""Of a plane that is worked on piece by piece."""
 
 
 def blur(image: Image, sigma: float, spacing: float = 1.0, out: Image | None = None) -> Image:
@@ -58,10 +60,13 @@ def wide_grid(image: Image, sigma: float, least: float = -np.inf) -> tuple[Image
     factor = wide_factor(sigma, min(image.shape[1:]))
     grid = np.empty((len(image), *(-(-n // factor) for n in image.shape[1:])), np.float32)
 
-    def work(z: int, _: int) -> None:
-        shrink_rows(image[z], factor, 0, grid.shape[1], grid[z], least)
+    rows, pieces = grid.shape[1], max(1, grid.shape[1] * factor // PIECE_ROWS)
 
-    over_bands(work, len(image), len(image))
+    def work(i: int, _: int) -> None:
+        z, k = divmod(i, pieces)
+        shrink_rows(image[z], factor, k * rows // pieces, (k + 1) * rows // pieces, grid[z], least)
+
+    over_bands(work, len(image) * pieces, len(image) * pieces)
     return blur(grid, sigma / factor, np.inf, out=grid), factor
 
 
@@ -93,17 +98,23 @@ def keep_large(mask: NDArray[np.bool_], least: float) -> NDArray[np.bool_]:
 def distance_to(edge: NDArray[np.bool_], spacing: float, most: float) -> Image:
     """Distance of (z, y, x) to the nearest edge pixel, in pixels of the plane, no more than `most`."""
     distance = np.empty(edge.shape, np.float32)
+    depth, height, _ = edge.shape
+    pieces = max(1, height // PIECE_ROWS)
 
-    def work(z: int, _: int) -> None:
-        if edge[z].any():
-            free = (~edge[z]).astype(np.uint8)
-            cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_5, dst=distance[z])
-            np.minimum(distance[z], most, out=distance[z])
-        else:
-            distance[z] = most
+    def work(i: int, _: int) -> None:
+        z, first, last = i // pieces, i % pieces * height // pieces, (i % pieces + 1) * height // pieces
+        top = max(0, first - int(most) - 1)  # what is further away is not asked for
+        near = edge[z, top : last + int(most) + 1]
+        here = distance[z, first:last]
+        if not near.any():
+            here[:] = most
+            return
+        free = np.logical_not(near).view(np.uint8)
+        far = cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_5).reshape(near.shape)
+        np.minimum(far[first - top : last - top], most, out=here)
 
-    over_bands(work, len(edge), len(edge))
-    if len(edge) == 1:
+    over_bands(work, depth * pieces, depth * pieces)
+    if depth == 1:
         return distance
     # the nearest edge of another plane: within reach there are few planes
     flat, n_rows = distance, edge.shape[0] * edge.shape[1]

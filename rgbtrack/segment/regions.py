@@ -158,8 +158,13 @@ def fold_seams(key: NDArray[np.int64], n: int, sums: Array, pass_height: Array) 
 
 def highest(labels: NDArray[np.int32], n: int, values: Image) -> Array:
     """Largest value in each label, shape (n + 1,); 0 for a label without pixels."""
-    top = np.zeros(n + 1)
-    _highest(labels.ravel(), values.ravel(), top)
+
+    def work(start: int, stop: int) -> Array:
+        top = np.zeros(n + 1)
+        _highest(labels, values, start, stop, top)
+        return top
+
+    top: Array = np.maximum.reduce(over_bands(work, _rows(labels), BANDS))
     return top
 
 
@@ -395,12 +400,19 @@ def _outline_sums(labels, values, start, stop, sums):  # type: ignore[no-untyped
                 sums[k, 1] += values[z, y, x]
 
 
-@numba.njit(cache=True)
-def _highest(labels, values, top):  # type: ignore[no-untyped-def]
-    for i in range(labels.size):
-        k = labels[i]
-        if k > 0 and values[i] > top[k]:
-            top[k] = values[i]
+@numba.njit(cache=True, nogil=True)
+def _highest(labels, values, start, stop, top):  # type: ignore[no-untyped-def]
+    _, height, width = labels.shape
+    for row in range(start, stop):
+        line, heights = labels[row // height, row % height], values[row // height, row % height]
+        x = 0
+        while x < width:
+            first, x = x, end_of_run(line, x)
+            if line[first] > 0:
+                most = heights[first]
+                for i in range(first + 1, x):
+                    most = max(most, heights[i])
+                top[line[first]] = max(top[line[first]], most)
 
 
 def renumber(labels: NDArray[np.int32], keep: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:

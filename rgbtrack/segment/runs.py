@@ -57,7 +57,7 @@ def find_runs(labels: NDArray[Any], reach: int, across: bool) -> Runs:
     return Runs(begin, end, piece)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def clear_runs(flat, begin, end, drop):  # type: ignore[no-untyped-def]
     """Set some runs of a flat image to 0."""
     for i in range(len(begin)):
@@ -65,7 +65,7 @@ def clear_runs(flat, begin, end, drop):  # type: ignore[no-untyped-def]
             flat[begin[i] : end[i]] = 0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def write_runs(flat, begin, end, values):  # type: ignore[no-untyped-def]
     """Set each run of a flat image to a value of its own."""
     for i in range(len(begin)):
@@ -99,7 +99,7 @@ def _write_runs(rows, first, begin, end):  # type: ignore[no-untyped-def]
     return n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _root(parent, i):  # type: ignore[no-untyped-def]
     while parent[i] != i:
         parent[i] = parent[parent[i]]
@@ -107,7 +107,7 @@ def _root(parent, i):  # type: ignore[no-untyped-def]
     return i
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _connect(flat, first, begin, end, parent, height, width, reach, across):  # type: ignore[no-untyped-def]
     """Join runs of neighbouring rows, the root being the first run of all."""
     for row in range(len(first) - 1):

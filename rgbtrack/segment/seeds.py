@@ -31,9 +31,6 @@ def find_peaks(image: Image, mask: NDArray[np.bool_], distance: float, spacing: 
             np.maximum(top[:-step], wide[step:], out=top[:-step])
     peaks = np.empty(image.shape, np.bool_)
     over_bands(lambda a, b: _peaks(image, top, mask, a, b, peaks), image.shape[0] * image.shape[1])
-    if len(image) == 1:
-        plane = cv2.connectedComponents(peaks[0].view(np.uint8), connectivity=8)[1]
-        return plane.reshape(image.shape)
     runs = find_runs(peaks, 1, True)
     number = np.cumsum(runs.piece == np.arange(len(runs.piece)), dtype=np.int32)
     seeds = np.zeros(image.shape, np.int32)
