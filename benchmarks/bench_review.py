@@ -3,10 +3,12 @@
     python benchmarks/bench_review.py [--cells 250000] [--repeats 9] [--only window]
 
 The window shows results of a small experiment, copied until there are so many cells in many images, and all
-in one image.
+in one image; then a quarter of them in one image, which is no longer too large for colours of their own.
 
-Starts a virtual screen (Xvfb). Medians of the repeats, in ms, of wall time and of this process's own: on a
-machine that does other work the second is the measure. A step ends when its picture is on the screen.
+Starts a virtual screen (Xvfb). Medians of the repeats, in ms: of wall time, of this process's own, which
+draws in several threads what a graphics card would, and of its first thread's own, in which the window waits.
+On a machine that does other work the latter two are the measure. A step ends when its picture is on the
+screen; "nothing changed, drawn again" is what drawing takes of it.
 """
 
 import argparse
@@ -101,10 +103,10 @@ def plot_times(n: int, repeats: int = 9) -> None:
             QTest.mouseMove(canvas, point)
         app.processEvents()
         chosen.clear()
-        start.append((time.perf_counter(), time.process_time()))
+        start.append(clocks())
         QTest.mouseRelease(canvas, mouse, Qt.KeyboardModifier.NoModifier, line[-1])
         app.processEvents()
-        taken.append((time.perf_counter() - start[-1][0], time.process_time() - start[-1][1]))
+        taken.append(since(start[-1]))
 
     def show_chosen(rows: np.ndarray, _: bool) -> None:
         mask = none.copy()
@@ -113,8 +115,8 @@ def plot_times(n: int, repeats: int = 9) -> None:
         plot.set_selection(mask)
 
     chosen: list[int] = []
-    start: list[tuple[float, float]] = []
-    taken: list[tuple[float, float]] = []
+    start: list[tuple[float, ...]] = []
+    taken: list[tuple[float, ...]] = []
     plot.selected.connect(show_chosen)
     for view in (0, 1):
         plot.view.setCurrentIndex(view)
@@ -188,9 +190,13 @@ def window_times(n: int, repeats: int = 9) -> None:
         params = PRESETS["sample"].model_copy(update={"size_px": 256})
         simulate_experiment(small, params, subjects=2, timepoints=(0, 7), seed=1)
         run(small, small / "results")
-        for make in (many_images, one_image):
-            results = make(small / "results", Path(folder) / make.__name__, n)
-            window_steps(results, make.__name__.replace("_", " "), repeats)
+        for make, name, cells in (
+            (many_images, "many images", n),
+            (one_image, "one image", n),
+            (one_image, "a quarter", n // 4),
+        ):
+            results = make(small / "results", Path(folder) / name, cells)
+            window_steps(results, name, repeats)
 
 
 def window_steps(results: Path, name: str, repeats: int) -> None:
@@ -203,20 +209,23 @@ def window_steps(results: Path, name: str, repeats: int) -> None:
 
     viewer = napari.Viewer()
     viewer.window._qt_window.resize(1300, 850)
-    start = time.perf_counter(), time.process_time()
+    start = clocks()
     review = open_review(results)
     desk = show_review(viewer, review)
+    stops: list[tuple[float, ...]] = []
 
     def settle() -> None:
-        QApplication.processEvents()
-        while not desk.is_idle:
-            time.sleep(0.001)
+        stops.clear()
+        while True:
+            is_idle, before = desk.is_idle, clocks()
             QApplication.processEvents()
-        QApplication.processEvents()
+            stops.append(since(before))
+            if is_idle:
+                break
+            time.sleep(0.001)
 
     settle()
-    took = time.perf_counter() - start[0], time.process_time() - start[1]
-    tell(f"{name}: from folder to window", [took])
+    tell(f"{name}: from folder to window", [since(start)])
     cells, turn = len(review.cells), iter(range(10**9))
     some = [np.flatnonzero(np.random.default_rng(k).random(cells) < 0.5) for k in range(2)]
 
@@ -228,7 +237,12 @@ def window_steps(results: Path, name: str, repeats: int) -> None:
         return step
 
     shown = desk.rows_of(desk.image_id)
+    canvas = viewer.window._qt_viewer.canvas
     steps = {
+        "nothing changed, drawn again": lambda: (
+            canvas._scene_canvas.update(),
+            review_panel(viewer).plot.canvas.update(),
+        ),
         "a cell chosen, to picture": lambda: desk.choose([shown[next(turn) % len(shown)]]),
         "half of the cells chosen, to picture": lambda: desk.choose(some[next(turn) % 2]),
         "a clone chosen, to picture": lambda: desk.choose_clones([1 + next(turn) % 2]),
@@ -240,13 +254,14 @@ def window_steps(results: Path, name: str, repeats: int) -> None:
     acts = {"a cell unassigned": "unassign", "undone": "", "two clones merged": "merge"}
     for what, act in acts.items():
         desk.clones = [1, 2] if act == "merge" else []
-        wall, own = time.perf_counter(), time.process_time()
+        start = clocks()
         if act:
             desk.act(act)
         else:
             desk.undo()
         settle()
-        tell(f"{name}: {what} (in a thread)", [(time.perf_counter() - wall, time.process_time() - own)])
+        tell(f"{name}: {what} (in a thread)", [since(start)])
+        tell(f"{name}: ... the longest stop of the window", [max(stops, key=lambda stop: stop[-1])])
     review_panel(viewer).detach()
     viewer.close()
 
@@ -256,16 +271,26 @@ def report(name: str, act: Callable[[], object], repeats: int) -> None:
     act()
     times = []
     for _ in range(repeats):
-        wall, own = time.perf_counter(), time.process_time()
+        start = clocks()
         act()
-        times.append((time.perf_counter() - wall, time.process_time() - own))
+        times.append(since(start))
     tell(name, times)
 
 
-def tell(name: str, times: list[tuple[float, float]]) -> None:
+def clocks() -> tuple[float, ...]:
+    """The time by the clock, and the processor time of this process and of this thread, in s."""
+    return time.perf_counter(), time.process_time(), time.thread_time()
+
+
+def since(start: tuple[float, ...]) -> tuple[float, ...]:
+    """What went by since `clocks`."""
+    return tuple(now - then for now, then in zip(clocks(), start, strict=True))
+
+
+def tell(name: str, times: list[tuple[float, ...]]) -> None:
     """Print one line."""
-    wall, own = (1e3 * median(part) for part in zip(*times, strict=True))
-    print(f"{name:45} {wall:7.1f} {own:7.1f}", flush=True)
+    numbers = (1e3 * median(part) for part in zip(*times, strict=True))
+    print(f"{name:50}", *(f"{number:7.1f}" for number in numbers), flush=True)
 
 
 @contextmanager
@@ -296,7 +321,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--only", choices=("colours", "plot", "window"))
     options = parser.parse_args()
-    print(f"{options.cells:,} cells{'':31} wall ms  own ms")
+    print(f"{options.cells:,} cells{'':36} wall ms  own ms  thread ms")
     if options.only in (None, "colours"):
         colour_times(options.cells, options.repeats)
     with virtual_screen():

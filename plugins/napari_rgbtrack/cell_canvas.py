@@ -19,6 +19,7 @@ from napari_rgbtrack.raster import (
     Mask,
     Raster,
     inside,
+    light_of,
     nearest,
     next_cell,
     paint_cells,
@@ -82,6 +83,7 @@ class CellCanvas(FigureCanvasQTAgg):
         self._shown: Mask | None = None
         self._current: int | None = None
         self._raster: Raster | None = None
+        self._light: Floats | None = None
         self._trail: list[tuple[float, float]] = []
         self._grip: tuple[float, float] | None = None
         for name in ("button_press", "motion_notify", "button_release", "scroll"):
@@ -99,7 +101,10 @@ class CellCanvas(FigureCanvasQTAgg):
         self.draw_idle()
 
     def show_plot(self, plot: CellPlot, rgb: Floats) -> None:
-        """Draw cells; what is selected and shown of them stays as it is on other axes."""
+        """Draw cells; what is selected and shown stays as it is, and the zoom where no cell has moved."""
+        if self._plot is not None and plot.looks_like(self._plot):
+            self.set_colours(rgb)
+            return
         if len(self._selection) != len(rgb):
             self._selection = np.zeros(len(rgb), bool)
         self._plot, self._rgb = plot, rgb
@@ -115,7 +120,7 @@ class CellCanvas(FigureCanvasQTAgg):
 
     def set_colours(self, rgb: Floats) -> None:
         """Draw the cells in other colours."""
-        self._rgb = rgb
+        self._rgb, self._light = rgb, None
         self._redraw()
 
     def set_selection(self, selection: Mask) -> None:
@@ -131,7 +136,7 @@ class CellCanvas(FigureCanvasQTAgg):
 
     def set_shown(self, shown: Mask | None) -> None:
         """Draw only some cells in full; None: all."""
-        self._shown = shown if self._plot is not None else None
+        self._shown, self._light = shown if self._plot is not None else None, None
         self._redraw()
 
     def show_all(self) -> None:
@@ -180,14 +185,17 @@ class CellCanvas(FigureCanvasQTAgg):
 
     def picture(self) -> NDArray[np.uint8]:
         """The cells, painted on the pixels of the axes."""
-        n = len(self._rgb)
+        n, raster = len(self._rgb), self.raster()
         dot = 7 if n < 2_000 else 5 if n < 20_000 else 3
+        if self._light is None:  # kept: choosing cells changes nothing of it
+            self._light = light_of(raster, self._rgb, self._choosable())
         return paint_cells(
-            self.raster(),
+            raster,
             self._rgb,
             selection=self._selection,
             shown=self._shown,
             dot_px=round(dot * self.device_pixel_ratio),
+            light=self._light,
         )
 
     def raster(self) -> Raster:
@@ -196,6 +204,7 @@ class CellCanvas(FigureCanvasQTAgg):
         if self._raster is None or self._raster.shape != (height, width):
             places = np.empty((0, 2), np.float32) if self._plot is None else self._plot.places
             self._raster = rasterise(places, self._seen(), (height, width))
+            self._light = None
         return self._raster
 
     def _seen(self) -> Limits:

@@ -1,5 +1,7 @@
 """The chosen cells: why each got its clone, and what is done to them."""
 
+from typing import Any
+
 import numpy as np
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
@@ -57,15 +59,22 @@ class CellsPanel(QWidget):
         self._aim()
         self.tell()
 
+    def showEvent(self, event: Any) -> None:  # noqa: N802
+        """Tell of what was chosen while another tab was seen."""
+        super().showEvent(event)
+        self.tell()
+
     def tell(self) -> None:
-        """Tell of the cell chosen, or of how many there are."""
+        """Tell of the cell chosen, or of how many there are; not while nobody sees it."""
+        if not self.isVisible():
+            return
         review, rows = self.desk.review, np.flatnonzero(self.desk.chosen)
         if len(rows) == 0:
             self.about.setText("No cell is chosen.")
         elif len(rows) == 1:
             self.about.setText(explain_cell(review.cells, int(rows[0]), review.model))
         else:
-            some = review.cells.iloc[rows]
+            some = review.cells[["image_id", "clone"]].iloc[rows]
             sizes = some["clone"].value_counts().head(5)
             told = [f"{n:,} of clone {clone}" for clone, n in sizes.items()]
             rest = len(rows) - int(some["clone"].notna().sum())

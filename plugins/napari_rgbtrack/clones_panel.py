@@ -59,18 +59,20 @@ class CloneTable(QStandardItemModel):
         super().__init__()
         self.table = pd.DataFrame({"clone": []})
 
-    def renew(self, table: pd.DataFrame, colours: dict[int, Any]) -> None:
+    def renew(self, table: pd.DataFrame) -> None:
         """Show other rows."""
         self.table = table.reset_index(drop=True)
         self.clear()
         self.setHorizontalHeaderLabels([str(name) for name in table.columns])
         for values in self.table.to_numpy(object):
-            items = [_item(value) for value in values]
-            rgb = colours.get(int(values[0]), (0.5, 0.5, 0.5))
-            items[0].setData(
-                QColor.fromRgbF(*(float(part) for part in rgb[:3])), Qt.ItemDataRole.DecorationRole
-            )
-            self.appendRow(items)
+            self.appendRow([_item(value) for value in values])
+
+    def colour(self, colours: dict[int, Any]) -> None:
+        """Show the clones in other colours."""
+        for place, clone in enumerate(self.table["clone"]):
+            rgb = colours.get(int(clone), (0.5, 0.5, 0.5))
+            colour = QColor.fromRgbF(*(float(part) for part in rgb[:3]))
+            self.item(place, 0).setData(colour, Qt.ItemDataRole.DecorationRole)
 
 
 def _item(value: Any) -> QStandardItem:
@@ -116,23 +118,25 @@ class ClonesPanel(QWidget):
         layout.addWidget(row(self.name, act_button(desk, "rename")))
         self.view.selectionModel().selectionChanged.connect(self._chosen)
         self._follows = False
-        for signal in (desk.changed, desk.shown, desk.coloured):
+        for signal in (desk.changed, desk.shown):
             signal.connect(self.renew)
+        desk.coloured.connect(self.colour)
         desk.selected.connect(self.follow)
         self.renew()
 
     def renew(self) -> None:
         """Show the clones as they are."""
-        desk = self.desk
         self._follows = True
-        first = desk.review.cells["clone"].drop_duplicates().dropna()
-        colours = {
-            int(clone): desk.colouring.rgb[int(place)]  # type: ignore[call-overload]
-            for place, clone in first.items()
-        }
-        self.model.renew(clone_rows(desk), colours)
+        self.model.renew(clone_rows(self.desk))
         self._follows = False
+        self.colour()
         self.follow()
+
+    def colour(self) -> None:
+        """Show the clones in the colour of their first cell."""
+        first = self.desk.review.cells["clone"].drop_duplicates().dropna()
+        rgb = self.desk.colouring.rgb
+        self.model.colour({int(clone): rgb[int(place)] for place, clone in first.items()})  # type: ignore[call-overload]
 
     def follow(self) -> None:
         """Mark the clones that were chosen elsewhere."""

@@ -37,6 +37,8 @@ class CellPlot:
 
     Attributes
     ----------
+    names
+        What the axes show.
     places
         Shape (n, 2), right and up; the logarithm to base 10 on a logarithmic axis. NaN where a cell has no
         place.
@@ -52,12 +54,21 @@ class CellPlot:
         Whether a unit is as long up as it is to the right.
     """
 
+    names: tuple[str, ...]
     places: NDArray[np.float32]
     n_placed: int
     limits: Limits
     draw: Callable[[Axes], object]
     log: tuple[bool, bool] = (False, False)
     equal: bool = False
+
+    def looks_like(self, other: "CellPlot") -> bool:
+        """Whether another plot has the same axes, with the same cells at the same places."""
+        return (
+            self.names == other.names
+            and self.log == other.log
+            and np.array_equal(self.places, other.places, equal_nan=True)
+        )
 
 
 def on_dark() -> AbstractContextManager[object]:
@@ -109,7 +120,8 @@ def colour_plot(cells: pd.DataFrame) -> CellPlot:
     bottom, top = _limits(placed[:, 1], corners[:, 1])
     room = 0.18 * (right - left)  # for the names of the markers
     limits = (left - room, right + room, bottom - room, top + room)
-    return CellPlot(places, len(placed), limits, partial(_draw_plane, plane), equal=len(markers) == 3)
+    draw = partial(_draw_plane, plane)
+    return CellPlot(markers, places, len(placed), limits, draw, equal=len(markers) == 3)
 
 
 def column_plot(cells: pd.DataFrame, x: str, y: str) -> CellPlot:
@@ -129,7 +141,7 @@ def column_plot(cells: pd.DataFrame, x: str, y: str) -> CellPlot:
     places[known, 0], places[known, 1] = right[known], up[known]
     limits = [(0.0, 360.0) if name == HUE else _limits(where[known]) for name, where in ((x, right), (y, up))]
     draw = partial(_draw_columns, names=(x, y), words=(_words(x, cells), _words(y, cells)), log=log)
-    return CellPlot(places, int(known.sum()), (*limits[0], *limits[1]), draw, log)
+    return CellPlot((x, y), places, int(known.sum()), (*limits[0], *limits[1]), draw, log)
 
 
 def set_limits(axes: Axes, plot: CellPlot, limits: Limits) -> None:

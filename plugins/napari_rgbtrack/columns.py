@@ -54,10 +54,11 @@ def column_words(name: str, cells: pd.DataFrame) -> str:
     >>> column_words("clone_probability", pd.DataFrame())
     'clone probability'
     """
+    markers = markers_of(cells)
     units = {
         column.name.replace(MARKER, marker): column.unit
         for column in CELLS.columns
-        for marker in (markers_of(cells) if MARKER in column.name else ("",))
+        for marker in (markers if MARKER in column.name else ("",))
     }
     unit = units.get(name, "")
     plain = name.removesuffix("_" + unit.translate(str.maketrans("²³", "23"))) if unit else name

@@ -65,8 +65,9 @@ class ColourPlot(QWidget):
 
     def set_cells(self, cells: pd.DataFrame, rgb: NDArray[Any]) -> None:
         """Plot another table, with a row of colours, 0 to 1, per cell; the axes are kept if they can be."""
+        if len(cells) != len(self._cells):
+            self.canvas.clear()
         self._cells, self._rgb = cells, np.asarray(rgb, np.float32)
-        self.canvas.clear()
         columns = plot_columns(cells)
         usual = usual_columns(columns) or ("", "")
         views = [SHARES] * _has_shares(cells) + [COLUMNS] * (len(columns) > 1)

@@ -58,6 +58,7 @@ def paint_cells(
     selection: Mask | None = None,
     shown: Mask | None = None,
     dot_px: int = 3,
+    light: Floats | None = None,
 ) -> NDArray[np.uint8]:
     """Paint cells as dots.
 
@@ -68,11 +69,14 @@ def paint_cells(
     rgb
         Their colours, (n, 3), each 0 to 1. Where dots overlap, their mean is seen.
     selection
-        Cells to bring out: they lie on top within a white rim, all others are dimmed.
+        Cells to bring out: they lie on top within a white and a black rim, so that one of them is seen on any
+        ground; all others are dimmed.
     shown
         Cells to draw; the others are hardly seen. All by default.
     dot_px
         Size of a dot.
+    light
+        Of the cells shown, as `light_of` tells it, where it is known already.
 
     Returns
     -------
@@ -82,17 +86,26 @@ def paint_cells(
     n = len(raster.index)
     shown = np.ones(n, bool) if shown is None else shown
     selected = np.zeros(n, bool) if selection is None else selection & shown
+    light = light_of(raster, rgb, shown) if light is None else light
+    chosen = light_of(raster, rgb, selected) if selected.any() else None
+    dots = None if chosen is None else _dots(chosen, dot_px + 1)
     layers = []
     if not shown.all():
-        colour, count = _dots(raster, rgb, ~shown, dot_px)
+        colour, count = _dots(light_of(raster, rgb, ~shown), dot_px)
         layers.append((colour, FAINT * _COVER[count]))
-    colour, count = _dots(raster, rgb, shown & ~selected, dot_px)
-    layers.append((colour * np.float32(DIMMED) if selected.any() else colour, _COVER[count]))
-    if selected.any():
-        colour, count = _dots(raster, rgb, selected, dot_px + 1)
-        own = (count > 0).astype(np.float32)
-        layers += [(np.ones_like(colour), cv2.dilate(own, np.ones((3, 3), np.uint8))), (colour, own)]
-    return _laid_over(layers)
+    # in place: memory that is asked for anew at each choice takes longer than the sums
+    colour, count = _dots(light if chosen is None else np.subtract(light, chosen, out=chosen), dot_px)
+    if dots is not None:
+        colour *= np.float32(DIMMED)
+    layers.append((colour, _COVER[count]))
+    picture = _laid_over(layers)
+    if dots is not None:
+        colour, count = dots
+        own = np.minimum(count, 1)
+        for rim_px, grey in ((3, 0), (1, 255)):
+            picture[cv2.dilate(own, np.ones((2 * rim_px + 1,) * 2, np.uint8)) > own] = (grey, grey, grey, 255)
+        cv2.copyTo(_laid_over([(colour, own.astype(np.float32))]), own, picture)
+    return picture
 
 
 def inside(raster: Raster, outline: NDArray[np.floating]) -> Mask:
@@ -121,23 +134,31 @@ def next_cell(raster: Raster, row: int, dx: int, dy: int, among: Mask) -> int | 
     return int(np.where(ahead, along + across, np.inf).argmin())
 
 
-def _dots(raster: Raster, rgb: Floats, rows: Mask, dot_px: int) -> tuple[Floats, NDArray[np.intp]]:
-    """Mean colour, (3, height, width), and number, (height, width), up to many, of some cells' dots."""
+def light_of(raster: Raster, rgb: Floats, rows: Mask) -> Floats:
+    """Sums of the colours of some cells, and their number, on each pixel: (4, height, width)."""
     n = raster.shape[0] * raster.shape[1]
     taken = np.flatnonzero(rows)
     index, paint = raster.index.take(taken), rgb.take(taken, axis=0)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (dot_px, dot_px)).astype(np.float32)
-    light = np.empty((4, *raster.shape), np.float32)
+    light = np.empty((4, n), np.float32)
     for channel in range(4):
-        weights = paint[:, channel] if channel < 3 else None
-        sums = np.bincount(index, weights, n + 1)[:n].reshape(raster.shape).astype(np.float32)
+        light[channel] = np.bincount(index, paint[:, channel] if channel < 3 else None, n + 1)[:n]
+    return light.reshape(4, *raster.shape)
+
+
+def _dots(light: Floats, dot_px: int) -> tuple[Floats, NDArray[np.uint8]]:
+    """Mean colour, (3, height, width), and number, (height, width), up to many, of dots of `light_of`."""
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (dot_px, dot_px)).astype(np.float32)
+    spread = np.empty_like(light)
+    for sums, dots in zip(light, spread, strict=True):
         if dot_px > 3:
-            cv2.filter2D(sums, -1, disc, dst=light[channel], borderType=cv2.BORDER_CONSTANT)
+            cv2.filter2D(sums, -1, disc, dst=dots, borderType=cv2.BORDER_CONSTANT)
         else:
-            cv2.boxFilter(sums, -1, (dot_px, dot_px), light[channel], normalize=False)
-    count = light[3] + np.float32(0.5)  # sums of a filter are not quite whole
-    colour = np.clip(light[:3] / np.maximum(light[3], 1), 0, 1)
-    return colour, np.minimum(count, len(_COVER) - 1).astype(np.intp)
+            cv2.boxFilter(sums, -1, (dot_px, dot_px), dots, normalize=False)
+    colour, count = spread[:3], spread[3]
+    colour /= np.maximum(count, 1)
+    np.clip(colour, 0, 1, out=colour)
+    # sums of a filter are not quite whole
+    return colour, np.minimum(count + np.float32(0.5), len(_COVER) - 1).astype(np.uint8)
 
 
 def _laid_over(layers: list[tuple[Floats, Floats]]) -> NDArray[np.uint8]:

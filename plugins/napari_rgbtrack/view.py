@@ -152,9 +152,12 @@ class View:
         rgb, chosen, highest = desk.colouring.rgb[rows], desk.chosen[rows], desk.scene.highest
         if desk.scene.is_large:
             cells.data[0].painted.groups, colours = colour_groups(numbers, rgb, chosen, highest)
+            cells.colormap = CyclicLabelColormap(colors=colours)
         else:
-            colours = cell_colours(numbers, rgb, chosen, highest)
-        cells.colormap = CyclicLabelColormap(colors=colours)
+            # napari would draw every outline of the image anew: a third of a second with 4,000 x 4,000 pixels
+            with cells._block_refresh():
+                colours = cell_colours(numbers, rgb, chosen, highest)
+                cells.colormap = CyclicLabelColormap(colors=colours)
 
     def centre(self, row: int) -> None:
         """Bring a cell to the middle of the screen, at a size to judge it."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_rgbtrack.raster import inside, nearest, next_cell, paint_cells, rasterise
+from napari_rgbtrack.raster import inside, light_of, nearest, next_cell, paint_cells, rasterise
 
 RED, GREEN = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)
 NONE = rasterise(np.empty((0, 2), np.float32), (0, 1, 0, 1), (4, 4))
@@ -45,8 +45,23 @@ def test_selected_cells_lie_on_top_and_the_others_are_dimmed():
     picture = paint_cells(raster, colours(RED, GREEN, RED), selection=np.array([True, False, False]))
     assert picture[10, 10].tolist() == [255, 0, 0, 255]
     assert picture[20, 40, 0] == pytest.approx(0.3 * 255, abs=1)
-    around = picture[6:16, 6:16]
-    assert (around[around[..., 3] == 255][:, :3] == 255).all(axis=1).any()
+    along = picture[10, 11:, :3].tolist()
+    # a white rim, then a black one: seen on any ground
+    assert along.index([255, 255, 255]) < along.index([0, 0, 0])
+    assert (picture[10, 6:10, 3] == 255).all()
+
+
+@pytest.mark.parametrize("shown", [None, np.arange(500) % 3 > 0])
+def test_a_picture_from_kept_sums_is_the_same(shown):
+    rng = np.random.default_rng(3)
+    raster, rgb = laid(*rng.uniform(0, 40, (500, 2))), colours(*rng.random((500, 3)))
+    light = light_of(raster, rgb, np.ones(500, bool) if shown is None else shown)
+    kept = light.copy()
+    for selection in (None, rng.random(500) < 0.1, rng.random(500) < 0.9):
+        one = paint_cells(raster, rgb, selection=selection, shown=shown)
+        other = paint_cells(raster, rgb, selection=selection, shown=shown, light=light)
+        assert np.array_equal(one, other)
+    assert np.array_equal(light, kept)
 
 
 def test_cells_that_are_not_shown_are_faint_and_never_bright():

@@ -197,6 +197,7 @@ def test_a_click_chooses_a_cell_everywhere_and_tells_why(hands):
     assert np.flatnonzero(hands.desk.chosen).tolist() == [row]
     panel = hands.panel.tabs.widget(1)
     cell = hands.desk.review.cells.iloc[row]
+    hands.panel.tabs.setCurrentIndex(1)  # chosen before the tab was seen
     text = panel.about.text()
     assert f"cell {cell['cell']}: clone {cell['clone']}, probability {cell['clone_probability']:.2f}" in text
     assert f"clone {cell['clone']} " in text.split("By colour: ")[1]
@@ -209,6 +210,25 @@ def test_a_click_chooses_a_cell_everywhere_and_tells_why(hands):
     assert hands.desk.chosen.sum() == 2
     hands.click(row, shift=True)
     assert hands.desk.chosen.sum() == 1
+
+
+def test_what_is_chosen_is_painted_without_drawing_the_outlines_anew(hands):
+    drawn = []
+    hands.view.cells.events.set_data.connect(lambda _: drawn.append(1))
+    for row in hands.rows(touches_border=False)[:2]:
+        hands.click(row)
+        assert hands.view.cells.colormap.map(hands.desk.key_of(row)[2])[3] == 1
+    assert not drawn
+
+
+def test_the_plot_stays_where_it_was_zoomed_when_clones_change(hands):
+    canvas = hands.plot.canvas
+    canvas._zoom_by(0.5)
+    zoomed = canvas._limits
+    hands.click(hands.rows(touches_border=False)[0])
+    hands.press("unassign")
+    assert canvas._limits == zoomed
+    assert np.array_equal(canvas._rgb, hands.desk.colouring.rgb)
 
 
 def test_a_double_click_chooses_the_clone_in_the_table_too(hands):
