@@ -20,8 +20,8 @@ class ActsPanel(QWidget):
         self.desk = desk
         self.note = QLineEdit()
         self.note.setObjectName("note")
-        self.note.setPlaceholderText("why: kept with each correction, until you change it")
-        self.note.setMinimumWidth(280)
+        self.note.setPlaceholderText("why; kept with each act until you change it")
+        self.note.setMinimumWidth(360)
         self.note.textChanged.connect(lambda text: desk.settings.update(note=text.strip() or None))
         self.list = QListWidget()
         self.list.setObjectName("corrections")

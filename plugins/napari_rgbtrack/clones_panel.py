@@ -19,6 +19,15 @@ DOUBTS = {
     "silenced_from": "may be a silenced part of another",
 }
 """Flags of the clone table in a word or two."""
+COLUMNS = {
+    "clone": ("clone", "Number, colour, and the name that it was given"),
+    "cells": ("cells", "In all images"),
+    "in this image": ("here", "Cells in the image on the screen"),
+    "probability": ("prob.", "Probability of its cells to be of it, on average"),
+    "one founder": ("founder", "Probability that all of it descends from one founder"),
+    "doubts": ("doubts", "What speaks against one clone of its own"),
+}
+"""What has room beside the image, with its title and what it means; all else is told when the mouse rests."""
 
 
 def clone_rows(desk: Desk) -> pd.DataFrame:
@@ -34,9 +43,9 @@ def clone_rows(desk: Desk) -> pd.DataFrame:
             here = cells[column].eq(shown[column].iloc[0]).fillna(value=False)
             sizes = cells["clone"][here.to_numpy(bool)].value_counts()
             table[f"in this {title}"] = clones["clone"].map(sizes).fillna(0).astype("int64")
-    table["probability"] = clones["mean_probability"].round(3)
+    table["probability"] = clones["mean_probability"].astype("float64")
     if "unique_probability" in clones.columns:
-        table["one founder"] = clones["unique_probability"].astype("float64").round(2)
+        table["one founder"] = clones["unique_probability"].astype("float64")
     flags = [name for name in DOUBTS if name in clones.columns]
     table["doubts"] = [
         ", ".join(DOUBTS[name] for name in flags if _holds(value[name]))
@@ -63,9 +72,17 @@ class CloneTable(QStandardItemModel):
         """Show other rows."""
         self.table = table.reset_index(drop=True)
         self.clear()
-        self.setHorizontalHeaderLabels([str(name) for name in table.columns])
-        for values in self.table.to_numpy(object):
-            self.appendRow([_item(value) for value in values])
+        seen = [name for name in COLUMNS if name in table.columns]
+        for place, name in enumerate(seen):
+            title, tip = COLUMNS[name]
+            head = QStandardItem(title)
+            head.setToolTip(tip)
+            self.setHorizontalHeaderItem(place, head)
+        for values in self.table.to_dict("records"):
+            told = {name: _text(value) for name, value in values.items()}
+            told["clone"] = f"{told['clone']} {told['name']}".strip()
+            tip = "\n".join(f"{name}: {text}" for name, text in told.items() if text and name != "name")
+            self.appendRow([_item(values[name], told[name], tip) for name in seen])
 
     def colour(self, colours: dict[int, Any]) -> None:
         """Show the clones in other colours."""
@@ -75,14 +92,19 @@ class CloneTable(QStandardItemModel):
             self.item(place, 0).setData(colour, Qt.ItemDataRole.DecorationRole)
 
 
-def _item(value: Any) -> QStandardItem:
+def _text(value: Any) -> str:
+    """Value of the table as it is read."""
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:.2f}"
+    return f"{value:,}" if isinstance(value, int | np.integer) else str(value)
+
+
+def _item(value: Any, text: str, tip: str) -> QStandardItem:
     """One cell of the table, with what it is sorted by."""
-    missing = isinstance(value, float) and np.isnan(value)
-    text = "" if missing else f"{value:,}" if isinstance(value, int | np.integer) else str(value)
     item = QStandardItem(text)
     item.setEditable(False)
-    item.setToolTip(text)
-    item.setData(value if isinstance(value, str) else -1.0 if missing else float(value), SORTED_BY)
+    item.setToolTip(tip)
+    item.setData(value if isinstance(value, str) else float(value) if text else -1.0, SORTED_BY)
     if not isinstance(value, str):
         item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
     return item
@@ -106,13 +128,15 @@ class ClonesPanel(QWidget):
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.view.verticalHeader().hide()
+        self.view.setWordWrap(False)
         self.view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.view.horizontalHeader().setStretchLastSection(True)
         self.name = QLineEdit()
         self.name.setObjectName("name")
         self.name.setPlaceholderText("name of the clone")
         self.name.textChanged.connect(lambda text: desk.settings.update(name=text))
         layout = QVBoxLayout(self)
-        layout.addWidget(words("Choose clones here, or double-click a cell. Ctrl-click for several."))
+        layout.addWidget(words("Choose clones here, or double-click a cell; Ctrl-click for several."))
         layout.addWidget(self.view, 1)
         layout.addWidget(row(*(act_button(desk, name) for name in ("merge", "refit"))))
         layout.addWidget(row(self.name, act_button(desk, "rename")))

@@ -1,5 +1,6 @@
 """Colours of the cells: by clone, by their own colour, or by any column."""
 
+import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -125,6 +126,24 @@ def colour_cells(cells: pd.DataFrame, by: str, clones: pd.DataFrame | None = Non
     if pd.api.types.is_numeric_dtype(cells[by]) or not cells[by].notna().any():
         return _by_number(cells, by)
     return _by_word(cells[by], by)
+
+
+def legend_words(colouring: Colouring) -> str:
+    """What the colours mean, in a line or two of rich text."""
+    legend = colouring.legend
+    if isinstance(legend, Scale):
+        blocks = "".join(_block(rgb) for rgb in _ramp()[:256:16])
+        told = f"{legend.label}: {legend.low:,.4g} {blocks} {legend.high:,.4g}"
+        return told + (", logarithmic" if legend.log else "") + f"; {_block(UNASSIGNED)} missing"
+    counts = ("" if entry.n_cells is None else f" {entry.n_cells:,}" for entry in legend)
+    return ", ".join(
+        f"{_block(entry.rgb)} {html.escape(entry.label)}{count}"
+        for entry, count in zip(legend, counts, strict=True)
+    )
+
+
+def _block(rgb: Any) -> str:
+    return f'<span style="color:{mpl.colors.to_hex([float(part) for part in rgb])}">\u2588</span>'
 
 
 def tiered(n: int) -> list[RGB]:

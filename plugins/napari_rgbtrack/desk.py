@@ -14,6 +14,7 @@ from napari_rgbtrack.colouring import Colouring, colour_cells
 from napari_rgbtrack.jobs import Jobs
 from napari_rgbtrack.scene import Scene, load_scene
 from napari_rgbtrack.state import Review, add_correction, open_review, redo, undo
+from rgbtrack.review import Undo
 from rgbtrack.review.places import Key
 from rgbtrack.tables import markers_of
 
@@ -242,7 +243,8 @@ class Desk:
         news = review.corrections[len(before.corrections) :]
         if news and before.results == review.results:
             row = review.outcomes[review.outcomes["id"] == news[-1].id].iloc[-1]
-            self.told.emit(f"{news[-1].said}: {row['status']}. {row['outcome']}", row["status"] == "conflict")
+            came = "" if isinstance(news[-1], Undo) else f". {row['outcome']}"  # which names an id only
+            self.told.emit(f"{news[-1].said}: {row['status']}{came}", row["status"] == "conflict")
 
     def _renew(self) -> None:
         cells = self.review.cells

@@ -46,7 +46,9 @@ def check_results(results: str | Path) -> Path:
     """
     results = Path(results)
     if not is_results(results):
-        raise DataError(f"{results} holds no results of rgbtrack: give the folder that a run wrote")
+        inner = results / "results"
+        hint = f", {inner}" if is_results(inner) else ""
+        raise DataError(f"{results} holds no results of rgbtrack: give the folder that a run wrote{hint}")
     if not image_ids(results):
         raise DataError(f"{results}: no image was processed; {results / 'run.json'} tells why")
     return results

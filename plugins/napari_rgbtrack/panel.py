@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import QEvent
 from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QApplication, QComboBox, QLineEdit, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QTabWidget, QVBoxLayout, QWidget
 
 from napari_rgbtrack.acts import ACTS
 from napari_rgbtrack.acts_panel import ActsPanel
 from napari_rgbtrack.cells_panel import CellsPanel
 from napari_rgbtrack.clones_panel import ClonesPanel
-from napari_rgbtrack.colouring import colour_choices
+from napari_rgbtrack.colouring import CLONE, SAFE, colour_choices, legend_words
 from napari_rgbtrack.columns import column_words
 from napari_rgbtrack.desk import Desk
 from napari_rgbtrack.look_panel import LookPanel
@@ -24,7 +24,7 @@ from napari_rgbtrack.plot_canvas import ColourPlot
 from napari_rgbtrack.view import View
 
 LOOKS = {"outlines": 2, "filled": 0}
-TOOLS = {"point": "Point", "lasso": "Lasso", "brush": "Brush"}
+TOOLS = {"point": "Move", "lasso": "Lasso", "brush": "Brush"}
 TOOL_KEYS = {"lasso": "Shift+O", "brush": "Shift+B"}
 
 
@@ -48,11 +48,14 @@ class ReviewPanel(QWidget):
         for tool, title in TOOLS.items():
             self.tool.addItem(title, tool)
         self.tool.setObjectName("tool")
-        self.tool.setToolTip("What dragging does  (Shift+H, Shift+O, Shift+B)")
+        self.tool.setToolTip(
+            "What dragging does: move the image, choose cells within a line, or under it  "
+            "(Shift+H, Shift+O, Shift+B)"
+        )
         self.view.used.connect(lambda tool: self.tool.setCurrentText(TOOLS.get(tool, TOOLS["point"])))
         self.tool.activated.connect(lambda _: self.view.use_tool(self.tool.currentData()))
-        self.told, self.doing = words(), words()
-        self.told.setMinimumHeight(3 * self.told.fontMetrics().height())
+        self.legend, self.told, self.doing = words(), words(), QLabel()
+        self.told.setMinimumHeight(2 * self.told.fontMetrics().height())
         self.tabs = QTabWidget()
         self.tabs.addTab(ClonesPanel(desk), "Clones")
         self.tabs.addTab(CellsPanel(desk), "Cells")
@@ -69,20 +72,23 @@ class ReviewPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.addWidget(row(previous, self.image, following))
         layout.addWidget(row("colour", self.by, self.look, "drag", self.tool))
+        layout.addWidget(self.legend)
         layout.addWidget(self.tabs, 1)
         layout.addWidget(
             row(
                 button("Undo", desk.undo, "Take back the last act  (Ctrl+Z)", "undo"),
                 button("Redo", desk.redo, "Do it again  (Ctrl+Shift+Z)", "redo"),
                 button("Export view ...", self.export, "The image as it is shown, as a figure", "export"),
+                self.doing,
             )
         )
         layout.addWidget(self.told)
-        layout.addWidget(self.doing)
         desk.told.connect(self.tell)
         desk.busy.connect(self._busy)
         desk.shown.connect(self._shown)
-        desk.coloured.connect(lambda: self.by.setCurrentIndex(self.by.findData(desk.by)))
+        for signal in (desk.changed, desk.coloured):
+            signal.connect(self._coloured)
+        self._coloured()
         self._shortcuts: list[Any] = []
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
@@ -170,6 +176,13 @@ class ReviewPanel(QWidget):
 
     def _shown(self) -> None:
         self.image.setCurrentText(self.desk.image_id)
+
+    def _coloured(self) -> None:
+        desk = self.desk
+        self.by.setCurrentIndex(self.by.findData(desk.by))
+        text = "" if desk.by in (CLONE, SAFE) else legend_words(desk.colouring)  # the table tells of clones
+        self.legend.setText(text)
+        self.legend.setVisible(bool(text))
 
 
 def _tracks_panel(desk: Desk) -> QWidget:

@@ -1,5 +1,7 @@
 """Colours of the cells, without a window."""
 
+import re
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from napari_rgbtrack.colouring import (
     Scale,
     colour_cells,
     colour_choices,
+    legend_words,
     tiered,
 )
 from napari_rgbtrack.columns import column_words, is_skewed, number_columns, numbers_of
@@ -231,3 +234,11 @@ def test_only_positive_and_lopsided_numbers_are_skewed():
     assert not is_skewed(rng.normal(100, 5, 1000))
     assert not is_skewed(rng.lognormal(5, 1, 1000) - 200)
     assert not is_skewed(np.array([np.nan, 1.0]))
+
+
+def test_what_the_colours_mean_is_told_in_words(cells, clones):
+    told = legend_words(colour_cells(cells, "clone_probability"))
+    assert told.startswith("clone probability: 0 <span")
+    assert told.endswith("missing")
+    names = legend_words(colour_cells(cells, CLONE, clones))
+    assert re.sub("<[^>]+>", "", names) == "\u2588 1 1, \u2588 2 mid 2, \u2588 unassigned 1"

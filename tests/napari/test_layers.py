@@ -150,6 +150,13 @@ def test_pixels_without_a_value_leave_the_contrast_alone(results, part):
         assert low < high
 
 
+def test_the_folder_around_results_is_answered_with_the_results(results):
+    around = results.rename(results.parent / "made").parent
+    (around / "made").rename(around / "results")
+    with pytest.raises(DataError, match=f"give the folder that a run wrote, {around / 'results'}"):
+        layers.image_layers(around)
+
+
 def test_a_folder_of_something_else_is_refused(tmp_path):
     with pytest.raises(DataError, match="holds no results of rgbtrack"):
         layers.image_layers(tmp_path)

@@ -212,6 +212,33 @@ def test_a_click_chooses_a_cell_everywhere_and_tells_why(hands):
     assert hands.desk.chosen.sum() == 1
 
 
+def test_the_clone_table_fits_beside_the_image_and_tells_the_rest_in_words(hands):
+    hands.desk.choose_clones([1])
+    table = hands.panel.tabs.widget(0)
+    table.name.setText("big red")
+    hands.press("rename")
+    assert table.view.horizontalScrollBar().maximum() == 0
+    heads = [table.model.horizontalHeaderItem(k).text() for k in range(table.model.columnCount())]
+    assert heads == ["clone", "cells", "here", "prob.", "founder", "doubts"]
+    first = table.model.item(0, 0)
+    assert first.text() == "1 big red"
+    sizes = table.model.table.iloc[0]
+    assert f"in this subject: {sizes['in this subject']:,}" in first.toolTip()
+    assert table.model.item(0, 3).text() == f"{sizes['probability']:.2f}"
+
+
+def test_the_colours_of_a_column_are_explained_in_the_window(hands):
+    assert not hands.panel.legend.isVisible()
+    box = hands.panel.by
+    box.setCurrentIndex(box.findData("clone_probability"))
+    box.activated.emit(box.currentIndex())
+    assert hands.panel.legend.isVisible()
+    assert "clone probability: 0" in hands.panel.legend.text()
+    box.setCurrentIndex(box.findData("clone"))
+    box.activated.emit(box.currentIndex())
+    assert not hands.panel.legend.isVisible()
+
+
 def test_what_is_chosen_is_painted_without_drawing_the_outlines_anew(hands):
     drawn = []
     hands.view.cells.events.set_data.connect(lambda _: drawn.append(1))
@@ -263,7 +290,7 @@ def test_the_lasso_and_the_brush_choose_cells(hands):
     labels = hands.desk.scene.labels[0, 0]
     assert numbers <= set(np.unique(labels[78:83]))
     assert numbers >= set(np.unique(labels[80, 8:146])) - {0}
-    hands.panel.tool.setCurrentText("Point")
+    hands.panel.tool.setCurrentText("Move")
     hands.panel.tool.activated.emit(0)
     assert hands.viewer.camera.mouse_pan
 
@@ -293,6 +320,7 @@ def test_clones_chosen_in_the_table_are_merged_with_a_button_and_a_note(hands):
     assert "applied" in hands.panel.told.text()
     assert "1 act since the last run" in hands.panel.acts.waits.text()
     hands.press("undo")
+    assert hands.told[-1][0].endswith("): applied")  # no id that says nothing to a person
     assert 2 in set(hands.desk.review.cells["clone"].dropna())
     hands.press("redo")
     assert 2 not in set(hands.desk.review.cells["clone"].dropna())
