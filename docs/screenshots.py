@@ -75,7 +75,9 @@ def wait(is_idle: Callable[[], bool], seconds: float) -> None:
 def save(viewer: Any, path: Path) -> None:
     """Save the window, in few colours: a picture of a page is small."""
     viewer.window._qt_window.grab().save(str(path))
-    Image.open(path).convert("RGB").quantize(COLOURS).save(path, optimize=True)
+    picture = Image.open(path).convert("RGB")
+    # the other ways give small areas, as the colours of clones in the table, the colour of a larger one
+    picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
 
 
 if __name__ == "__main__":
