@@ -88,7 +88,6 @@ def assert_same_cells(whole, parts):
         cells[table.columns],
         table.sort_values(["frame", "cell"], ignore_index=True),
         rtol=1e-5,
-        atol=1e-6,  # a mean of counts near 0
         check_dtype=False,
     )
     for known in ("n_cells", "rejected", "diameter_um", "noise", "saturated_fraction", "shape"):

@@ -20,7 +20,7 @@ from rgbtrack.threads import limit_threads
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-NEEDED = ("rgbtrack.pipeline.image", "rgbtrack.pipeline.batches")
+NEEDED = ["rgbtrack.pipeline.image", "rgbtrack.pipeline.batches"]
 """Modules whose functions are the work."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -102,9 +102,10 @@ def _one_pool(
 ) -> Iterator[tuple[int, Result]]:
     context = _processes()
     ours, theirs = context.Pipe()
+    one_thread = dict.fromkeys(THREAD_VARIABLES, "1")
+    pool = ProcessPoolExecutor(size, context, _begin, (theirs, os.getcwd(), os.environ | one_thread))
     former = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # read by libraries as a child imports them
-    pool = ProcessPoolExecutor(size, context, _begin, (theirs, os.getcwd(), dict(os.environ)))
+    os.environ.update(one_thread)  # read by libraries as a child imports them
     try:
         queue = iter(batch)
         running: dict[Future[Result], int] = {}
@@ -137,7 +138,7 @@ def _processes() -> Any:
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(NEEDED))
+    context.set_forkserver_preload(NEEDED)
     return context
 
 

@@ -324,10 +324,8 @@ def alignment_px(diameter_px: float, stain: bool) -> int:
     """Pixels of which parts of an image begin at a multiple, so that cells are as in the whole."""
     sizes = [diameter_px, _nucleus_px(diameter_px)] if stain else [diameter_px]
     shrinks = [shrink_of(size) for size in sizes]
-    # blocks of the wide means, a power of two; colours are compared in every second row
-    blocks = [
-        max(2, wide_factor(size / shrink)) * shrink for size, shrink in zip(sizes, shrinks, strict=True)
-    ]
+    # blocks of the wide means, a power of two
+    blocks = [wide_factor(size / shrink) * shrink for size, shrink in zip(sizes, shrinks, strict=True)]
     return int(np.lcm.reduce(blocks))
 
 

@@ -314,15 +314,25 @@ def _mirrored(x, n):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
+def _spread_on(grid, factor, y, height, first, wide):  # type: ignore[no-untyped-def]
+    """Spread a grid to pixels, some rows from y on, in `wide`, where these do not hold row y yet.
+
+    Returns the row that they begin with; the height stands for none.
+    """
+    if y > 0 and first <= y < first + len(wide):
+        return first
+    spread_rows(grid, factor, y, min(y + len(wide), height), 0, wide)
+    return y
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _subtract_haze(grid, factor, share, start, stop, light):  # type: ignore[no-untyped-def]
     """Take a share of the light around off, in place."""
     height, width = light.shape[1:]
-    wide, first = np.empty((4 * factor, width), np.float32), 0
+    wide, first = np.empty((4 * factor, width), np.float32), height
     for row in range(start, stop):
         z, y = row // height, row % height
-        if row == start or y == 0 or y == first + len(wide):
-            first = y
-            spread_rows(grid[z], factor, y, min(y + len(wide), height), 0, wide)
+        first = _spread_on(grid[z], factor, y, height, first, wide)
         line, haze = light[z, y], wide[y - first]
         for x in range(width):
             line[x] -= haze[x] * share
@@ -339,12 +349,10 @@ def _stabilise(light, dark, grid, factor, numbers, last, start, stop, units, str
     shot, zero = gain * averaged, np.float32(0)
     slope, curve = np.float32(2) * texture, texture * texture
     ratio, below = np.empty(width, np.float32), np.empty(width, np.float32)
-    wide, first = np.empty((4 * factor, width), np.float32), 0
+    wide, first = np.empty((4 * factor, width), np.float32), height
     for row in range(start, stop):
         z, y = row // height, row % height
-        if row == start or y == 0 or y == first + len(wide):
-            first = y
-            spread_rows(grid[z], factor, y, min(y + len(wide), height), 0, wide)
+        first = _spread_on(grid[z], factor, y, height, first, wide)
         bright, shade, haze = light[z, y], dark[z, y], wide[y - first]
         for x in range(width):
             glow = haze[x] * share
