@@ -42,18 +42,23 @@ def main() -> None:
 
 
 def _images(counts: list[int], size: int, workers: list[int]) -> None:
-    print(f"{'images':>8s}{'workers':>9s}{'s':>9s}{'ms/image':>10s}{'again, s':>10s}{'peak MB':>9s}")
+    heads = ("images", "workers", "s", "ms/image", "processor, s", "again, s", "peak MB")
+    print("".join(f"{head:>13s}" for head in heads))
     with tempfile.TemporaryDirectory() as folder:
         for n in counts:
             experiment = _experiment(Path(folder) / str(n), n, size or (96 if len(workers) == 1 else 512))
             for crew in workers:
                 command = ["run", experiment, "--workers", crew, "--out", experiment / f"results_{crew}"]
-                seconds, peak = _measured(command)
-                again, _ = _measured(command)
-                print(
-                    f"{n:8d}{crew:9d}{seconds:9.1f}{1e3 * seconds / n:10.1f}{again:10.1f}{peak:9.0f}",
-                    flush=True,
+                seconds, worked, peak = _measured(command)
+                again, _, _ = _measured(command)
+                row = (
+                    f"{seconds:.1f}",
+                    f"{1e3 * seconds / n:.1f}",
+                    f"{worked:.1f}",
+                    f"{again:.1f}",
+                    f"{peak:.0f}",
                 )
+                print("".join(f"{value:>13}" for value in (n, crew, *row)), flush=True)
             shutil.rmtree(experiment)
 
 
@@ -71,18 +76,21 @@ def _experiment(folder: Path, n: int, size: int) -> Path:
     return folder
 
 
-def _measured(command: list[object]) -> tuple[float, float]:
-    """Seconds of a command, and the largest memory of its processes together, MB."""
+def _measured(command: list[object]) -> tuple[float, float, float]:
+    """Seconds of a command; processor seconds of its processes, and the most memory of all together, MB."""
     rgbtrack = Path(sys.executable).with_name("rgbtrack")
     start, peak = time.perf_counter(), 0.0
+    worked: dict[int, float] = {}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     with subprocess.Popen([rgbtrack, *map(str, command)], **quiet) as process:
         while process.poll() is None:
-            peak = max(peak, sum(map(_resident, _family(process.pid))))
+            family = _family(process.pid)
+            peak = max(peak, sum(map(_resident, family)))
+            worked |= {pid: s for pid in family if (s := _processor_s(pid)) > worked.get(pid, 0)}
             time.sleep(0.05)
         if process.returncode:
             raise SystemExit(process.stderr.read().decode())
-    return time.perf_counter() - start, peak
+    return time.perf_counter() - start, sum(worked.values()), peak
 
 
 def _family(pid: int) -> list[int]:
@@ -91,6 +99,14 @@ def _family(pid: int) -> list[int]:
     except OSError:
         children = []
     return [pid, *(one for child in children for one in _family(int(child)))]
+
+
+def _processor_s(pid: int) -> float:
+    try:
+        times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    except OSError:
+        times = []
+    return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident(pid: int) -> float:

@@ -28,6 +28,7 @@ from rgbtrack.files import read_json, read_labels, read_table, write_table
 from rgbtrack.pipeline import check_experiment
 from rgbtrack.pipeline.closeup import CROSS_PX, GAP_PX, ORANGE, draw_outlines, enlarged, write_closeup
 from rgbtrack.pipeline.pool import map_tasks
+from rgbtrack.pipeline.processes import Processes
 from rgbtrack.pipeline.thumbnail import composite
 from rgbtrack.plot.colours import HUES
 from rgbtrack.simulate import PRESETS
@@ -418,7 +419,9 @@ def _double(task):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_pool_yields_every_task(workers):
-    assert dict(map_tasks(abs, [-1, -2, -5], workers, str)) == {0: 1, 1: 2, 2: 5}
+    with Processes(workers) as crew:
+        for tasks in ([-1, -2, -5], [-7], [-1] * 9):  # by the same processes
+            assert dict(map_tasks(abs, tasks, crew, str)) == dict(enumerate(map(abs, tasks)))
 
 
 def _surroundings(task):
@@ -440,7 +443,8 @@ def test_a_worker_uses_one_core_and_sees_the_folder_and_environment_of_its_run(
         folder.mkdir()
         monkeypatch.chdir(folder)
         monkeypatch.setenv("RGBTRACK_TRIAL", attempt)
-        seen = dict(map_tasks(_surroundings, ["RGBTRACK_TRIAL"] * 4, workers, str))
+        with Processes(workers) as crew:
+            seen = dict(map_tasks(_surroundings, ["RGBTRACK_TRIAL"] * 4, crew, str))
         assert set(seen.values()) == {(1, 1, str(folder), attempt)}
     assert (numba.get_num_threads(), cv2.getNumThreads()) == former
 
@@ -448,15 +452,16 @@ def test_a_worker_uses_one_core_and_sees_the_folder_and_environment_of_its_run(
 def test_one_task_is_given_the_threads_of_all_workers():
     import numba
 
-    (seen,) = dict(map_tasks(_surroundings, ["HOME"], 2, str)).values()
+    (seen,) = dict(map_tasks(_surroundings, ["HOME"], Processes(2), str)).values()
     assert seen[0] == min(2, numba.config.NUMBA_NUM_THREADS)
 
 
 def test_workers_leave_nothing_behind_that_is_complained_of():
     code = (
-        "from rgbtrack.pipeline.pool import map_tasks\n"
+        "from rgbtrack.pipeline.pool import Processes, map_tasks\n"
         "import numba\n"
-        "print(dict(map_tasks(abs, [-1, -2, -3], 2, abs)))\n"
+        "with Processes(2) as crew:\n"
+        "    print(dict(map_tasks(abs, [-1, -2, -3], crew, abs)))\n"
     )
     told = subprocess.run(
         [sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, timeout=120, check=True
@@ -467,17 +472,20 @@ def test_workers_leave_nothing_behind_that_is_complained_of():
 def test_a_script_needs_no_main_guard(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
-        "from rgbtrack.pipeline.pool import map_tasks\n"
+        "from rgbtrack.pipeline.pool import Processes, map_tasks\n"
         "print('once')\n"
-        "print(sorted(result for _, result in map_tasks(abs, [-1, -2, -3], 2, abs)))\n"
+        "with Processes(2) as crew:\n"
+        "    print(sorted(result for _, result in map_tasks(abs, [-1, -2, -3], crew, abs)))\n"
     )
     told = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120, check=True)
     assert told.stdout == "once\n[1, 2, 3]\n"
 
 
 def test_a_dead_worker_costs_its_own_task_only():
-    outcome = dict(map_tasks(_double, [1, 3, 4], 2, lambda task: f"lost {task}"))
-    assert outcome == {0: 2, 1: "lost 3", 2: 8}
+    with Processes(2) as crew:
+        outcome = dict(map_tasks(_double, [1, 3, 4], crew, lambda task: f"lost {task}"))
+        assert outcome == {0: 2, 1: "lost 3", 2: 8}
+        assert dict(map_tasks(abs, [-1, -2], crew, str)) == {0: 1, 1: 2}  # more work finds them alive
 
 
 def test_an_experiment_object_runs_too(experiment, tmp_path):

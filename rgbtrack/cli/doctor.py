@@ -149,8 +149,11 @@ def _analyses() -> str:
 def _shares_work() -> str:
     """Whether other processes can be given work."""
     from rgbtrack.pipeline.pool import map_tasks
+    from rgbtrack.pipeline.processes import Processes
 
-    if dict(map_tasks(abs, [-1, -2], 2, lambda _: 0)) != {0: 1, 1: 2}:
+    with Processes(2) as crew:
+        answers = dict(map_tasks(abs, [-1, -2], crew, lambda _: 0))
+    if answers != {0: 1, 1: 2}:
         raise ChildProcessError("they start and die")
     return "start and answer"
 

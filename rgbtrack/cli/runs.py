@@ -59,11 +59,12 @@ def run(
             current().remark(f"warning: {text}")
         _tell_outcome(results, told["counts"], {}, ("report",))
         return
-    from rgbtrack.pipeline.runs import STEPS
-
     if dry_run:
         _tell_due(experiment, out)
         return
+    _prepare(workers, scheduler)
+    from rgbtrack.pipeline.runs import STEPS
+
     _run(experiment, out, workers, scheduler, tile_px, overwrite, STEPS)
 
 
@@ -87,6 +88,7 @@ def _step_command(*steps: "Step", text: str) -> Callable[..., None]:
         tile_px: TileOption = None,
         overwrite: OverwriteOption = False,
     ) -> None:
+        _prepare(workers, scheduler)
         _run(experiment, out, workers, scheduler, tile_px, overwrite, steps)
 
     command.__doc__ = text
@@ -111,6 +113,14 @@ app.command("dynamics")(
     _step_command("dynamics", text="Count clone sizes from the called cells: clone_sizes.csv.")
 )
 app.command("report")(_step_command("report", text="Write report.html and the figures from the tables."))
+
+
+def _prepare(workers: int | None, scheduler: str | None) -> None:
+    """Let workers import what they need while this process does."""
+    from rgbtrack.pipeline.processes import available_workers, prepare
+
+    if scheduler is None and (workers or available_workers()) > 1:
+        prepare()
 
 
 def _run(

@@ -13,11 +13,10 @@ import rgbtrack
 from rgbtrack.correct import Illumination, Shift, pool_shifts
 from rgbtrack.errors import RgbtrackWarning
 from rgbtrack.files import fingerprint, read_json, write_json
-from rgbtrack.pipeline.cluster import Cluster
 from rgbtrack.pipeline.findings import Finding
 from rgbtrack.pipeline.image import UNREADABLE, content_key
 from rgbtrack.pipeline.lamps import Glimpse, flat_of, light_findings, light_of, pool_glimpses, take_glimpse
-from rgbtrack.pipeline.pool import map_tasks
+from rgbtrack.pipeline.pool import Crew, map_tasks
 from rgbtrack.pipeline.shifts import judge_shift, look_for_shift
 from rgbtrack.pipeline.task import PARTS, ImageTask, is_large
 
@@ -56,7 +55,7 @@ class Shared(NamedTuple):
 
 
 def look_at_batches(
-    tasks: Sequence[ImageTask], out: Path, crew: int | Cluster, say: Callable[[int, int], None]
+    tasks: Sequence[ImageTask], out: Path, crew: Crew, say: Callable[[int, int], None]
 ) -> None:
     """Look for what the images of each batch share, and note it; `judge_batches` reads it.
 

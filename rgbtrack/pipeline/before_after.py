@@ -20,7 +20,8 @@ from rgbtrack.pipeline.image import UNREADABLE
 from rgbtrack.pipeline.lamps import draw_light
 from rgbtrack.pipeline.shifts import draw_shift
 from rgbtrack.pipeline.task import ImageTask
-from rgbtrack.plot import plot_background, plot_fading, plot_gains, plot_unmixing, save_figure
+from rgbtrack.plot import plot_background, plot_fading, plot_gains, plot_unmixing
+from rgbtrack.plot.style import Save
 
 MOST = 6
 """Figures of one kind; the table holds all numbers."""
@@ -33,6 +34,7 @@ def draw_corrections(
     batches: Mapping[str, Shared],
     tasks: Sequence[ImageTask],
     gains: pd.DataFrame,
+    save: Save,
 ) -> None:
     """Draw what was undone, into the folder of figures; older ones go.
 
@@ -48,6 +50,8 @@ def draw_corrections(
         Images that are there.
     gains
         What `rgbtrack.clones.gains_seen` saw.
+    save
+        What writes figures.
     """
     folder = results / "figures"
     for old in folder.glob("correction_*"):
@@ -55,7 +59,7 @@ def draw_corrections(
 
     def keep(figure: Figure | None, *name: str) -> None:
         if figure is not None:
-            save_figure(figure, folder, plain_name("correction", *name))
+            save(figure, folder, plain_name("correction", *name))
 
     first = {batch: of_batch[0] for batch, of_batch in by_batch(tasks).items()}
     for batch, shared in islice(batches.items(), MOST):

@@ -32,6 +32,7 @@ from rgbtrack.pipeline.batches import by_batch, judge_batches
 from rgbtrack.pipeline.before_after import MOST, draw_corrections, plain_name
 from rgbtrack.pipeline.called import CALLED, keep_called
 from rgbtrack.pipeline.colours import correct_colours
+from rgbtrack.pipeline.drawing import drawing
 from rgbtrack.pipeline.experiment import Experiment
 from rgbtrack.pipeline.findings import Finding, findings_table
 from rgbtrack.pipeline.image import read_part
@@ -43,10 +44,12 @@ from rgbtrack.pipeline.movies import (
     one_row_a_family,
     strays_of,
 )
+from rgbtrack.pipeline.processes import Processes
 from rgbtrack.pipeline.review import REVIEW, keep_doubts, name_clones, review_cells, review_counts
 from rgbtrack.pipeline.steps import Step, checksums, doing, done
 from rgbtrack.pipeline.task import PARTS, ImageTask
-from rgbtrack.plot import plot_resolution, save_figure
+from rgbtrack.plot import plot_resolution
+from rgbtrack.plot.style import Save
 from rgbtrack.review import apply_links, read_review
 from rgbtrack.signature import no_colours
 
@@ -91,6 +94,7 @@ def call_clones(
     records: dict[str, dict[str, Any]],
     tasks: list[ImageTask],
     overwrite: bool,
+    crew: Processes,
 ) -> None:
     """Write cells.parquet, clones.csv and what corrections found, unless they are up to date."""
     with doing(results, clones_step(experiment, results, records), overwrite) as told:
@@ -151,8 +155,9 @@ def call_clones(
         if len(audits):
             write_table(results / "audit.csv", audits)
         seen = gains_seen(cells, model)
-        draw_corrections(results, replace(corrected, cells=cells), batches, present, seen)
-        _draw_resolutions(results, resolutions, clones)
+        with drawing(crew) as save:
+            draw_corrections(results, replace(corrected, cells=cells), batches, present, seen, save)
+            _draw_resolutions(results, resolutions, clones, save)
 
 
 def _tell(
@@ -172,13 +177,15 @@ def _tell(
     }
 
 
-def _draw_resolutions(results: Path, resolutions: dict[str, Resolution], clones: pd.DataFrame) -> None:
+def _draw_resolutions(
+    results: Path, resolutions: dict[str, Resolution], clones: pd.DataFrame, save: Save
+) -> None:
     """How far clones lie apart: of the first few subjects, where each has clones of its own."""
     folder = results / "figures"
     for old in folder.glob("resolution*"):
         old.unlink()
     for name, resolution in [pair for pair in resolutions.items() if pair[1].n_clones > 1][:MOST]:
-        save_figure(plot_resolution(resolution, clones), folder, plain_name("resolution", name))
+        save(plot_resolution(resolution, clones), folder, plain_name("resolution", name))
 
 
 def _clones_of(cells: pd.DataFrame, params: ClonesParams) -> CloneModel | SubjectModels:

@@ -37,10 +37,11 @@ from rgbtrack.files import (
     write_table,
 )
 from rgbtrack.pipeline.closeup import write_closeup
-from rgbtrack.pipeline.cluster import Cluster
 from rgbtrack.pipeline.drift import follow_stage, see_from_above
 from rgbtrack.pipeline.looked import Cells, Looked, quality
 from rgbtrack.pipeline.masks import refuse_mask_volume
+from rgbtrack.pipeline.pool import Crew
+from rgbtrack.pipeline.processes import ALONE
 from rgbtrack.pipeline.task import FOUND_LABELS, PARTS, ImageTask, is_large, voxel_um
 from rgbtrack.pipeline.thumbnail import write_thumbnail
 from rgbtrack.pipeline.tiles import look_in_tiles
@@ -62,7 +63,7 @@ UNREADABLE = (RgbtrackError, OSError, MemoryError)
 """What comes of an image that cannot be read, or is no longer there."""
 
 
-def process_image(task: ImageTask, crew: int | Cluster = 1) -> dict[str, Any]:
+def process_image(task: ImageTask, crew: Crew = ALONE) -> dict[str, Any]:
     """Segment and measure one image, doing again only what is out of date.
 
     Parameters
@@ -129,7 +130,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _process(task: ImageTask, crew: int | Cluster) -> dict[str, Any]:
+def _process(task: ImageTask, crew: Crew) -> dict[str, Any]:
     hashing = _hash_beside(task)
     old = {} if task.overwrite else _old_record(task)
     # where nothing was done before, the work need not wait for the checksums

@@ -19,10 +19,12 @@ from rgbtrack.pipeline.alone import alone_in
 from rgbtrack.pipeline.batches import judge_batches, knowing, look_at_batches
 from rgbtrack.pipeline.call_clones import call_clones
 from rgbtrack.pipeline.cluster import Cluster
+from rgbtrack.pipeline.drawing import drawing
 from rgbtrack.pipeline.dynamics import DYNAMICS, describe_dynamics
 from rgbtrack.pipeline.experiment import Experiment, read_experiment
 from rgbtrack.pipeline.image import UNREADABLE, finished_record, forget_image, process_image
-from rgbtrack.pipeline.pool import available_workers, crew_for, map_tasks
+from rgbtrack.pipeline.pool import Crew, crew_for, map_tasks
+from rgbtrack.pipeline.processes import ALONE, Processes, available_workers
 from rgbtrack.pipeline.review import REVIEW
 from rgbtrack.pipeline.steps import Step as Stage
 from rgbtrack.pipeline.steps import checksums, doing, done
@@ -120,7 +122,7 @@ def run(
 def _run(
     experiment: Experiment,
     results: Path,
-    crew_for_images: AbstractContextManager[int | Cluster],
+    crew_for_images: AbstractContextManager[Crew],
     tile_px: int | None,
     overwrite: bool,
     steps: tuple[Step, ...],
@@ -128,6 +130,7 @@ def _run(
 ) -> Outcome:
     say = progress or (lambda what, done, total: None)
     started = _now()
+    painters = crew_for_images if isinstance(crew_for_images, Processes) else ALONE
     remove_stamp(results)
     settings = states(_settings_files(experiment, results), experiment.known_by)
     tasks = image_tasks(experiment, results, overwrite=overwrite, measure="measure" in steps)
@@ -145,7 +148,8 @@ def _run(
         records = _records(tasks)
     if "clones" in steps:
         say("clones", 0, 1)
-        call_clones(experiment, results, records, tasks, overwrite)
+        with painters:
+            call_clones(experiment, results, records, tasks, overwrite, painters)
         say("clones", 1, 1)
     if "link" in steps:
         describe_movies(experiment, results, records, overwrite)
@@ -155,7 +159,8 @@ def _run(
     if "report" in steps:
         _need(results, "clone_sizes.csv", "dynamics")
         say("report", 0, 1)
-        _write_report(experiment, results, records, overwrite)
+        with painters:
+            _write_report(experiment, results, records, overwrite, painters)
         say("report", 1, 1)
     for text in description["warnings"]:
         warnings.warn(text, RgbtrackWarning, stacklevel=3)
@@ -220,15 +225,13 @@ def image_tasks(
     ]
 
 
-def _knowing_batches(
-    tasks: list[ImageTask], results: Path, crew: int | Cluster, say: Progress
-) -> list[ImageTask]:
+def _knowing_batches(tasks: list[ImageTask], results: Path, crew: Crew, say: Progress) -> list[ImageTask]:
     """Tasks that know the illumination of their batch, and how far its channels lie beside each other."""
     look_at_batches(tasks, results, crew, lambda done, total: say("batches", done, total))
     return knowing(tasks, judge_batches(tasks, results))
 
 
-def _run_images(tasks: list[ImageTask], crew: int | Cluster, say: Progress) -> dict[str, dict[str, Any]]:
+def _run_images(tasks: list[ImageTask], crew: Crew, say: Progress) -> dict[str, dict[str, Any]]:
     """What is told of every image, worked on where it is not up to date."""
     say("images", 0, len(tasks))
     with ThreadPoolExecutor(available_workers()) as readers:  # checksums let go of the interpreter
@@ -331,10 +334,12 @@ def _write_run_json(
     return description
 
 
-def _write_report(experiment: Experiment, results: Path, records: dict[str, Any], overwrite: bool) -> None:
+def _write_report(
+    experiment: Experiment, results: Path, records: dict[str, Any], overwrite: bool, crew: Processes
+) -> None:
     with doing(results, report_step(experiment, results, records), overwrite) as told:
         if told is not None:
-            write_report(results, experiment.report)
+            write_report(results, experiment.report, drawing(crew))
 
 
 def report_step(experiment: Experiment, results: Path, records: dict[str, Any]) -> Stage:

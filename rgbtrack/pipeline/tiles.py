@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 from rgbtrack.correct import Correction, apply_correction, find_correction
 from rgbtrack.errors import DataError, RgbtrackWarning
 from rgbtrack.files import open_labels, read_json, read_table, write_atomically, write_json, write_table
-from rgbtrack.pipeline.cluster import Cluster
 from rgbtrack.pipeline.looked import Looked, quality
-from rgbtrack.pipeline.pool import map_tasks
+from rgbtrack.pipeline.pool import Crew, map_tasks
 from rgbtrack.pipeline.seams import Tile, blocks_of, cells_of, number_cells
 from rgbtrack.pipeline.task import ImageTask, voxel_um
 from rgbtrack.segment import Survey, find_cells, survey_cells
@@ -92,7 +91,7 @@ def look_in_tiles(
     task: ImageTask,
     stack: Stack,
     ready: Path | None,
-    crew: int | Cluster,
+    crew: Crew,
     name: str,
 ) -> Looked:
     """Look at a large image tile by tile.

@@ -9,7 +9,6 @@ from typing import Any, TypedDict, TypeVar
 import rgbtrack
 from rgbtrack.threads import limit_threads
 
-Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 MATTER = ("numpy", "scipy", "pandas", "numba", "opencv-python-headless", "scikit-image", "scikit-learn")
@@ -23,10 +22,10 @@ class Told(TypedDict):
     unseen: list[str]
 
 
-def do_task(work: Callable[[Task], Result], task: Task) -> Result:
-    """Do a task in one thread, as the processes of one machine do."""
+def do_task(work: Callable[..., Result], *arguments: Any) -> Result:
+    """Do some work in one thread, as the processes of one machine do."""
     with limit_threads(1):
-        return work(task)
+        return work(*arguments)
 
 
 def tell(files: list[str]) -> Told:

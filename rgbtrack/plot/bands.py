@@ -94,7 +94,7 @@ def clone_bands(
             percent(grid[0])
         else:
             grid[0].set_ylim(bottom=0)
-            grid[0].yaxis.set_major_formatter(lambda y, _: f"{y:,.0f}")
+            grid[0].yaxis.set_major_formatter("{x:,.0f}")
         handles = [
             Patch(facecolor=hex_of(paint[clone]), edgecolor=INK, linewidth=0.5, label=wrap(clone, 14))
             for clone in order[::-1]

@@ -67,7 +67,7 @@ def _map(axes: Axes, light: NDArray[np.float32], reach: float, one: Illumination
     levels = np.arange(np.ceil(light.min() * 100 / step), light.max() * 100 / step + 1e-9) * step
     if len(levels):
         lines = axes.contour(100 * light, levels, colors=OKABE_ITO[0], linewidths=1.0)
-        for label in axes.clabel(lines, fmt=lambda level: f"{level:.0f}%", fontsize=8):
+        for label in axes.clabel(lines, fmt="%.0f%%", fontsize=8):
             label.set_color(INK)
             label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8})
     axes.set_xticks([])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rgbtrack.dynamics.plain import plain
 from rgbtrack.plot.colours import OTHER, UNASSIGNED, hex_of, ink_on
-from rgbtrack.plot.style import INK, new_figure, say_nothing_to_draw, style, wrap
+from rgbtrack.plot.style import INK, new_figure, percent, say_nothing_to_draw, style, wrap
 from rgbtrack.tables import CLONE_SIZES
 
 Colours = dict[int, tuple[float, float, float]]
@@ -97,7 +97,7 @@ def site_heatmap(
         _chips(axes, clones, colours)
         axes.set_ylabel("clone")
         bar = figure.colorbar(image, ax=axes, shrink=min(1.0, 2.2 / height), aspect=12, anchor=(0, 1))
-        bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
+        percent(bar.ax)
         bar.ax.minorticks_off()
         bar.set_label("share of assigned cells")
         left_out = share.shape[0] - len(clones)

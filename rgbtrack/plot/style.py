@@ -9,9 +9,12 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import Formatter, LogLocator, NullFormatter
 
 from rgbtrack.errors import ParamError
+
+Save = Callable[[Figure, Path, str], object]
+"""What writes a figure to a folder under a name, as `save_figure` does."""
 
 INK = "#22252b"
 FAINT = "#d9dce1"
@@ -131,7 +134,7 @@ def say_share(value: float) -> str:
 
 def percent(axes: Any, axis: str = "y") -> None:
     """Show the shares on an axis in percent."""
-    getattr(axes, f"{axis}axis").set_major_formatter(lambda value, _: say_share(value))
+    getattr(axes, f"{axis}axis").set_major_formatter(_Said(say_share))
 
 
 def log_scale(axes: Any, axis: str = "y", say: Callable[[float], str] = "{:g}".format) -> None:
@@ -139,8 +142,18 @@ def log_scale(axes: Any, axis: str = "y", say: Callable[[float], str] = "{:g}".f
     getattr(axes, f"set_{axis}scale")("log")
     ticks = getattr(axes, f"{axis}axis")
     ticks.set_major_locator(_Steps())
-    ticks.set_major_formatter(lambda value, _: say(value))
+    ticks.set_major_formatter(_Said(say))
     ticks.set_minor_formatter(NullFormatter())
+
+
+class _Said(Formatter):
+    """Ticks as a function says them; a function on the spot could not be sent to another process."""
+
+    def __init__(self, say: Callable[[float], str]) -> None:
+        self.say = say
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return self.say(x)
 
 
 class _Steps(LogLocator):

@@ -27,7 +27,6 @@ from rgbtrack.plot import (
     plot_confusion,
     plot_reliability,
     rejected_counts,
-    save_figure,
     snr_histogram,
     snr_per_image,
     stacked_fractions,
@@ -105,24 +104,26 @@ CORRECTION_CAPTIONS = {
 
 @dataclass(frozen=True)
 class Picture:
-    """An embedded figure: data URI, its text, and the files it was written to."""
+    """A figure that is embedded: its SVG, beside which lies a PNG, and its text."""
 
-    uri: str
+    svg: Path
     caption: str
-    files: str
+
+    @property
+    def uri(self) -> str:
+        """The figure as a part of the page itself."""
+        return data_uri(self.svg.read_bytes(), "svg+xml")
+
+    @property
+    def files(self) -> str:
+        """The files it was written to, as the page names them."""
+        return f"figures/{self.svg.name}, figures/{self.svg.stem}.png"
 
 
 def correction_pictures(results: Results) -> list[Picture]:
     """Figures that the run drew of its corrections, before and after."""
     found = sorted((results.folder / "figures").glob("correction_*.svg"))
-    return [
-        Picture(
-            data_uri(path.read_bytes(), "svg+xml"),
-            CORRECTION_CAPTIONS.get(path.stem.split("_")[1], FADING_CAPTION),
-            f"figures/{path.name}, figures/{path.stem}.png",
-        )
-        for path in found
-    ]
+    return [Picture(path, CORRECTION_CAPTIONS.get(path.stem.split("_")[1], FADING_CAPTION)) for path in found]
 
 
 def resolution_pictures(results: Results) -> list[Picture]:
@@ -130,9 +131,8 @@ def resolution_pictures(results: Results) -> list[Picture]:
     found = sorted((results.folder / "figures").glob("resolution*.svg"))
     return [
         Picture(
-            data_uri(path.read_bytes(), "svg+xml"),
+            path,
             f"{path.stem.removeprefix('resolution').strip('_')}: {RESOLUTION_CAPTION}".removeprefix(": "),
-            f"figures/{path.name}, figures/{path.stem}.png",
         )
         for path in found
     ]
@@ -140,10 +140,9 @@ def resolution_pictures(results: Results) -> list[Picture]:
 
 def embed(results: Results, figure: Figure, name: str, caption: str) -> Picture:
     """Write a figure to the folder of figures, and embed it."""
-    svg, _ = save_figure(figure, results.folder / "figures", name)
-    return Picture(
-        data_uri(svg.read_bytes(), "svg+xml"), caption, f"figures/{svg.name}, figures/{svg.stem}.png"
-    )
+    folder = results.folder / "figures"
+    results.save(figure, folder, name)
+    return Picture(folder / f"{name}.svg", caption)
 
 
 def draw_figures(results: Results, colours: dict[int, Any]) -> dict[str, list[Picture]]:
@@ -167,7 +166,7 @@ def draw_figures(results: Results, colours: dict[int, Any]) -> dict[str, list[Pi
             keep("fraction_dots", fraction_dots(sizes[sizes["site"] == site], colours, first=control), name)
             if len(sites) > 1:
                 last = figures["fraction_dots"][-1]
-                figures["fraction_dots"][-1] = Picture(last.uri, f"Site: {site}. {last.caption}", last.files)
+                figures["fraction_dots"][-1] = replace(last, caption=f"Site: {site}. {last.caption}")
         keep("cell_numbers", cell_numbers(sizes, first=control))
     if any(results.images.get("rejected", [])):
         keep("rejected_counts", rejected_counts(results.images))

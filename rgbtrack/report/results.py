@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rgbtrack.errors import DataError
 from rgbtrack.files import check_names, labels_file, labels_in_small, read_json, read_table
 from rgbtrack.plot.quality import LOW_SNR, UNSURE
+from rgbtrack.plot.style import Save, save_figure
 from rgbtrack.tables import CELLS, CLONE_SIZES, CLONES, counted, markers_of
 
 STEPS = {
@@ -40,6 +41,8 @@ class Results:
         One row per image of the run: what became of it and how good it is.
     dynamics
         Tables of the folder ``dynamics``, by name.
+    save
+        What writes figures; they are there when the report is put together, perhaps not sooner.
     """
 
     folder: Path
@@ -50,6 +53,7 @@ class Results:
     markers: tuple[str, ...]
     images: pd.DataFrame
     dynamics: dict[str, pd.DataFrame]
+    save: Save = save_figure
 
     @property
     def not_told(self) -> dict[str, str]:

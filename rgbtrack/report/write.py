@@ -1,5 +1,7 @@
 """The page itself: results in, report.html out."""
 
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pandas as pd
 from rgbtrack.files import write_atomically
 from rgbtrack.plot.colours import clone_colours, hex_of, ink_on
 from rgbtrack.plot.quality import LOW_SNR
+from rgbtrack.plot.style import Save, save_figure
 from rgbtrack.report.advice import advice_of
 from rgbtrack.report.chapters import Chapter
 from rgbtrack.report.corrections import correction_rows, correction_warnings
@@ -41,6 +44,7 @@ CHAPTERS = (growth_chapter, response_chapter, diversity_chapter, sites_chapter, 
 def write_report(
     results: str | Path,
     params: ReportParams = ReportParams(),  # noqa: B008
+    drawing: AbstractContextManager[Save] = nullcontext(save_figure),  # noqa: B008
 ) -> Path:
     """Write the figures and report.html of a results folder, from what the folder holds.
 
@@ -50,6 +54,8 @@ def write_report(
         A results folder: run.json, cells.parquet, clones.csv, clone_sizes.csv, labels and thumbnails.
     params
         What is shown.
+    drawing
+        Gives what writes figures, and has written them at its end.
 
     Returns
     -------
@@ -63,6 +69,10 @@ def write_report(
     """
     found = read_results(Path(results))
     colours = clone_colours(found.clones, list(found.markers) or None) if len(found.clones) else {}
+    with drawing as save:
+        found = replace(found, save=save)
+        figures, chapters = draw_figures(found, colours), _chapters(found, colours)
+        pictures = image_pictures(found, colours, params)
     page = _template().render(
         title=params.title or found.run.get("name") or "rgbtrack",
         run=found.run,
@@ -87,8 +97,8 @@ def write_report(
         markers=found.markers,
         control=found.control,
         palette=found.palette,
-        figures=draw_figures(found, colours),
-        chapters=_chapters(found, colours),
+        figures=figures,
+        chapters=chapters,
         clones=_clone_rows(found, colours, params.max_clones),
         low_snr=LOW_SNR,
         neighbours=str(found.run.get("neighbours") or ""),
@@ -97,7 +107,7 @@ def write_report(
         n_clones=len(found.clones),
         images=found.images.to_dict("records"),
         closeups=closeups(found),
-        pictures=image_pictures(found, colours, params),
+        pictures=pictures,
         n_done=int((found.images["status"] != "failed").sum()),
         files=written(found.folder),
     )
