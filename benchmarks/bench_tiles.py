@@ -130,6 +130,7 @@ def _do(image: str, out: str, workers: int, tile: int) -> dict[str, float]:
     """Work on an image, and tell how long it took and how much memory."""
     from rgbtrack.correct import CorrectParams
     from rgbtrack.pipeline.image import process_image
+    from rgbtrack.pipeline.processes import Processes
     from rgbtrack.pipeline.task import ImageTask
     from rgbtrack.segment import SegmentParams
     from rgbtrack.signature import SignatureParams
@@ -138,9 +139,9 @@ def _do(image: str, out: str, workers: int, tile: int) -> dict[str, float]:
     (scratch / ".parts").mkdir(parents=True)
     channels = {"red": "red", "green": "green", "blue": "blue"}
     given = CorrectParams(), SegmentParams(), SignatureParams()
-    record = process_image(
-        ImageTask("image", (Path(image),), channels, scratch, *given, tile_px=tile), workers
-    )
+    task = ImageTask("image", (Path(image),), channels, scratch, *given, tile_px=tile)
+    with Processes(workers) as crew:
+        record = process_image(task, crew)
     if record["status"] != "done":
         raise SystemExit(record["error"] + record.get("traceback", ""))
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

@@ -20,6 +20,7 @@ from rgbtrack.correct.light import field
 from rgbtrack.files import read_bleed_through, read_json, read_labels, read_table
 from rgbtrack.pipeline import called_cells, correct_frame, remeasure_cells
 from rgbtrack.pipeline.batches import judge_batches, look_at_batches
+from rgbtrack.pipeline.processes import ALONE
 from rgbtrack.pipeline.runs import image_tasks
 from rgbtrack.report.corrections import correction_rows, correction_warnings
 from rgbtrack.report.results import read_results
@@ -212,7 +213,7 @@ def known_batches(folder):
     experiment = read_experiment(folder)
     (folder / "results" / ".parts").mkdir(parents=True)
     tasks = image_tasks(experiment, folder / "results")
-    look_at_batches(tasks, folder / "results", 1, lambda done, total: None)
+    look_at_batches(tasks, folder / "results", ALONE, lambda done, total: None)
     return judge_batches(tasks, folder / "results")
 
 

@@ -16,6 +16,7 @@ from rgbtrack.files import labels_file, read_labels, read_table, write_labels
 from rgbtrack.pipeline import task, tiles
 from rgbtrack.pipeline.image import process_image
 from rgbtrack.pipeline.looked import quality
+from rgbtrack.pipeline.processes import Processes
 from rgbtrack.pipeline.seams import Tile, blocks_of, cells_of, number_cells
 from rgbtrack.pipeline.task import ImageTask
 from rgbtrack.review import Redraw
@@ -46,7 +47,7 @@ def scenes():
 def work(tmp_path, monkeypatch):
     """Work on a stack as a whole, or in tiles of so many pixels: record, labels and table."""
 
-    def work_on(stack, name, *, tile_px=None, crew=1, folder=None, **settings):
+    def work_on(stack, name, *, tile_px=None, workers=1, folder=None, **settings):
         file = tmp_path / "image.ome.tif"
         if not file.exists():
             write_image(file, stack)
@@ -56,7 +57,8 @@ def work(tmp_path, monkeypatch):
         channels = {name: name for name in stack.channels}
         given = {"correct": CorrectParams(), "segment": SegmentParams(), "signature": SignatureParams()}
         one = ImageTask("image", (file,), channels, out, **given | settings, tile_px=tile_px or 2560)
-        record = process_image(one, crew)
+        with Processes(workers) as crew:
+            record = process_image(one, crew)
         if record["status"] != "done":
             return record, None, None
         labels = read_labels(labels_file(out / "labels", "image"))
@@ -128,8 +130,8 @@ def test_tiles_of_any_size_and_any_crew_give_the_same(scenes, work, monkeypatch)
     monkeypatch.setattr(tiles, "SURVEY_PX", 2 * 256**2)
     monkeypatch.setattr(tiles, "SURVEY_SIDE", 256)
     _, labels, cells = work(stack, "small", tile_px=256)
-    for name, tile_px, crew in (("large", 600, 1), ("two", 256, 2)):
-        _, others, table = work(stack, name, tile_px=tile_px, crew=crew)
+    for name, tile_px, workers in (("large", 600, 1), ("two", 256, 2)):
+        _, others, table = work(stack, name, tile_px=tile_px, workers=workers)
         np.testing.assert_array_equal(others, labels)
         pd.testing.assert_frame_equal(table, cells, rtol=1e-5)
 

@@ -134,3 +134,73 @@ def sort_by_bin(bins: Any, fine: Any, ranks: Any, mean: Any, rest: Any, slope: A
         means[at], rests[at], slopes[at] = mean[i], abs(rest[i]), slope[i]
         next_[k] += 1
     return means, rests, slopes
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def move_rows(
+    plane: Any, whole: tuple[int, int], weights: tuple[Any, Any], start: int, stop: int, moved: Any
+) -> None:
+    """``moved[y, x] = sum of down[j] along[i] plane[y + whole[0] + j, x + whole[1] + i]`` for rows.
+
+    The weights, down and along, are of eight pixels, from three before to four behind; beyond the edge is
+    the edge, repeated.
+    """
+    height, width = plane.shape
+    down, along = weights
+    line, wide = np.empty(width, np.float32), np.empty(width + 7, np.float32)
+    for y in range(start, stop):
+        line[:] = 0
+        for j in range(8):
+            row = plane[min(max(y + whole[0] + j - 3, 0), height - 1)]
+            for x in range(width):
+                line[x] += down[j] * row[x]
+        for x in range(width + 7):
+            wide[x] = line[min(max(x + whole[1] - 3, 0), width - 1)]
+        out = moved[y]
+        out[:] = 0
+        for i in range(8):
+            for x in range(width):
+                out[x] += along[i] * wide[x + i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def tile_products(a: Any, b: Any, side: int, means: Any, products: Any) -> None:
+    """Means over square tiles of two images and the slopes of the second, and of their products.
+
+    Parameters
+    ----------
+    a, b
+        Shape (z, y, x).
+    side
+        Rows and columns of a tile; what is left at the edges is left out.
+    means, products
+        To be filled, (5, z, rows, columns) and (5, 5, z, rows, columns): a, b, slopes of b along z, y and x.
+    """
+    depth, height, width = b.shape
+    sums, squares = np.empty(5), np.empty((5, 5))
+    for z in range(depth):
+        z0, z1 = max(z - 1, 0), min(z + 1, depth - 1)
+        for row in range(height // side):
+            for column in range(width // side):
+                sums[:] = 0
+                squares[:] = 0
+                for y in range(row * side, (row + 1) * side):
+                    y0, y1 = max(y - 1, 0), min(y + 1, height - 1)
+                    for x in range(column * side, (column + 1) * side):
+                        x0, x1 = max(x - 1, 0), min(x + 1, width - 1)
+                        seen = (
+                            np.float64(a[z, y, x]),
+                            np.float64(b[z, y, x]),
+                            (np.float64(b[z1, y, x]) - b[z0, y, x]) * (1.0 if z1 - z0 < 2 else 0.5),
+                            (np.float64(b[z, y1, x]) - b[z, y0, x]) * (1.0 if y1 - y0 < 2 else 0.5),
+                            (np.float64(b[z, y, x1]) - b[z, y, x0]) * (1.0 if x1 - x0 < 2 else 0.5),
+                        )
+                        for i in range(5):
+                            sums[i] += seen[i]
+                            for j in range(i, 5):
+                                squares[i, j] += seen[i] * seen[j]
+                for i in range(5):
+                    means[i, z, row, column] = sums[i] / side**2
+                    for j in range(i, 5):
+                        products[i, j, z, row, column] = squares[i, j] / side**2
+                        products[j, i, z, row, column] = squares[i, j] / side**2

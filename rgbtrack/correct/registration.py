@@ -12,6 +12,7 @@ from scipy.fft import irfft2, next_fast_len, rfft2
 
 from rgbtrack.correct.noise import Image
 from rgbtrack.stack import Stack
+from rgbtrack.threads import over_bands
 
 Array = NDArray[np.float64]
 
@@ -71,14 +72,29 @@ def apply_shift(planes: NDArray[Any], zyx_px: Array) -> NDArray[Any]:
             np.clip(np.arange(n) - int(d), 0, n - 1) for n, d in zip(moved.shape[1:], (dy, dx), strict=True)
         )
         return moved[:, y[:, None], x]
-    matrix = np.array([[1, 0, dx], [0, 1, dy]])
-    size = moved.shape[2], moved.shape[1]
-    return np.stack(
-        [
-            cv2.warpAffine(plane, matrix, size, flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE)
-            for plane in moved
-        ]
-    ).reshape(moved.shape)
+    return np.stack([_in_plane(plane, dy, dx) for plane in moved])
+
+
+def _in_plane(plane: Image, dy: float, dx: float) -> Image:
+    """Move a plane (y, x) by parts of a pixel."""
+    from rgbtrack.correct.kernels import move_rows
+
+    (row, down), (column, along) = (_lanczos(d) for d in (dy, dx))
+    moved = np.empty(plane.shape, np.float32)
+
+    def work(start: int, stop: int) -> None:
+        move_rows(plane, (row, column), (down, along), start, stop, moved)
+
+    over_bands(work, len(plane))
+    return moved
+
+
+def _lanczos(d: float) -> tuple[int, Image]:
+    """Where to look to move by d, whole pixels, and weights of those from three before it to four behind."""
+    whole = int(np.floor(-d))
+    away = -d - whole - np.arange(-3, 5)
+    weights = np.sinc(away) * np.sinc(away / 4)
+    return whole, np.asarray(weights / weights.sum(), np.float32)
 
 
 def _across(planes: NDArray[Any], dz: float) -> NDArray[Any]:
@@ -251,23 +267,19 @@ def _newton_step(
     a: Image, b: Image, axes: list[int], sigma: float, seen: NDArray[np.bool_]
 ) -> tuple[Array, Array]:
     """How much further b lies beside a, along some axes, and the standard error of all three."""
-    gradient = [np.gradient(b, axis=axis) for axis in axes]
-    images = [a, b, *gradient]
-    # tiles: sums of products, each (z, rows, columns)
-    mean = [_tiles(image) for image in images]
-    n = TILE_PX**2
+    from rgbtrack.correct.kernels import tile_products
 
-    def covariance(i: int, j: int) -> Array:
-        return np.asarray(_tiles(images[i] * images[j]) - mean[i] * mean[j], float)
-
-    k = len(axes)
-    aa, bb, ab = covariance(0, 0), covariance(1, 1), covariance(0, 1)
+    tiles = len(b), b.shape[1] // TILE_PX, b.shape[2] // TILE_PX
+    mean, product = np.empty((5, *tiles)), np.empty((5, 5, *tiles))
+    tile_products(a, b, TILE_PX, mean, product)
+    covariance = product - mean[:, None] * mean
+    slopes = [2 + axis for axis in axes]
+    n, k = TILE_PX**2, len(axes)
+    aa, bb, ab = covariance[0, 0], covariance[1, 1], covariance[0, 1]
     noise = 1 / (4 * np.pi * sigma**2)  # variance of what is left of the noise
     slope = np.maximum(ab, 0) / np.maximum(bb, noise)
     rest = aa - 2 * slope * ab + slope**2 * bb
-    ag = np.stack([covariance(0, 2 + i) for i in range(k)])
-    bg = np.stack([covariance(1, 2 + i) for i in range(k)])
-    gg = np.stack([np.stack([covariance(2 + i, 2 + j) for j in range(k)]) for i in range(k)])
+    ag, bg, gg = covariance[0, slopes], covariance[1, slopes], covariance[np.ix_(slopes, slopes)]
     # a(p) = slope b(p + move) + level; slope and level are a tile's own, and taken out of its gradient
     free = np.maximum(bb, noise)
     score = slope * (ag - slope * bg)
@@ -288,14 +300,6 @@ def _newton_step(
     floor = np.array([FLOOR_PLANES, FLOOR_PX, FLOOR_PX])[axes]
     error[axes] = np.hypot(np.sqrt(np.diag(inverse @ (flat @ flat.T) @ inverse)), floor)
     return move, error
-
-
-def _tiles(image: Image) -> Array:
-    """Mean over tiles of the planes (z, y, x); what is left at the edges is left out."""
-    z, height, width = image.shape
-    rows, columns = height // TILE_PX, width // TILE_PX
-    cut = image[:, : rows * TILE_PX, : columns * TILE_PX]
-    return cut.reshape(z, rows, TILE_PX, columns, TILE_PX).mean(axis=(2, 4), dtype=float)
 
 
 def estimate_drift(frames: Image) -> Shift:
