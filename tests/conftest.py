@@ -97,7 +97,9 @@ def _save_nothing(figure, path, **settings):
 def one_worker():
     """Runs that ask for no number of workers have one: to start another takes longer than small images."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(importlib.import_module("rgbtrack.pipeline.pool"), "available_workers", lambda: 1)
+        for name in ("pool", "processes"):
+            module = importlib.import_module(f"rgbtrack.pipeline.{name}")
+            patch.setattr(module, "available_workers", lambda: 1)
         yield
 
 

@@ -101,7 +101,7 @@ def call_clones(
         if told is None:
             return
         corrections = read_review(results / REVIEW)
-        corrected = correct_colours(_gather_cells(experiment, results, records), experiment, records)
+        corrected = correct_colours(_gather_cells(experiment, results, records), experiment, records, crew)
         with threadpool_limits(1):
             linked = link_movies(corrected.cells, experiment, records)
             cells, links = apply_links(linked, corrections)

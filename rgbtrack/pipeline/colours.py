@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from rgbtrack.errors import DataError
 from rgbtrack.pipeline.batches import spaced
 from rgbtrack.pipeline.experiment import Experiment
 from rgbtrack.pipeline.findings import Finding
+from rgbtrack.pipeline.pool import map_tasks
+from rgbtrack.pipeline.processes import Processes
+from rgbtrack.pipeline.worker import do_task
 from rgbtrack.signature import unfade_cells, unmix_cells
 from rgbtrack.tables import markers_of
 from rgbtrack.unmix import bleed_through_blind
@@ -55,7 +59,9 @@ class Corrected:
     mixed: pd.DataFrame
 
 
-def correct_colours(cells: pd.DataFrame, experiment: Experiment, records: Mapping[str, Any]) -> Corrected:
+def correct_colours(
+    cells: pd.DataFrame, experiment: Experiment, records: Mapping[str, Any], crew: Processes
+) -> Corrected:
     """Undo what light met on its way, backwards: field, depth, bleed-through, bleaching.
 
     Parameters
@@ -66,11 +72,13 @@ def correct_colours(cells: pd.DataFrame, experiment: Experiment, records: Mappin
         What is to be undone, and the matrix where a file gives it.
     records
         What the images are: shapes and pixel sizes, by image id.
+    crew
+        Who looks at them.
     """
     fadings: list[Faded] = []
     with threadpool_limits(1):
         for step in (_even_out_field, _restore_depth):
-            cells, seen = step(cells, experiment, records)
+            cells, seen = step(cells, experiment, records, crew)
             fadings += seen
         mixed = cells
         cells, matrix, leaks = _undo_bleed_through(cells, experiment)
@@ -88,7 +96,7 @@ def _batch_of(cells: pd.DataFrame) -> pd.Series:
 
 
 def _even_out_field(
-    cells: pd.DataFrame, experiment: Experiment, records: Mapping[str, Any]
+    cells: pd.DataFrame, experiment: Experiment, records: Mapping[str, Any], crew: Processes
 ) -> tuple[pd.DataFrame, list[Faded]]:
     if experiment.correct.flat_field != "auto" or cells.empty:
         return cells, []
@@ -99,14 +107,14 @@ def _even_out_field(
         place = cells[["y_um", "x_um"]].to_numpy(float)[rows] / size * 2 - 1
         corner[rows] = (place**2).mean(axis=1)
     rates, found = _rates_by_batch(
-        cells.assign(corner=corner), experiment, estimate_falloff, "falloff", lambda _: True
+        cells.assign(corner=corner), experiment, estimate_falloff, "falloff", lambda _: True, crew
     )
     # the mean over the field keeps its light
     return _restore(cells, rates, corner - 1 / 3), found
 
 
 def _restore_depth(
-    cells: pd.DataFrame, experiment: Experiment, records: Mapping[str, Any]
+    cells: pd.DataFrame, experiment: Experiment, records: Mapping[str, Any], crew: Processes
 ) -> tuple[pd.DataFrame, list[Faded]]:
     asked = experiment.correct.attenuation_um
 
@@ -123,7 +131,7 @@ def _restore_depth(
         rates = dict.fromkeys(_batch_of(cells).unique(), given.rate)
         found: list[Faded] = [("attenuation", "", cells[rows], given)]
     else:
-        rates, found = _rates_by_batch(cells, experiment, estimate_attenuation, "attenuation", deep)
+        rates, found = _rates_by_batch(cells, experiment, estimate_attenuation, "attenuation", deep, crew)
     depth = np.where(rows, cells["z_um"].to_numpy(float), 0.0)
     return _restore(cells, rates, depth), found
 
@@ -134,20 +142,28 @@ def _rates_by_batch(
     estimate: Callable[[pd.DataFrame], Fading],
     name: str,
     wanted: Callable[[str], bool],
+    crew: Processes,
 ) -> tuple[dict[str, Any], list[Faded]]:
     """Rate of each marker by batch, from the first frames of some of its images."""
+    first = cells[cells["frame"] == 0]
+    chosen = {
+        str(batch): spaced(
+            [part for image, part in rows.groupby("image_id", sort=True) if wanted(str(image))]
+        )
+        for batch, rows in first.groupby(_batch_of(first))
+    }
+    tasks = [(batch, part) for batch, parts in chosen.items() for part in parts]
+    # whoever does it, in one thread: sums are the same
+    work = partial(do_task, estimate)
+    estimates = dict(map_tasks(work, [part for _, part in tasks], crew, lost=work))
     rates: dict[str, Any] = {}
     found: list[Faded] = []
-    first = cells[cells["frame"] == 0]
-    for batch, rows in first.groupby(_batch_of(first), sort=True):
-        images = [image for image, _ in rows.groupby("image_id", sort=True) if wanted(str(image))]
-        chosen = spaced(images)
-        parts = [estimate(rows[rows["image_id"] == image]) for image in chosen]
+    for batch, parts in chosen.items():
         if not parts:
             continue
-        whole = pool_fadings(parts)
-        rates[str(batch)] = whole.rate
-        found.append((name, str(batch), rows[rows["image_id"].isin(chosen)], whole))
+        whole = pool_fadings([estimates[i] for i, (of, _) in enumerate(tasks) if of == batch])
+        rates[batch] = whole.rate
+        found.append((name, batch, pd.concat(parts), whole))
     return rates, found
 
 

@@ -60,7 +60,7 @@ def paint_clones(
             for m in [max(1, round(n / shrink))]
         )
         labels = labels[rows[:, None], columns[None]]
-    numbers, place = np.unique(labels, return_inverse=True)
+    place, numbers = pd.factorize(labels.ravel())
     clone = cells["clone"] if "clone" in cells.columns else pd.Series(np.nan, index=cells.index)
     clone_of = pd.Series(clone.to_numpy(dtype=float, na_value=np.nan), index=cells["cell"].to_numpy())
     paint = row_colours(clone_of.reindex(numbers), colours)
