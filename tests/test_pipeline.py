@@ -27,7 +27,7 @@ from rgbtrack import (
 from rgbtrack.files import read_json, read_labels, read_table, write_table
 from rgbtrack.pipeline import check_experiment
 from rgbtrack.pipeline.closeup import CROSS_PX, GAP_PX, ORANGE, draw_outlines, enlarged, write_closeup
-from rgbtrack.pipeline.pool import map_tasks
+from rgbtrack.pipeline.pool import map_all, map_tasks
 from rgbtrack.pipeline.processes import Processes
 from rgbtrack.pipeline.thumbnail import composite
 from rgbtrack.plot.colours import HUES
@@ -486,6 +486,18 @@ def test_a_dead_worker_costs_its_own_task_only():
         outcome = dict(map_tasks(_double, [1, 3, 4], crew, lambda task: f"lost {task}"))
         assert outcome == {0: 2, 1: "lost 3", 2: 8}
         assert dict(map_tasks(abs, [-1, -2], crew, str)) == {0: 1, 1: 2}  # more work finds them alive
+
+
+def _die_elsewhere(task):
+    home, number = task
+    if number == 2 and os.getpid() != home:
+        os._exit(1)
+    return -number
+
+
+def test_what_a_worker_dies_at_is_done_here():
+    with Processes(2) as crew:
+        assert map_all(_die_elsewhere, [(os.getpid(), n) for n in range(4)], crew) == [0, -1, -2, -3]
 
 
 def test_an_experiment_object_runs_too(experiment, tmp_path):

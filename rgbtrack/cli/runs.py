@@ -20,9 +20,7 @@ OutOption = Annotated[
 ]
 WorkersOption = Annotated[
     int | None,
-    typer.Option(
-        "--workers", "-w", min=1, help="processes for the images, of one core each; default: one per core"
-    ),
+    typer.Option("--workers", "-w", min=1, help="processes, of one core each; default: one per core"),
 ]
 SchedulerOption = Annotated[
     str | None,

@@ -16,7 +16,7 @@ from rgbtrack.files import fingerprint, read_json, write_json
 from rgbtrack.pipeline.findings import Finding
 from rgbtrack.pipeline.image import UNREADABLE, content_key
 from rgbtrack.pipeline.lamps import Glimpse, flat_of, light_findings, light_of, pool_glimpses, take_glimpse
-from rgbtrack.pipeline.pool import Crew, map_tasks
+from rgbtrack.pipeline.pool import Crew, map_all, map_tasks
 from rgbtrack.pipeline.shifts import judge_shift, look_for_shift
 from rgbtrack.pipeline.task import PARTS, ImageTask, is_large
 
@@ -73,11 +73,14 @@ def look_at_batches(
     for index, look in map_tasks(_look, chosen, crew, lambda _: nothing):
         found[index] = look
         say(len(found), len(chosen))
+    seen = {
+        batch: [found[i] for i, task in enumerate(chosen) if task.batch == batch] for batch in by_batch(tasks)
+    }
+    glimpses = [[look.light for look in looks if look.light is not None] for looks in seen.values()]
     pooled = {}
-    for batch in by_batch(tasks):
-        seen = [found[i] for i, task in enumerate(chosen) if task.batch == batch]
-        shifts = [look.shift for look in seen if look.shift is not None]
-        pooled[batch] = {"light": pool_glimpses([look.light for look in seen if look.light is not None])}
+    for (batch, looks), light in zip(seen.items(), map_all(pool_glimpses, glimpses, crew), strict=True):
+        pooled[batch] = {"light": light}
+        shifts = [look.shift for look in looks if look.shift is not None]
         if shifts:
             one = pool_shifts(shifts)
             pooled[batch]["shift"] = {"zyx_px": one.zyx_px, "se": one.se}

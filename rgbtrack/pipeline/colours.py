@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,9 +20,8 @@ from rgbtrack.errors import DataError
 from rgbtrack.pipeline.batches import spaced
 from rgbtrack.pipeline.experiment import Experiment
 from rgbtrack.pipeline.findings import Finding
-from rgbtrack.pipeline.pool import map_tasks
+from rgbtrack.pipeline.pool import map_all
 from rgbtrack.pipeline.processes import Processes
-from rgbtrack.pipeline.worker import do_task
 from rgbtrack.signature import unfade_cells, unmix_cells
 from rgbtrack.tables import markers_of
 from rgbtrack.unmix import bleed_through_blind
@@ -153,15 +151,13 @@ def _rates_by_batch(
         for batch, rows in first.groupby(_batch_of(first))
     }
     tasks = [(batch, part) for batch, parts in chosen.items() for part in parts]
-    # whoever does it, in one thread: sums are the same
-    work = partial(do_task, estimate)
-    estimates = dict(map_tasks(work, [part for _, part in tasks], crew, lost=work))
+    estimates = map_all(estimate, [part for _, part in tasks], crew)
     rates: dict[str, Any] = {}
     found: list[Faded] = []
     for batch, parts in chosen.items():
         if not parts:
             continue
-        whole = pool_fadings([estimates[i] for i, (of, _) in enumerate(tasks) if of == batch])
+        whole = pool_fadings([one for one, (of, _) in zip(estimates, tasks, strict=True) if of == batch])
         rates[batch] = whole.rate
         found.append((name, batch, pd.concat(parts), whole))
     return rates, found

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +12,7 @@ from typing import TypeVar
 from rgbtrack.errors import ParamError
 from rgbtrack.pipeline.cluster import Cluster, connect, map_on_cluster
 from rgbtrack.pipeline.processes import Processes, available_workers
+from rgbtrack.pipeline.worker import do_task
 from rgbtrack.threads import limit_threads
 
 Task = TypeVar("Task")
@@ -85,6 +87,17 @@ def map_tasks(
                 yield batch[0], lost(tasks[batch[0]])
             alone = True
         waiting = [index for index in waiting if index not in done]
+
+
+def map_all(work: Callable[[Task], Result], tasks: Sequence[Task], crew: Crew) -> list[Result]:
+    """Results of all tasks, in their order.
+
+    Each is done in one thread, whoever does it, so that sums of floats are the same. What a process died at
+    is done in this one.
+    """
+    in_one_thread = partial(do_task, work)
+    results = dict(map_tasks(in_one_thread, tasks, crew, lost=in_one_thread))
+    return [results[i] for i in range(len(tasks))]
 
 
 def _until_one_dies(
