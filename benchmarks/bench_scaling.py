@@ -2,10 +2,12 @@
 
     python benchmarks/bench_scaling.py images --counts 1000 2000 10000
     python benchmarks/bench_scaling.py workers --counts 48
+    python benchmarks/bench_scaling.py workers --counts 144 --size 768 --command measure
     python benchmarks/bench_scaling.py cells --counts 10000 100000 1000000
 
-Images and workers are whole runs of the command line, from images to report, in processes of their own, whose
-resident sizes are added up. With tiles: `bench_tiles.py`; against plain scikit-image: `bench_speed.py`.
+Images and workers are runs of the command line (whole ones, from images to report, unless another command is
+named), in processes of their own, whose times and resident sizes are added up. With tiles: `bench_tiles.py`;
+against plain scikit-image: `bench_speed.py`.
 """
 
 import argparse
@@ -34,21 +36,22 @@ def main() -> None:
     parser.add_argument(
         "--size", type=int, default=0, help="pixels a side; 96 of many images, 512 for workers"
     )
+    parser.add_argument("--command", default="run", help="of rgbtrack, for images and workers")
     chosen = parser.parse_args()
     if chosen.what == "cells":
         _cells(chosen.counts)
     else:
-        _images(chosen.counts, chosen.size, [2] if chosen.what == "images" else [1, 2])
+        _images(chosen.counts, chosen.size, [2] if chosen.what == "images" else [1, 2], chosen.command)
 
 
-def _images(counts: list[int], size: int, workers: list[int]) -> None:
+def _images(counts: list[int], size: int, workers: list[int], what: str) -> None:
     heads = ("images", "workers", "s", "ms/image", "processor, s", "again, s", "peak MB")
     print("".join(f"{head:>13s}" for head in heads))
     with tempfile.TemporaryDirectory() as folder:
         for n in counts:
             experiment = _experiment(Path(folder) / str(n), n, size or (96 if len(workers) == 1 else 512))
             for crew in workers:
-                command = ["run", experiment, "--workers", crew, "--out", experiment / f"results_{crew}"]
+                command = [what, experiment, "--workers", crew, "--out", experiment / f"results_{crew}"]
                 seconds, worked, peak = _measured(command)
                 again, _, _ = _measured(command)
                 row = (

@@ -24,7 +24,7 @@ from rgbtrack.pipeline.dynamics import DYNAMICS, describe_dynamics
 from rgbtrack.pipeline.experiment import Experiment, read_experiment
 from rgbtrack.pipeline.image import UNREADABLE, finished_record, forget_image, process_image
 from rgbtrack.pipeline.pool import Crew, crew_for, map_tasks
-from rgbtrack.pipeline.processes import ALONE, Processes, available_workers
+from rgbtrack.pipeline.processes import Processes, available_workers
 from rgbtrack.pipeline.review import REVIEW
 from rgbtrack.pipeline.steps import Step as Stage
 from rgbtrack.pipeline.steps import checksums, doing, done
@@ -35,6 +35,7 @@ from rgbtrack.review import read_review, standing_redraws
 from rgbtrack.segment import check_method
 from rgbtrack.segment.methods import BUILT_IN
 from rgbtrack.stamp import STAMP, make_stamp, remove_stamp, states
+from rgbtrack.threads import limit_threads
 
 Step = Literal["segment", "measure", "clones", "link", "dynamics", "report"]
 STEPS: tuple[Step, ...] = ("segment", "measure", "clones", "link", "dynamics", "report")
@@ -130,7 +131,6 @@ def _run(
 ) -> Outcome:
     say = progress or (lambda what, done, total: None)
     started = _now()
-    painters = crew_for_images if isinstance(crew_for_images, Processes) else ALONE
     remove_stamp(results)
     settings = states(_settings_files(experiment, results), experiment.known_by)
     tasks = image_tasks(experiment, results, overwrite=overwrite, measure="measure" in steps)
@@ -146,22 +146,23 @@ def _run(
         _forget_others(results, set(records))
     else:
         records = _records(tasks)
-    if "clones" in steps:
-        say("clones", 0, 1)
-        with painters:
-            call_clones(experiment, results, records, tasks, overwrite, painters)
-        say("clones", 1, 1)
-    if "link" in steps:
-        describe_movies(experiment, results, records, overwrite)
-    if "dynamics" in steps:
-        describe_dynamics(experiment, results, records, overwrite)
-    description = _write_run_json(experiment, results, records, started)
-    if "report" in steps:
-        _need(results, "clone_sizes.csv", "dynamics")
-        say("report", 0, 1)
-        with painters:
-            _write_report(experiment, results, records, overwrite, painters)
-        say("report", 1, 1)
+    # what follows the images is done on this machine
+    here = crew_for_images if isinstance(crew_for_images, Processes) else Processes(available_workers())
+    with here, limit_threads(here.n):
+        if "clones" in steps:
+            say("clones", 0, 1)
+            call_clones(experiment, results, records, tasks, overwrite, here)
+            say("clones", 1, 1)
+        if "link" in steps:
+            describe_movies(experiment, results, records, overwrite)
+        if "dynamics" in steps:
+            describe_dynamics(experiment, results, records, overwrite)
+        description = _write_run_json(experiment, results, records, started)
+        if "report" in steps:
+            _need(results, "clone_sizes.csv", "dynamics")
+            say("report", 0, 1)
+            _write_report(experiment, results, records, overwrite, here)
+            say("report", 1, 1)
     for text in description["warnings"]:
         warnings.warn(text, RgbtrackWarning, stacklevel=3)
     failed = {name: record["error"] for name, record in records.items() if record["status"] == "failed"}
