@@ -73,38 +73,32 @@ class _Group:
     ----------
     rows, on
         The cells, and the channels.
-    u, z
-        Log-intensities, shape (c, n), and depth or time, shape (n,).
-    dz
-        Differences in z, shape (n, n).
+    u, z, cluster
+        Log-intensities, shape (c, n), depth or time, shape (n,), and whose errors hang together, shape (n,).
     w, total
         Precision of a pair's difference in each channel, (c, n, n), and of its shared brightness, (n, n).
+    log_scale
+        Logarithm of the kernel of cells that do not differ, shape (n, n).
     """
 
     def __init__(self, cells: LogCells, rows: Ints, on: Ints, width: Width) -> None:
         self.rows, self.on = rows, on
-        self.u, self.z = cells.u[np.ix_(rows, on)].T, cells.z[rows]
-        self.dz = self.z[:, None] - self.z[None]
+        self.u, self.z, self.cluster = cells.u[np.ix_(rows, on)].T, cells.z[rows], cells.cluster[rows]
         d = cells.variance[np.ix_(rows, on)].T
         self.w = 1 / (d[:, :, None] + d[:, None] + 2 * width.colour**2)
         self.total = self.w.sum(0) + 1 / (2 * width.brightness**2)
-        self._log_w, self._log_total = np.log(self.w).sum(0), np.log(self.total)
+        self.log_scale = 0.5 * np.log(self.w.prod(0) / self.total)
 
-    def weigh(self, rate: Floats) -> tuple[Floats, Floats]:
-        """Weights of the pairs, (n, n), and precision times difference, (n, n, c)."""
-        v = rate[self.on][:, None] * self.z + self.u
-        apart = v[:, :, None] - v[:, None]
-        shared = (self.w * apart).sum(0) / self.total
-        pull = self.w * (apart - shared)
-        log_k = -0.5 * ((apart * pull).sum(0) - self._log_w + self._log_total)
-        log_k -= log_k.max()
-        k = np.exp(log_k, out=log_k)
-        k[np.diag_indices_from(k)] *= ALONE
-        return k / k.sum(1, keepdims=True), _channels_last(pull)
+    def score(self, rate: Floats, within: float) -> tuple[Floats, Floats]:
+        """What each cell adds to the slope of the objective, (c, n), and the pairs' normal matrix, (c, c)."""
+        from rgbtrack.correct.kernels import score_pairs
 
-
-def _channels_last(pairs: Floats) -> Floats:
-    return np.ascontiguousarray(np.moveaxis(pairs, 0, -1))
+        c = len(self.on)
+        scores, normal = np.zeros((c, len(self.rows))), np.zeros((c, c))
+        v = self.u + rate[self.on][:, None] * self.z
+        pairs = self.w, self.total, self.log_scale
+        score_pairs(v, *pairs, self.z, self.cluster, ALONE, within, scores, normal)
+        return scores, normal
 
 
 def fit_rates(cells: LogCells, start: Floats) -> tuple[Floats, Floats]:
@@ -163,13 +157,9 @@ def _step(groups: list[_Group], cells: LogCells, rate: Floats) -> Floats:
     c = len(rate)
     normal, right = np.zeros((c, c)), np.zeros(c)
     for group in groups:
-        on, w = group.on, _channels_last(group.w)
-        weight, pull = group.weigh(rate)
-        heavy = weight * group.dz**2
-        part = -np.einsum("ij,ija,ijb->ab", heavy / group.total, w, w, optimize=True)
-        part[np.arange(len(on)), np.arange(len(on))] += np.einsum("ij,ija->a", heavy, w)
-        normal[np.ix_(on, on)] += part
-        right[on] -= np.einsum("ij,ija->a", weight * group.dz, pull)
+        scores, part = group.score(rate, within=1.0)
+        normal[np.ix_(group.on, group.on)] += part
+        right[group.on] += scores.sum(1) / 2
     ridge = np.trace(normal) / c * 1e-6 + 1e-12
     step = np.linalg.solve(normal + ridge * np.eye(c), right)
     # pairs share what they tell: a step goes about half the way
@@ -185,10 +175,7 @@ def _scores(groups: list[_Group], cells: LogCells, rate: Floats, within: float =
     """
     scores = np.zeros(cells.u.shape)
     for group in groups:
-        weight, pull = group.weigh(rate)
-        own = cells.cluster[group.rows]
-        both = (weight + weight.T) * group.dz * np.where(own[:, None] == own, within, 1.0)
-        scores[np.ix_(group.rows, group.on)] -= np.einsum("ij,ija->ia", both, pull)
+        scores[np.ix_(group.rows, group.on)] += group.score(rate, within)[0].T
     return scores
 
 

@@ -7,6 +7,9 @@ from numba import njit
 
 from rgbtrack.grids import pool, spread_rows
 
+FAR = -40.0
+"""Logarithm of a density that adds nothing."""
+
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def subtract_rows(
@@ -204,3 +207,105 @@ def tile_products(a: Any, b: Any, side: int, means: Any, products: Any) -> None:
                     for j in range(i, 5):
                         products[i, j, z, row, column] = squares[i, j] / side**2
                         products[j, i, z, row, column] = squares[i, j] / side**2
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def score_pairs(
+    v: Any,
+    w: Any,
+    total: Any,
+    log_scale: Any,
+    z: Any,
+    cluster: Any,
+    alone: float,
+    within: float,
+    scores: Any,
+    normal: Any,
+) -> None:
+    """What pairs of cells tell of rates; see `rgbtrack.correct.alike`.
+
+    Parameters
+    ----------
+    v
+        Log-intensities with the rates undone, shape (c, n).
+    w, total, log_scale
+        Precision of each pair in each channel, (c, n, n), of its brightness, (n, n), and the logarithm of
+        their kernel if they do not differ, (n, n).
+    z, cluster
+        Where the cells lie, and which count as one, shape (n,).
+    alone, within
+        Weights of a cell's own density, and of pairs of one cluster.
+    scores, normal
+        To be added to, shapes (c, n) and (c, c).
+    """
+    c, n = v.shape
+    kernel, whole = np.empty((n, n)), np.empty(n)
+    apart, shared, pull = np.empty((c, n)), np.empty(n), np.empty((c, n))
+    top = -np.inf
+    for i in range(n):
+        top = max(top, log_scale[i, i])
+    for i in range(n):
+        whole[i] = alone * np.exp(log_scale[i, i] - top)
+    for i in range(n):
+        _pull(v, w, total, i, apart, shared, pull)
+        density, scale = kernel[i, i + 1 :], log_scale[i, i + 1 :]
+        log_k, behind = shared[i + 1 :], whole[i + 1 :]
+        for j in range(len(density)):
+            log_k[j] = scale[j] - top
+        for a in range(c):
+            far, pulled = apart[a, i + 1 :], pull[a, i + 1 :]
+            for j in range(len(density)):
+                log_k[j] -= 0.5 * far[j] * pulled[j]
+        own = 0.0
+        for j in range(len(density)):
+            density[j] = np.exp(log_k[j]) if log_k[j] > FAR else 0.0
+            own += density[j]
+            behind[j] += density[j]
+        whole[i] += own
+    heavy, counted, products = np.empty(n), np.empty(n), np.zeros((c, c, n))
+    for i in range(n):
+        _pull(v, w, total, i, apart, shared, pull)
+        density, breadth, depth = kernel[i, i + 1 :], total[i, i + 1 :], z[i + 1 :]
+        behind, kin = whole[i + 1 :], cluster[i + 1 :]
+        for j in range(len(density)):
+            dz = z[i] - depth[j]
+            share = density[j] * (1 / whole[i] + 1 / behind[j])
+            heavy[j] = share * dz * dz
+            counted[j] = share * dz * (within if cluster[i] == kin[j] else 1.0)
+        for a in range(c):
+            pulled, score, wa, own = pull[a, i + 1 :], scores[a, i + 1 :], w[a, i, i + 1 :], 0.0
+            for j in range(len(density)):
+                told = counted[j] * pulled[j]
+                score[j] -= told
+                own += told
+            scores[a, i] -= own
+            for b in range(a, c):
+                wb, product = w[b, i, i + 1 :], products[a, b]
+                for j in range(len(density)):
+                    product[j] += heavy[j] / breadth[j] * wa[j] * wb[j]
+            product = products[a, a]
+            for j in range(len(density)):
+                product[j] -= heavy[j] * wa[j]
+    for a in range(c):
+        for b in range(c):
+            normal[a, b] -= products[min(a, b), max(a, b)].sum()
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _pull(v: Any, w: Any, total: Any, i: int, apart: Any, shared: Any, pull: Any) -> None:
+    """Differences of cell i from those behind it, their shared part, and precision times what is left."""
+    c = len(v)
+    common, breadth = shared[i + 1 :], total[i, i + 1 :]
+    common[:] = 0
+    for a in range(c):
+        far, wa, others = apart[a, i + 1 :], w[a, i, i + 1 :], v[a, i + 1 :]
+        own = v[a, i]
+        for j in range(len(common)):
+            far[j] = own - others[j]
+            common[j] += wa[j] * far[j]
+    for j in range(len(common)):
+        common[j] /= breadth[j]
+    for a in range(c):
+        far, wa, pulled = apart[a, i + 1 :], w[a, i, i + 1 :], pull[a, i + 1 :]
+        for j in range(len(common)):
+            pulled[j] = wa[j] * (far[j] - common[j])
