@@ -440,6 +440,15 @@ def contours_of(figure) -> list[Ellipse]:
     return [p for p in figure.axes[0].patches if type(p) is Ellipse and not p.get_fill()]
 
 
+@pytest.mark.parametrize("seed", [2, 4])
+def test_cells_on_a_line_have_a_contour(seed):
+    along = np.random.default_rng(seed).normal(0, 1, 200)
+    places = np.outer(along, [0.5e4, 1e4 * np.sqrt(0.75)])
+    _, covariance, radii = contour(places)
+    held = np.quantile(abs(along - np.median(along)), [0.68, 0.95])
+    np.testing.assert_allclose(np.sqrt(np.trace(covariance)) * radii, 1e4 * held, rtol=1e-6)
+
+
 def test_a_contour_holds_its_share_of_the_cells():
     rng = np.random.default_rng(0)
     places = rng.normal(size=(4000, 2)) @ np.array([[3.0, 1.0], [0.0, 0.5]]) + [2, -1]

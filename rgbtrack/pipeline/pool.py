@@ -95,8 +95,10 @@ def map_all(work: Callable[[Task], Result], tasks: Sequence[Task], crew: Crew) -
     Each is done in one thread, whoever does it, so that sums of floats are the same. What a process died at
     is done in this one.
     """
-    in_one_thread = partial(do_task, work)
-    results = dict(map_tasks(in_one_thread, tasks, crew, lost=in_one_thread))
+    here = partial(do_task, work)
+    if isinstance(crew, Processes) and min(crew.n, len(tasks)) <= 1:
+        return [here(task) for task in tasks]
+    results = dict(map_tasks(work, tasks, crew, lost=here))
     return [results[i] for i in range(len(tasks))]
 
 

@@ -129,7 +129,9 @@ def contour(places: Floats) -> tuple[Floats, Floats, Floats]:
     for _ in range(2):
         covariance = np.cov(kept.T) + 1e-12 * np.eye(2)
         off = places - centre
-        radius = np.sqrt((off @ np.linalg.inv(covariance) * off).sum(axis=1))
+        # cells of two pure markers lie all but on a line: by its axes, no square turns out negative
+        variances, axes = np.linalg.eigh(covariance)
+        radius = np.sqrt(((off @ axes) ** 2 / np.maximum(variances, 1e-12)).sum(axis=1))
         kept = places[radius <= np.quantile(radius, 0.9)]
     return centre, covariance, np.quantile(radius, HELD)
 
