@@ -54,14 +54,8 @@ def _images(counts: list[int], size: int, workers: list[int], what: str) -> None
                 command = [what, experiment, "--workers", crew, "--out", experiment / f"results_{crew}"]
                 seconds, worked, peak = _measured(command)
                 again, _, _ = _measured(command)
-                row = (
-                    f"{seconds:.1f}",
-                    f"{1e3 * seconds / n:.1f}",
-                    f"{worked:.1f}",
-                    f"{again:.1f}",
-                    f"{peak:.0f}",
-                )
-                print("".join(f"{value:>13}" for value in (n, crew, *row)), flush=True)
+                row = (seconds, 1e3 * seconds / n, worked, again, peak)
+                print(f"{n:13d}{crew:13d}" + "".join(f"{value:13.1f}" for value in row), flush=True)
             shutil.rmtree(experiment)
 
 

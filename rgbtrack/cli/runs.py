@@ -86,7 +86,8 @@ def _step_command(*steps: "Step", text: str) -> Callable[..., None]:
         tile_px: TileOption = None,
         overwrite: OverwriteOption = False,
     ) -> None:
-        _prepare(workers, scheduler)
+        if steps != ("dynamics",):  # which shares out nothing
+            _prepare(workers, scheduler)
         _run(experiment, out, workers, scheduler, tile_px, overwrite, steps)
 
     command.__doc__ = text

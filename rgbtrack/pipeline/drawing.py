@@ -26,7 +26,6 @@ def drawing(crew: Processes) -> Iterator[Save]:
         except BrokenProcessPool:
             save_figure(figure, folder, name)
 
-    finished = False
     try:
         yield save
         for written, figure in begun:
@@ -34,7 +33,6 @@ def drawing(crew: Processes) -> Iterator[Save]:
                 written.result()
             except BrokenProcessPool:  # most often for want of memory: one at a time may do
                 save_figure(*figure)
-        finished = True
-    finally:
-        if not finished:
-            crew.end()
+    except BaseException:
+        crew.end()
+        raise

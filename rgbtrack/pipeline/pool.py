@@ -105,7 +105,7 @@ def map_all(work: Callable[[Task], Result], tasks: Sequence[Task], crew: Crew) -
 def _until_one_dies(
     work: Callable[[Task], Result], tasks: Sequence[Task], batch: Sequence[int], crew: Processes
 ) -> Iterator[tuple[int, Result]]:
-    size, finished = crew.begin(len(batch)), False
+    size = crew.begin(len(batch))
     try:
         queue = iter(batch)
         running = {crew.submit(work, tasks[index]): index for index in islice(queue, 2 * size)}
@@ -117,7 +117,6 @@ def _until_one_dies(
                 following = next(queue, None)
                 if following is not None:
                     running[crew.submit(work, tasks[following])] = following
-        finished = True
-    finally:
-        if not finished:
-            crew.end()
+    except BaseException:  # also where no more results are asked for
+        crew.end()
+        raise
