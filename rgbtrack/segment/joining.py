@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +12,7 @@ from rgbtrack.segment.regions import (
     STRENGTH,
     N,
     Seams,
-    ellipsoid,
+    ellipsoid_of,
     fold_seams,
 )
 
@@ -44,48 +45,60 @@ def seam_features(
 
     Sizes are shares of a typical cell's, so that the features do not depend on the magnification.
     """
-    a, b = seams.first, seams.second
-    one, other = sums[a], sums[b]
-    both = one + other
-    n_one, n_other = one[:, N], other[:, N]
-    n_small = np.minimum(n_one, n_other)
-    n_colours = (sums.shape[1] - CHANNELS) // 2
-    typical = typical_size(diameter, spacing, volume)
-    fill_one, fill_other = (ellipsoid(each, volume, spacing)[0] for each in (one, other))
-    fill, long, short = ellipsoid(both, volume, spacing)
-    parts = (n_one * fill_one + n_other * fill_other) / (n_one + n_other)
-    colours = slice(CHANNELS, CHANNELS + n_colours)
-    colour_one, colour_other = one[:, colours] / n_one[:, None], other[:, colours] / n_other[:, None]
-    apart = np.sqrt(((colour_one - colour_other) ** 2).sum(1))
-    norm = np.sqrt((colour_one**2).sum(1) * (colour_other**2).sum(1))
-    cosine = (colour_one * colour_other).sum(1) / np.maximum(norm, 1e-6)
-    strength_one, strength_other = one[:, STRENGTH] / n_one, other[:, STRENGTH] / n_other
-    dimmer = np.minimum(strength_one, strength_other)
-    length = seams.sums[:, 0]
-    # seams of volumes are areas: compared by what is left of them in the plane
-    width = np.sqrt(length * spacing) if volume else length
-    radius = (n_small * spacing * 3 / 4 / np.pi) ** (1 / 3) if volume else np.sqrt(n_small / np.pi)
-    return np.stack(
-        [
-            np.log1p(seams.sums[:, 1] / length * (diameter / 10)),
-            np.log1p(apart),
-            1 - cosine,
-            np.clip(dimmer - seams.sums[:, 2] / length, -10, 10),
-            fill,
-            fill - parts,
-            np.log(long / short),
-            np.log((n_one + n_other) / typical),
-            np.log(n_small / typical),
-            np.log(np.maximum(n_one, n_other) / typical),
-            width / radius,
-            width / short,
-            seams.pass_height / np.maximum(np.minimum(peak[a], peak[b]), 0.5),
-            np.log1p(2 * np.maximum(peak[a], peak[b]) / diameter),
-            np.log1p(np.maximum(dimmer, 0)),
-            np.log1p(np.abs(strength_one - strength_other)),
-        ],
-        axis=1,
+    features = np.empty((len(seams.first), len(FEATURES)))
+    scale = diameter, spacing, typical_size(diameter, spacing, volume)
+    _seam_features(
+        seams.first, seams.second, seams.sums, seams.pass_height, sums, peak, scale, volume, features
     )
+    return features
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _seam_features(first, second, seam_sums, pass_height, regions, peak, scale, volume, features):  # type: ignore[no-untyped-def]
+    diameter, spacing, typical = scale
+    n_colours = (regions.shape[1] - CHANNELS) // 2
+    both = np.empty(regions.shape[1])
+    for i in range(len(first)):
+        one, other, feature = regions[first[i]], regions[second[i]], features[i]
+        for k in range(len(both)):
+            both[k] = one[k] + other[k]
+        n_one, n_other = one[N], other[N]
+        n_small, n_large = min(n_one, n_other), max(n_one, n_other)
+        fill_one, fill_other = ellipsoid_of(one, volume, spacing)[0], ellipsoid_of(other, volume, spacing)[0]
+        fill, long, short = ellipsoid_of(both, volume, spacing)
+        parts = (n_one * fill_one + n_other * fill_other) / (n_one + n_other)
+        apart = square_one = square_other = product = 0.0
+        for c in range(CHANNELS, CHANNELS + n_colours):
+            a, b = one[c] / n_one, other[c] / n_other
+            apart += (a - b) ** 2
+            square_one += a * a
+            square_other += b * b
+            product += a * b
+        strength_one, strength_other = one[STRENGTH] / n_one, other[STRENGTH] / n_other
+        dimmer = min(strength_one, strength_other)
+        low, high = min(peak[first[i]], peak[second[i]]), max(peak[first[i]], peak[second[i]])
+        length = seam_sums[i, 0]
+        if volume:  # a seam is an area: compared by what is left of it in the plane
+            width = np.sqrt(length * spacing)
+            radius = (n_small * spacing * 3 / 4 / np.pi) ** (1 / 3)
+        else:
+            width, radius = length, np.sqrt(n_small / np.pi)
+        feature[0] = np.log1p(seam_sums[i, 1] / length * (diameter / 10))
+        feature[1] = np.log1p(np.sqrt(apart))
+        feature[2] = 1 - product / max(np.sqrt(square_one * square_other), 1e-6)
+        feature[3] = min(max(dimmer - seam_sums[i, 2] / length, -10.0), 10.0)
+        feature[4] = fill
+        feature[5] = fill - parts
+        feature[6] = np.log(long / short)
+        feature[7] = np.log((n_one + n_other) / typical)
+        feature[8] = np.log(n_small / typical)
+        feature[9] = np.log(n_large / typical)
+        feature[10] = width / radius
+        feature[11] = width / short
+        feature[12] = pass_height[i] / max(low, 0.5)
+        feature[13] = np.log1p(2 * high / diameter)
+        feature[14] = np.log1p(max(dimmer, 0.0))
+        feature[15] = np.log1p(abs(strength_one - strength_other))
 
 
 def typical_size(diameter: float, spacing: float, volume: bool) -> float:
@@ -127,12 +140,7 @@ def join_regions(
     root, doubt = np.arange(n + 1), np.ones(n + 1)
     probability = judge(seams, describe(seams, sums, peak))
     for _ in range(MAX_ROUNDS):
-        rank = np.empty(len(probability), np.int64)
-        rank[np.argsort(-probability, kind="stable")] = np.arange(len(probability))
-        best = np.full(n + 1, len(rank))
-        np.minimum.at(best, seams.first, rank)
-        np.minimum.at(best, seams.second, rank)
-        joined = (probability > least) & (rank == best[seams.first]) & (rank == best[seams.second])
+        joined = _surest(seams.first, seams.second, probability, least, n)
         if not joined.any():
             break
         a, b = seams.first[joined], seams.second[joined]
@@ -144,12 +152,33 @@ def join_regions(
         root = target[root]
         changed = np.zeros(n + 1, bool)
         changed[a] = True
-        first, second = target[seams.first], target[seams.second]
-        anew = (changed[first] | changed[second]) & (first != second)
-        low, high = np.minimum(first, second)[anew], np.maximum(first, second)[anew]
-        some = fold_seams(low * (n + 1) + high, n, seams.sums[anew], seams.pass_height[anew])
-        # the others are as they were
-        same = ~(changed[first] | changed[second])
-        seams, order = seams.take(same).merge(some)
-        probability = np.concatenate([probability[same], judge(some, describe(some, sums, peak))])[order]
+        pairs = np.stack([target[seams.first], target[seams.second]], axis=1)
+        anew = changed[pairs].any(1)
+        again = anew & (pairs[:, 0] != pairs[:, 1])
+        values = np.column_stack([seams.sums, seams.pass_height])
+        some = fold_seams(pairs[again], n, values[again])
+        seams = seams.take(~anew).plus(some)
+        probability = np.concatenate([probability[~anew], judge(some, describe(some, sums, peak))])
     return root, doubt
+
+
+@numba.njit(cache=True, nogil=True)
+def _surest(first, second, probability, least, n):  # type: ignore[no-untyped-def]
+    """Whether each seam is probable enough, and the most probable one of both its regions.
+
+    Of seams that are as probable that of the lower labels counts.
+    """
+    best = np.full(n + 1, -1)
+    for i in range(len(first)):
+        for region in (first[i], second[i]):
+            k = best[region]
+            if (
+                k < 0
+                or probability[i] > probability[k]
+                or (probability[i] == probability[k] and (first[i], second[i]) < (first[k], second[k]))
+            ):
+                best[region] = i
+    joined = np.zeros(len(first), np.bool_)
+    for i in range(len(first)):
+        joined[i] = probability[i] > least and best[first[i]] == i and best[second[i]] == i
+    return joined

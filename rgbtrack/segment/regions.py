@@ -41,14 +41,14 @@ class Seams:
         """Some of them."""
         return Seams(self.first[chosen], self.second[chosen], self.sums[chosen], self.pass_height[chosen])
 
-    def merge(self, other: "Seams") -> tuple["Seams", NDArray[np.int64]]:
-        """These and others, in the order of their labels, and that order among these and then the others."""
-        first = np.concatenate([self.first, other.first])
-        second = np.concatenate([self.second, other.second])
-        order = np.lexsort((second, first))
-        sums = np.concatenate([self.sums, other.sums])[order]
-        height = np.concatenate([self.pass_height, other.pass_height])[order]
-        return Seams(first[order], second[order], sums, height), order
+    def plus(self, other: "Seams") -> "Seams":
+        """These and others."""
+        return Seams(
+            np.concatenate([self.first, other.first]),
+            np.concatenate([self.second, other.second]),
+            np.concatenate([self.sums, other.sums]),
+            np.concatenate([self.pass_height, other.pass_height]),
+        )
 
 
 def region_sums(labels: NDArray[np.int32], n: int, strength: Image, units: Image, light: Image) -> Array:
@@ -130,30 +130,21 @@ def find_seams(labels: NDArray[np.int32], n: int, gradient: Image, strength: Ima
     over_bands(lambda a, b: _count_pairs(labels, a, b, counts), len(counts))
     at = np.cumsum(counts) - counts
     n_pairs = int(counts.sum())
-    key = np.empty(n_pairs, np.int64)
-    values = np.empty((n_pairs, 3))
+    labels_of, values = np.empty((n_pairs, 2), np.int32), np.empty((n_pairs, 4))
     over_bands(
-        lambda a, b: _collect_pairs(labels, n, gradient, strength, distance, a, b, at, key, values),
+        lambda a, b: _collect_pairs(labels, gradient, strength, distance, a, b, at, labels_of, values),
         len(counts),
     )
-    sums = np.concatenate([np.ones((n_pairs, 1)), values[:, :2]], axis=1)
-    return fold_seams(key, n, sums, values[:, 2])
+    return fold_seams(labels_of, n, values)
 
 
-def fold_seams(key: NDArray[np.int64], n: int, sums: Array, pass_height: Array) -> Seams:
-    """Sum up what belongs to one pair; ``key = first * (n + 1) + second``."""
-    order = np.argsort(key, kind="stable")
-    key = key[order]
-    start = np.flatnonzero(np.diff(key, prepend=-1))
-    if not len(start):
-        return Seams(key, key, sums[:0], pass_height[:0])
-    pairs = key[start]
-    return Seams(
-        pairs // (n + 1),
-        pairs % (n + 1),
-        np.add.reduceat(sums[order], start, axis=0),
-        np.maximum.reduceat(pass_height[order], start),
-    )
+def fold_seams(pairs: NDArray[np.int32], n: int, values: Array) -> Seams:
+    """Sum up what belongs to the same two of n labels, (p, 2) in either order.
+
+    Of the values (p, 4) the first three are the `Seams.sums`, the last the pass height.
+    """
+    seams, folded = _fold(pairs, values, n)
+    return Seams(seams[:, 0], seams[:, 1], folded[:, :3], folded[:, 3])
 
 
 def highest(labels: NDArray[np.int32], n: int, values: Image) -> Array:
@@ -186,22 +177,41 @@ def ellipsoid(sums: Array, volume: bool, spacing: float) -> tuple[Array, Array, 
         Share of the ellipse's area (volume) that the region's own makes, and its longest and shortest
         semi-axis in pixels of the plane; shape (n,).
     """
-    n = np.maximum(sums[:, N], 1)
-    mean = sums[:, POSITION] / n[:, None]
-    square = sums[:, SQUARES] / n[:, None]
-    size = np.array([spacing, 1.0, 1.0])
-    covariance = np.empty((len(sums), 3, 3))
-    for k, (i, j) in enumerate(((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))):
-        value = (square[:, k] - mean[:, i] * mean[:, j] + (i == j) / 12) * size[i] * size[j]
-        covariance[:, i, j] = covariance[:, j, i] = value
-    if volume:
-        variance = np.maximum(np.linalg.eigvalsh(covariance), 1 / 12)  # (n, 3), ascending
-        whole = 4 / 3 * np.pi * 5**1.5 * np.sqrt(variance.prod(1))
-        return n * spacing / whole, np.sqrt(5 * variance[:, 2]), np.sqrt(5 * variance[:, 0])
-    yy, xx, yx = covariance[:, 1, 1], covariance[:, 2, 2], covariance[:, 1, 2]
-    middle, off = (yy + xx) / 2, np.sqrt(((yy - xx) / 2) ** 2 + yx**2)
-    long, short = middle + off, np.maximum(middle - off, 1 / 12)
-    return n / (4 * np.pi * np.sqrt(long * short)), 2 * np.sqrt(long), 2 * np.sqrt(short)
+    forms = np.empty((3, len(sums)))
+    _ellipsoids(sums, volume, spacing, forms)
+    return forms[0], forms[1], forms[2]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _ellipsoids(sums, volume, spacing, forms):  # type: ignore[no-untyped-def]
+    for i in range(len(sums)):
+        forms[0, i], forms[1, i], forms[2, i] = ellipsoid_of(sums[i], volume, spacing)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def ellipsoid_of(total, volume, spacing):  # type: ignore[no-untyped-def]
+    """As `ellipsoid`, of one region."""
+    n = max(total[0], 1.0)
+    z, y, x = total[1] / n, total[2] / n, total[3] / n
+    yy, xx = total[5] / n - y * y + 1 / 12, total[6] / n - x * x + 1 / 12
+    yx = total[9] / n - y * x
+    if not volume:
+        middle, off = (yy + xx) / 2, np.sqrt(((yy - xx) / 2) ** 2 + yx**2)
+        long, short = middle + off, max(middle - off, 1 / 12)
+        return n / (4 * np.pi * np.sqrt(long * short)), 2 * np.sqrt(long), 2 * np.sqrt(short)
+    zz = (total[4] / n - z * z + 1 / 12) * spacing**2
+    zy, zx = (total[7] / n - z * y) * spacing, (total[8] / n - z * x) * spacing
+    # eigenvalues in closed form (Smith, Commun. ACM 4 (1961) 168)
+    mean = (zz + yy + xx) / 3
+    a, b, c = zz - mean, yy - mean, xx - mean
+    size = np.sqrt((a * a + b * b + c * c + 2 * (zy * zy + zx * zx + yx * yx)) / 6)
+    half = a * (b * c - yx * yx) - zy * (zy * c - yx * zx) + zx * (zy * yx - b * zx)
+    angle = np.arccos(min(max(half / max(2 * size**3, 1e-300), -1.0), 1.0)) / 3
+    long = max(mean + 2 * size * np.cos(angle), 1 / 12)
+    short = max(mean + 2 * size * np.cos(angle + 2 * np.pi / 3), 1 / 12)
+    middle = max(3 * mean - long - short, 1 / 12)
+    whole = 4 / 3 * np.pi * 5**1.5 * np.sqrt(long * middle * short)
+    return n * spacing / whole, np.sqrt(5 * long), np.sqrt(5 * short)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -360,27 +370,65 @@ def _count_pairs(labels, start, stop, counts):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _collect_pairs(labels, n, gradient, strength, distance, start, stop, ats, key, values):  # type: ignore[no-untyped-def]
+def _collect_pairs(labels, gradient, strength, distance, start, stop, ats, pairs, values):  # type: ignore[no-untyped-def]
     depth, height, width = labels.shape
     for row in range(start, stop):
         z, y = row // height, row % height
         at = ats[row]
-        for x in range(width):
-            k = labels[z, y, x]
-            if k == 0:
+        here, steep, bright, far = labels[z, y], gradient[z, y], strength[z, y], distance[z, y]
+        for step in range(3):
+            a, b, c = z + (step == 2), y + (step == 1), np.int64(step == 0)
+            if a >= depth or b >= height:
                 continue
-            for step in range(3):
-                a, b, c = z + (step == 2), y + (step == 1), x + (step == 0)
-                if a >= depth or b >= height or c >= width:
+            beside, steep_2, bright_2, far_2 = labels[a, b], gradient[a, b], strength[a, b], distance[a, b]
+            for x in range(width - c):
+                one, other = here[x], beside[x + c]
+                if one == other or one == 0 or other == 0:
                     continue
-                other = labels[a, b, c]
-                if other == 0 or other == k:
-                    continue
-                key[at] = min(k, other) * np.int64(n + 1) + max(k, other)
-                values[at, 0] = max(gradient[z, y, x], gradient[a, b, c])
-                values[at, 1] = min(strength[z, y, x], strength[a, b, c])
-                values[at, 2] = min(distance[z, y, x], distance[a, b, c])
+                pairs[at, 0], pairs[at, 1] = one, other
+                values[at, 0] = 1
+                values[at, 1] = max(steep[x], steep_2[x + c])
+                values[at, 2] = min(bright[x], bright_2[x + c])
+                values[at, 3] = min(far[x], far_2[x + c])
                 at += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _fold(pairs, values, n):  # type: ignore[no-untyped-def]
+    """Each two labels once, in their order, and the sums of three values and the most of the fourth.
+
+    A label has few neighbours: they are looked for one by one, in the room that it has by its pairs.
+    """
+    begin = np.zeros(n + 2, np.int64)
+    for i in range(len(pairs)):
+        begin[min(pairs[i, 0], pairs[i, 1]) + 1] += 1
+    begin = np.cumsum(begin)
+    end = begin[:-1].copy()
+    neighbour, row = np.empty(len(pairs), np.int64), np.empty(len(pairs), np.int64)
+    seams, folded = np.empty((len(pairs), 2), np.int64), np.zeros((len(pairs), 4))
+    for i in range(len(pairs)):
+        one, other = min(pairs[i, 0], pairs[i, 1]), max(pairs[i, 0], pairs[i, 1])
+        at = begin[one]
+        while at < end[one] and neighbour[at] < other:
+            at += 1
+        if at == end[one] or neighbour[at] != other:
+            for later in range(end[one], at, -1):
+                neighbour[later], row[later] = neighbour[later - 1], row[later - 1]
+            neighbour[at], row[at] = other, i
+            end[one] += 1
+        total, value = folded[row[at]], values[i]
+        total[0] += value[0]
+        total[1] += value[1]
+        total[2] += value[2]
+        total[3] = max(total[3], value[3])
+    found = 0
+    in_order = np.empty(len(pairs), np.int64)
+    for one in range(n + 1):
+        for at in range(begin[one], end[one]):
+            seams[found, 0], seams[found, 1] = one, neighbour[at]
+            in_order[found] = row[at]
+            found += 1
+    return seams[:found], folded[in_order[:found]]
 
 
 @numba.njit(cache=True, nogil=True)
