@@ -17,22 +17,23 @@ def shrink_rows(plane: Any, factor: int, start: int, stop: int, small: Any, leas
     """
     height, width = plane.shape
     sums, low = np.empty(width, np.float32), np.float32(least)
+    whole = width // factor
     for row in range(start, stop):
-        if factor == 1:
-            for x in range(width):
-                value = np.float32(plane[row, x])
-                small[row, x] = value if value > low else low
-            continue
-        sums[:] = 0
-        first, last = row * factor, min(height, (row + 1) * factor)
+        first, last, means = row * factor, min(height, (row + 1) * factor), small[row]
         for y in range(first, last):
+            line, totals = plane[y], means if factor == 1 else sums
             for x in range(width):
-                value = np.float32(plane[y, x])
-                sums[x] += value if value > low else low
-        pool(sums, factor, small[row])
-        for column in range(small.shape[1]):
-            columns = min(width, (column + 1) * factor) - column * factor
-            small[row, column] /= np.float32((last - first) * columns)
+                value = np.float32(line[x])
+                value = value if value > low else low
+                totals[x] = value if y == first else totals[x] + value
+        if factor == 1:
+            continue
+        pool(sums, factor, means)
+        area = np.float32((last - first) * factor)
+        for column in range(whole):
+            means[column] /= area
+        if whole < means.shape[0]:
+            means[whole] /= np.float32((last - first) * (width - whole * factor))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -61,11 +62,8 @@ def _widen(blocks: Any, factor: int, left: int, line: Any) -> None:
     first = factor // 2
     x = min(max(first - left, 0), width)
     line[:x] = blocks[0]
-    while x < width:
-        column = (left + x - first) // factor
-        if column >= last:
-            line[x:] = blocks[last]
-            break
+    column = (left + x - first) // factor
+    while x < width and column < last:
         begin = column * factor + first
         step = (blocks[column + 1] - blocks[column]) / np.float32(factor)
         value = blocks[column] + step * np.float32(begin - ((column + 0.5) * factor - 0.5))
@@ -73,7 +71,8 @@ def _widen(blocks: Any, factor: int, left: int, line: Any) -> None:
         end = min(width, factor - before)
         for i in range(x, end):
             line[i] = value + step * np.float32(i + before)
-        x = end
+        x, column = end, column + 1
+    line[x:] = blocks[last]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -89,7 +88,10 @@ def spread_rows(grid: Any, factor: int, start: int, stop: int, left: int, image:
         at = min(max((y + 0.5) / factor - 0.5, 0.0), rows - 1.0)
         above = int(at)
         if above != known:
-            _widen(grid[above], factor, left, upper)
+            if above == known + 1 and known >= 0:
+                upper, lower = lower, upper
+            else:
+                _widen(grid[above], factor, left, upper)
             _widen(grid[min(above + 1, rows - 1)], factor, left, lower)
             known = above
         share = np.float32(at - above)

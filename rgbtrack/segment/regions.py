@@ -228,9 +228,11 @@ def end_of_run(line, x):  # type: ignore[no-untyped-def]
 def _region_sums(labels, strength, units, light, start, stop, sums):  # type: ignore[no-untyped-def]
     _, height, width = labels.shape
     n = len(units)
+    light_here = np.empty(1 + 2 * n)
     for row in range(start, stop):
         z, y = row // height, row % height
         line, x = labels[z, y], 0
+        bright, in_units, in_light = strength[z, y], units[:, z, y], light[:, z, y]
         while x < width:
             first, x = x, end_of_run(line, x)
             if line[first] == 0:
@@ -248,10 +250,14 @@ def _region_sums(labels, strength, units, light, start, stop, sums):  # type: ig
             total[7] += m * z * y
             total[8] += z * all_x
             total[9] += y * all_x
-            total[10] += _sum(strength[z, y], first, x)
-            for c in range(n):
-                total[11 + c] += _sum(units[c, z, y], first, x)
-                total[11 + n + c] += _sum(light[c, z, y], first, x)
+            light_here[:] = 0
+            for i in range(first, x):
+                light_here[0] += bright[i]
+                for c in range(n):
+                    light_here[1 + c] += in_units[c, i]
+                    light_here[1 + n + c] += in_light[c, i]
+            for k in range(len(light_here)):
+                total[10 + k] += light_here[k]
 
 
 @numba.njit(cache=True, nogil=True)
