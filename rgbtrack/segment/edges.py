@@ -133,24 +133,28 @@ def _volume_edges(tensor, strength, spacing, gradient, step):  # type: ignore[no
 @numba.njit(cache=True, nogil=True)
 def _crests(gradient, step, least, start, stop, crest):  # type: ignore[no-untyped-def]
     depth, height, width = gradient.shape
+    flat = gradient.reshape(-1)
     for row in range(start, stop):
         z, y = row // height, row % height
-        line, tops = gradient[z, y], crest[z, y]
+        line, tops, steps = gradient[z, y], crest[z, y], step[:, z, y]
         inner = 0 < y < height - 1 and (depth == 1 or 0 < z < depth - 1)
-        for x in range(width):
-            value = line[x]
-            tops[x] = value > least
-            if not tops[x]:
-                continue
-            dz, dy, dx = step[0, z, y, x], step[1, z, y, x], step[2, z, y, x]
-            if inner and 0 < x < width - 1:
-                tops[x] = (gradient[z + dz, y + dy, x + dx] <= value) & (
-                    gradient[z - dz, y - dy, x - dx] < value
-                )
-                continue
-            a, b, c = z + dz, y + dy, x + dx
-            if 0 <= a < depth and 0 <= b < height and 0 <= c < width and gradient[a, b, c] > value:
-                tops[x] = False
-            a, b, c = z - dz, y - dy, x - dx
-            if 0 <= a < depth and 0 <= b < height and 0 <= c < width and gradient[a, b, c] >= value:
-                tops[x] = False
+        first, last = (1, width - 1) if inner else (width, width)
+        for x in range(first, last):  # without branches, which would be guessed wrong
+            near = (steps[0, x] * height + steps[1, x]) * width + steps[2, x]
+            at, value = row * width + x, line[x]
+            tops[x] = (
+                (value > least) & (flat[np.uint64(at + near)] <= value) & (flat[np.uint64(at - near)] < value)
+            )
+        for x in range(0, width, max(1, width - 1) if inner else 1):
+            a, b, c = steps[0, x], steps[1, x], steps[2, x]
+            ahead = _value(gradient, z + a, y + b, x + c)
+            behind = _value(gradient, z - a, y - b, x - c)
+            tops[x] = (line[x] > least) & (ahead <= line[x]) & (behind < line[x])
+
+
+@numba.njit(cache=True, nogil=True)
+def _value(image, z, y, x):  # type: ignore[no-untyped-def]
+    """Value at a place; beyond the image there is none, which is the least."""
+    depth, height, width = image.shape
+    inside = 0 <= z < depth and 0 <= y < height and 0 <= x < width
+    return image[z, y, x] if inside else np.float32(-np.inf)
