@@ -60,11 +60,10 @@ def _flooded(
         lambda a, b: _prepare(landscape, mask, a, b, inside(labels), inside(level)),
         mask.shape[0] * mask.shape[1],
     )
-    following = np.empty(level.size, np.int32)
     # what does not touch floods apart: few pixels at a time, which stay in the processor's cache
     over_bands(
         lambda a, b: _flood(
-            level.reshape(-1), labels.reshape(-1), steps_of(labels), begin, end, first[a : b + 1], following
+            level.reshape(-1), labels.reshape(-1), steps_of(labels), begin, end, first[a : b + 1]
         ),
         len(first) - 1,
     )
@@ -104,38 +103,41 @@ def _prepare(landscape, mask, start, stop, labels, level):  # type: ignore[no-un
 
 
 @numba.njit(cache=True, nogil=True)
-def _flood(level, labels, steps, begin, end, first, following):  # type: ignore[no-untyped-def]
-    """Flood one connected piece of the mask after the other, each of some runs."""
-    head = np.full(LEVELS, -1, np.int32)
-    tail = np.full(LEVELS, -1, np.int32)
+def _flood(level, labels, steps, begin, end, first):  # type: ignore[no-untyped-def]
+    """Flood one connected piece of the mask after the other, each of some runs.
+
+    A queue is a chain of pixels, from one that stands for its level, beyond the image, to its last.
+    """
+    n = labels.size
+    following = np.empty(n + LEVELS, np.int32)
+    following[n:] = -1
+    last = np.arange(n, n + LEVELS).astype(np.int32)
     for piece in range(len(first) - 1):
-        now, waiting = LEVELS, 0
+        low, high = np.int64(LEVELS), np.int64(-1)
         for r in range(first[piece], first[piece + 1]):
             for i in range(begin[r], end[r]):
+                at = np.int64(level[i])
+                high = max(high, at)
                 if labels[i] > 0:
-                    _queue(i, level[i], head, tail, following)
-                    now, waiting = min(now, level[i]), waiting + 1
-        while waiting:
-            i = head[now]
-            if i < 0:
-                now += 1
-                continue
-            head[now] = following[i]
-            waiting -= 1
-            for step in steps:
-                j = i + step
-                if labels[j] == 0:
-                    labels[j] = labels[i]
-                    _queue(j, max(level[j], now), head, tail, following)
-                    waiting += 1
+                    low = min(low, at)
+                    _queue(np.uint64(i), np.uint64(at), last, following)
+        for now in range(low, high + 1):
+            front = np.uint64(n + now)
+            i = following[front]
+            while i >= 0:
+                label = labels[np.uint64(i)]
+                for step in steps:
+                    j = np.uint64(i + step)
+                    if labels[j] == 0:
+                        labels[j] = label
+                        _queue(j, np.uint64(max(np.int64(level[j]), now)), last, following)
+                i = following[np.uint64(i)]
+            following[front], last[np.uint64(now)] = -1, np.int32(n + now)
 
 
 @numba.njit(cache=True, nogil=True)
-def _queue(i, at, head, tail, following):  # type: ignore[no-untyped-def]
+def _queue(i, at, last, following):  # type: ignore[no-untyped-def]
     """Append a pixel to the queue of a level."""
     following[i] = -1
-    if head[at] < 0:
-        head[at] = i
-    else:
-        following[tail[at]] = i
-    tail[at] = i
+    following[np.uint64(last[at])] = np.int32(i)
+    last[at] = np.int32(i)
