@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -247,26 +248,43 @@ def _find_by_light(
     known: Sight | None = None,
 ) -> tuple[NDArray[np.uint32], pd.DataFrame, pd.DataFrame]:
     """Labels (z, y, x) of what shines in some channels, a row each, and one for each thing set aside."""
-    haze, cells = (None, None) if known is None else (known.haze, known.cells)
-    objects, stained, shrink = _objects_by_light(stack, t, channels, diameter_px, params, nuclei, haze)
-    probability = cell_probability(objects.features, _kind(stack), cells)
-    why = reason(objects.features, params.min_area)
-    least = np.where(stained, WITH_NUCLEUS, 1) * params.min_probability
-    cell = (probability >= least) & (why != DEBRIS)
+    labels, objects, probability, why, shrink = _judged(
+        stack, t, channels, diameter_px, params, nuclei, known
+    )
+    cell = why == ""
     # the centre of a working pixel, in image pixels
     step = np.array([1, shrink, shrink])
     centre = pd.DataFrame(step * objects.centre + (step - 1) / 2, columns=CENTRE)
     lost = centre[~cell].assign(reason=why[~cell])
-    labels, n = renumber(objects.labels, np.concatenate([[False], cell]))
     table = pd.DataFrame(
         {
-            "cell": np.arange(1, n + 1),
+            "cell": np.arange(1, cell.sum() + 1),
             "cell_probability": probability[cell],
             "join_probability": objects.join_probability[cell],
             **centre[cell].to_dict("list"),
         }
     )
-    return enlarge(labels, shrink, stack.pixels.shape[2:]), table, lost
+    return labels, table, lost
+
+
+def _judged(
+    stack: Stack,
+    t: int,
+    channels: list[int],
+    diameter_px: float,
+    params: SegmentParams,
+    nuclei: NDArray[np.uint32] | None = None,
+    known: Sight | None = None,
+) -> tuple[NDArray[np.uint32], Objects, Array, NDArray[Any], int]:
+    """Labels of cells, all objects, how probably each is a cell and why it is none, and image pixels per pixel."""
+    haze, cells = (None, None) if known is None else (known.haze, known.cells)
+    objects, stained, shrink = _objects_by_light(stack, t, channels, diameter_px, params, nuclei, haze)
+    probability = cell_probability(objects.features, _kind(stack), cells)
+    why = reason(objects.features, params.min_area)
+    least = np.where(stained, WITH_NUCLEUS, 1) * params.min_probability
+    why[(probability >= least) & (why != DEBRIS)] = ""
+    labels, _ = renumber(objects.labels, np.concatenate([[False], why == ""]))
+    return enlarge(labels, shrink, stack.pixels.shape[2:]), objects, probability, why, shrink
 
 
 def _objects_by_light(
@@ -399,9 +417,9 @@ def _settle_diameter(
     for _ in range(MAX_ROUNDS):
         diameter = max(diameter, LEAST_DIAMETER)
         window = brightest_window(stack, t, channels, int(WINDOW * diameter))
-        labels, table, lost = _find_by_light(stack.frame(t).crop(window), 0, channels, diameter, params)
-        found, n = typical_diameter(labels, table["cell_probability"].to_numpy())
-        n_objects = len(table) + len(lost)
+        labels, _, probability, why, _ = _judged(stack.frame(t).crop(window), 0, channels, diameter, params)
+        found, n = typical_diameter(labels, probability[why == ""])
+        n_objects = len(why)
         if n == 0:
             break
         change = abs(np.log(found / diameter))

@@ -276,7 +276,7 @@ def _look_around(light, grid, factor, step, weights, start, stop, near, around):
     """Smoothed light and light around, of every so many pixels; beyond its edges the image is mirrored."""
     height, width = light.shape[1:]
     reach = len(weights) // 2
-    line = np.empty(width + 2 * reach, np.float32)
+    line, smooth = np.empty(width + 2 * reach, np.float32), np.empty(width, np.float32)
     rows, columns = grid.shape[1:]
     inner = line[reach : reach + width]
     for row in range(start, stop):
@@ -290,14 +290,16 @@ def _look_around(light, grid, factor, step, weights, start, stop, near, around):
         for k in range(1, reach + 1):
             line[reach - k] = inner[_mirrored(-k, width)]
             line[reach + width - 1 + k] = inner[_mirrored(width - 1 + k, width)]
+        smooth[:] = 0
+        for k in range(2 * reach + 1):
+            beside, weight = line[k : k + width], weights[k]
+            for x in range(width):
+                smooth[x] += weight * beside[x]
         v = min(max((y + 0.5) / factor - 0.5, 0.0), rows - 1.0)
         above, down = int(v), v - int(v)
         upper, lower = grid[z, above], grid[z, min(above + 1, rows - 1)]
         for j in range(near.shape[2]):
-            total = np.float32(0)
-            for k in range(2 * reach + 1):
-                total += weights[k] * line[j * step + k]
-            near[z, i, j] = total
+            near[z, i, j] = smooth[j * step]
             u = min(max((j * step + 0.5) / factor - 0.5, 0.0), columns - 1.0)
             left, right, far = int(u), min(int(u) + 1, columns - 1), u - int(u)
             one = upper[left] + far * (upper[right] - upper[left])
