@@ -276,7 +276,7 @@ def _judged(
     nuclei: NDArray[np.uint32] | None = None,
     known: Sight | None = None,
 ) -> tuple[NDArray[np.uint32], Objects, Array, NDArray[Any], int]:
-    """Labels of cells, all objects, how probably each is a cell and why it is none, and image pixels per pixel."""
+    """Labels of cells, all objects, how probably each is a cell, why it is none, and the shrink."""
     haze, cells = (None, None) if known is None else (known.haze, known.cells)
     objects, stained, shrink = _objects_by_light(stack, t, channels, diameter_px, params, nuclei, haze)
     probability = cell_probability(objects.features, _kind(stack), cells)

@@ -153,7 +153,7 @@ def join_regions(
         changed = np.zeros(n + 1, bool)
         changed[a] = True
         pairs = np.stack([target[seams.first], target[seams.second]], axis=1)
-        anew = changed[pairs].any(1)
+        anew = changed[pairs[:, 0]] | changed[pairs[:, 1]]
         again = anew & (pairs[:, 0] != pairs[:, 1])
         values = np.column_stack([seams.sums, seams.pass_height])
         some = fold_seams(pairs[again], n, values[again])
