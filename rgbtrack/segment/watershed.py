@@ -130,8 +130,8 @@ def _flood(level, labels, steps, begin, end, first):  # type: ignore[no-untyped-
                     j = np.uint64(i + step)
                     if labels[j] == 0:
                         labels[j] = label
-                        at = level[j] if level[j] > now else now
-                        _queue(j, np.uint64(at), last, following)
+                        later = level[j] if level[j] > now else now
+                        _queue(j, np.uint64(later), last, following)
                 i = following[np.uint64(i)]
             following[front], last[np.uint64(now)] = -1, np.int32(n + now)
 
