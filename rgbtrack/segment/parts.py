@@ -1,11 +1,9 @@
 """Parts: pixels above noise, cut at every edge and at every neck; each cell is one part or several."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from rgbtrack.segment.edges import find_edges
 from rgbtrack.segment.filters import Image, blur, distance_to, keep_large, open_mask
@@ -15,7 +13,6 @@ from rgbtrack.segment.watershed import flood
 from rgbtrack.segment.working import Working
 from rgbtrack.threads import over_bands
 
-Mask = NDArray[np.bool_]
 LEAST_EDGE = 15.0
 """Units per diameter: an edge counts from here on."""
 LEAST_PIECE = 0.04
@@ -69,7 +66,7 @@ def find_parts(working: Working, min_snr: float, nuclei: Labels | None = None) -
         working.units, working.strength, working.spacing, LEAST_EDGE / working.diameter
     )
     # noise makes edges of a few pixels
-    mask, edge = _large_of((mask, crest), (least, max(3, 0.25 * working.diameter)))
+    mask, edge = keep_large(mask, least), keep_large(crest, max(3, 0.25 * working.diameter))
     distance = distance_to(edge | ~mask, working.spacing, working.diameter)
     smooth = blur(distance, max(0.6, 0.05 * working.diameter), working.spacing)
     wide = mask & (smooth > LEAST_RADIUS * working.diameter)
@@ -85,11 +82,6 @@ def find_parts(working: Working, min_snr: float, nuclei: Labels | None = None) -
     )
     labels = flood(smooth, seeds, mask)
     return Parts(labels, int(seeds.max(initial=0)), gradient, distance)
-
-
-def _large_of(masks: Sequence[Mask], least: Sequence[float]) -> list[Mask]:
-    """What `keep_large` keeps of each mask."""
-    return over_bands(lambda i, _: keep_large(masks[i], least[i]), len(masks), len(masks))
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -6,6 +6,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from rgbtrack.threads import over_bands
+
+Places = NDArray[np.int32]
+
 
 class Runs(NamedTuple):
     """Runs of equal pixels that are not 0, in the order of the rows of all planes.
@@ -18,9 +22,9 @@ class Runs(NamedTuple):
         First run of the connected piece that each belongs to, shape (r,).
     """
 
-    begin: NDArray[np.int32]
-    end: NDArray[np.int32]
-    piece: NDArray[np.int32]
+    begin: Places
+    end: Places
+    piece: Places
 
     def sizes(self) -> NDArray[Any]:
         """Pixels of each piece, at its first run, shape (r,)."""
@@ -47,14 +51,29 @@ def find_runs(labels: NDArray[Any], reach: int, across: bool) -> Runs:
     """
     depth, height, width = labels.shape
     rows = np.ascontiguousarray(labels).reshape(depth * height, width)
-    first = np.zeros(len(rows) + 1, np.int64)
-    # what is not used costs nothing
-    begin, end = np.empty(rows.size, np.int32), np.empty(rows.size, np.int32)
-    n = _write_runs(rows, first, begin, end)
-    begin, end = begin[:n], end[:n]
-    piece = np.arange(len(begin), dtype=np.int32)
-    _connect(rows.reshape(-1), first, begin, end, piece, height, width, reach, across)
+    written = over_bands(lambda a, b: (a, b, *_runs_of(rows, a, b)), len(rows))
+    begin, end = (np.concatenate([band[k] for band in written]) for k in (2, 3))
+    first = np.concatenate([[0], *(band[4] for band in written)]).cumsum()
+    flat, piece = rows.reshape(-1), np.arange(len(begin), dtype=np.int32)
+
+    def connect(start: int, stop: int, low: int, high: int) -> None:
+        _connect(flat, first, begin, end, piece, height, width, reach, across, start, stop, low, high)
+
+    over_bands(lambda a, b: connect(a, b, a, b), len(rows))
+    for a, b, *_ in written:  # what a band's first rows, or its first plane, touch before it
+        connect(a, min(b, a + (height if across else 0) + 1), 0, a)
+    _find_roots(piece)
     return Runs(begin, end, piece)
+
+
+def _runs_of(rows: NDArray[Any], start: int, stop: int) -> tuple[Places, Places, NDArray[np.int64]]:
+    """Begin and end of the runs of some rows in the flat image, and how many each row has."""
+    # what is not used costs nothing
+    room = (stop - start) * rows.shape[1]
+    begin, end = np.empty(room, np.int32), np.empty(room, np.int32)
+    counts = np.zeros(stop - start, np.int64)
+    n = _write_runs(rows, start, stop, counts, begin, end)
+    return begin[:n], end[:n], counts
 
 
 @numba.njit(cache=True, nogil=True)
@@ -73,8 +92,8 @@ def write_runs(flat, begin, end, values):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _write_runs(rows, first, begin, end):  # type: ignore[no-untyped-def]
-    """Find the runs of each row, and where they start in the list; the number of all.
+def _write_runs(rows, first, last, counts, begin, end):  # type: ignore[no-untyped-def]
+    """Find the runs of some rows, and how many there are in each; the number of all.
 
     Most pixels are like that before them: eight at a time are passed over.
     """
@@ -82,8 +101,8 @@ def _write_runs(rows, first, begin, end):  # type: ignore[no-untyped-def]
     changed = np.zeros(8 * (width // 8 + 1), np.uint8)
     words = changed.view(np.uint64)
     changed[width] = 1
-    for y in range(len(rows)):
-        line, start = rows[y], 0
+    for y in range(first, last):
+        line, start, before = rows[y], 0, n
         for x in range(1, width):
             changed[x] = line[x] != line[x - 1]
         for word in range(len(words)):
@@ -95,7 +114,7 @@ def _write_runs(rows, first, begin, end):  # type: ignore[no-untyped-def]
                         begin[n], end[n] = y * width + start, y * width + x
                         n += 1
                     start = x
-        first[y + 1] = n
+        counts[y - first] = n - before
     return n
 
 
@@ -108,9 +127,9 @@ def _root(parent, i):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _connect(flat, first, begin, end, parent, height, width, reach, across):  # type: ignore[no-untyped-def]
-    """Join runs of neighbouring rows, the root being the first run of all."""
-    for row in range(len(first) - 1):
+def _connect(flat, first, begin, end, parent, height, width, reach, across, start, stop, low, high):  # type: ignore[no-untyped-def]
+    """Join runs of some rows with those of neighbouring rows from low to high, the root being the first."""
+    for row in range(start, stop):
         z, y = row // height, row % height
         for planes, rows in ((0, 1), (1, -1), (1, 0), (1, 1)):  # up to the neighbour
             if planes and (z == 0 or not across or (rows != 0 and reach == 0)):
@@ -118,16 +137,23 @@ def _connect(flat, first, begin, end, parent, height, width, reach, across):  # 
             if not 0 <= y - rows < height:
                 continue
             rise = planes * height + rows
+            if not low <= row - rise < high:
+                continue
             shift = rise * width
-            i, stop = first[row - rise], first[row - rise + 1]
+            i, last = first[row - rise], first[row - rise + 1]
             for j in range(first[row], first[row + 1]):
-                while i < stop and end[i] + shift + reach <= begin[j]:
+                while i < last and end[i] + shift + reach <= begin[j]:
                     i += 1
                 k = i
-                while k < stop and begin[k] + shift < end[j] + reach:
+                while k < last and begin[k] + shift < end[j] + reach:
                     if flat[begin[k]] == flat[begin[j]]:
                         a, b = _root(parent, k), _root(parent, j)
                         parent[max(a, b)] = min(a, b)
                     k += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _find_roots(parent):  # type: ignore[no-untyped-def]
+    """Replace each by its root; parents come before their children."""
     for j in range(len(parent)):
-        parent[j] = _root(parent, j)
+        parent[j] = parent[parent[j]]

@@ -7,10 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rgbtrack.segment.framing import framed, inside, steps_of
-from rgbtrack.segment.runs import Runs, find_runs
+from rgbtrack.segment.runs import Places, Runs, find_runs
 from rgbtrack.threads import over_bands
-
-Places = NDArray[np.int32]
 
 LEVELS = 512
 OUTSIDE = -1
