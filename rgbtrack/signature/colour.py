@@ -1,6 +1,7 @@
 """Colours from detectors: bleed-through undone, errors propagated."""
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +26,11 @@ def unmix(raw: Array, variance: Array, mixing: Array) -> tuple[Array, Array]:
     """
     d, m = mixing.shape
     if d == m:  # one solution, whatever the weights
-        inverse = np.linalg.inv(mixing)
+        inverse: Any = np.linalg.inv(mixing)
         return raw @ inverse.T, (inverse * variance[:, None, :]) @ inverse.T
     weight = 1 / variance  # (n, d)
     products = (mixing[:, :, None] * mixing[:, None, :]).reshape(d, m * m)
-    covariance = np.linalg.inv((weight @ products).reshape(-1, m, m))
+    covariance: Any = np.linalg.inv((weight @ products).reshape(-1, m, m))
     return np.einsum("nmk,nk->nm", covariance, (weight * raw) @ mixing), covariance
 
 

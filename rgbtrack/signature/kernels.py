@@ -322,13 +322,15 @@ def colour_rows(
 ) -> None:
     """Colour of each core pixel, smoothed over 5 x 5 pixels of cells, and its moments in each cell.
 
-    Sums hold, weighted by brightness: 1, each fraction (m), each product of two (m, m; the lower half).
+    Sums hold, weighted by brightness: 1, each fraction (m), each product of two (m, m; the lower half); and
+    not weighted: each fraction (m), all squares (1).
     """
     _, height, width = labels.shape
     m = channel.shape[0]
     rows = np.zeros((5, m + 1, width), np.float32)
     columns = np.zeros((m + 1, width + 4), np.float32)  # two more on either side
     local, count = np.empty(m, np.float32), columns[m]
+    plain = 1 + m + m * m
     zero, one, tiny = np.float32(0), np.float32(1), np.float32(1e-9)
     at, known = 0, -1  # rows up to here
     for row in range(start, stop):
@@ -357,6 +359,8 @@ def colour_rows(
                 for j in range(m):
                     local[j] *= share
                     fractions[at, j] = local[j]
+                    table[plain + j] += local[j]
+                    table[plain + m] += local[j] * local[j]
                     weighted = np.float64(bright * local[j])
                     table[1 + j] += weighted
                     for k in range(j + 1):
@@ -382,18 +386,32 @@ def _keep_cells(labels: Any, pixels: Any, channel: Any, z: int, y: int, kept: An
 
 @njit(cache=True, nogil=True)
 def half_rows(
-    runs: Any, height: int, fractions: Any, mean: Any, axis: Any, start: int, stop: int, halves: Any
+    runs: Any,
+    height: int,
+    fractions: Any,
+    wanted: Any,
+    mean: Any,
+    axis: Any,
+    start: int,
+    stop: int,
+    halves: Any,
 ) -> None:
-    """Number, place and colour of core pixels on either side of each cell's mean along its colour axis."""
+    """Number, place and colour of core pixels on either side of each cell's mean along its colour axis.
+
+    Of the cells that are wanted: those with a place in the other tables, not below 0.
+    """
     m, at = mean.shape[1], 0
     for row in range(start, stop):
         y = row % height
         for r in range(runs.first[row], runs.first[row + 1]):
-            cell = runs.cell[r]
+            cell, begin, end = wanted[runs.cell[r]], runs.begin[r], runs.stop[r]
+            if cell < 0:
+                at += end - begin
+                continue
             middle = 0.0
             for j in range(m):
                 middle += mean[cell, j] * axis[cell, j]
-            for x in range(runs.begin[r], runs.stop[r]):
+            for x in range(begin, end):
                 along = -middle
                 for j in range(m):
                     along += fractions[at, j] * axis[cell, j]
