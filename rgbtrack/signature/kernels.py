@@ -306,25 +306,39 @@ def gap_rows(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def window_rows(plane: Any, gap: Any, side: int, share: Any, mean: Any) -> None:
-    """Share of gaps in windows of side x side pixels, and the mean of the light in them."""
-    height, width = plane.shape
-    zero, one = np.float32(0), np.float32(1)
-    sums, n = np.empty(width, np.float32), np.empty(width, np.float32)
-    for i in range(share.shape[0]):
+def window_rows(
+    pixels: Any, gaps: Any, channel: Any, side: int, start: int, stop: int, share: Any, mean: Any
+) -> None:
+    """Share of gaps in windows of side x side pixels, and the mean of the light of each channel in them.
+
+    Rows of windows, of all planes.
+    """
+    _, height, width = gaps.shape
+    rows, columns = share.shape[1:]
+    m = channel.shape[0]
+    sums, n = np.empty((m, width), np.float32), np.empty(width, np.float32)
+    open_ = np.empty(width, np.float32)
+    for row in range(start, stop):
+        z, i = row // rows, row % rows
         sums[:] = 0
         n[:] = 0
         first, last = i * side, min(height, (i + 1) * side)
         for y in range(first, last):
-            line, open_ = plane[y], gap[y]
+            gap = gaps[z, y]
             for x in range(width):
-                sums[x] += line[x] if open_[x] else zero
-                n[x] += one if open_[x] else zero
-        pool(sums, side, mean[i])
-        pool(n, side, share[i])
-        for column in range(share.shape[1]):
-            mean[i, column] /= share[i, column]
-            share[i, column] /= (last - first) * (min(width, (column + 1) * side) - column * side)
+                open_[x] = gap[x]
+                n[x] += open_[x]
+            for j in range(m):
+                line, total = pixels[channel[j], z, y], sums[j]
+                for x in range(width):
+                    total[x] += line[x] * open_[x]
+        pool(n, side, share[z, i])
+        for j in range(m):
+            pool(sums[j], side, mean[j, z, i])
+            for column in range(columns):
+                mean[j, z, i, column] /= share[z, i, column]
+        for column in range(columns):
+            share[z, i, column] /= (last - first) * (min(width, (column + 1) * side) - column * side)
 
 
 # columns of the table of sums, for each channel
