@@ -20,6 +20,7 @@ from rgbtrack import (
     simulate_scene,
 )
 from rgbtrack.signature import unmix, unmix_cells, unmix_nonnegative
+from rgbtrack.signature.members import find_members
 from rgbtrack.tables import CELLS, markers_of
 
 NAMES = ("red", "green", "blue")
@@ -258,6 +259,28 @@ def test_sums_are_those_of_plain_numpy(shape):
                     faces += counted.sum()
                     border += (counted & (near > 0)).sum()
         assert row["touches_cell"] == pytest.approx(border / faces)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_core_of_any_form_is_what_lies_deep_in_it(seed):
+    rng = np.random.default_rng(seed)
+    field = gaussian_filter(rng.normal(size=(1, 150, 200)), (0, 7, 7))
+    labels = np.digitize(field, np.quantile(field, [0.3, 0.5, 0.8])).astype(np.uint32)  # dents, holes, sides
+    members = find_members(labels, SignatureParams(core=0.05 + 0.02 * seed))
+    radius = np.sqrt(members.shapes[:, 0] / np.pi)
+    least = (0.05 + 0.02 * seed) * radius
+    expected = np.zeros(labels.shape[1:], np.uint32)
+    for cell in members.rows:
+        inside = np.pad(labels[0] == cell, 1, mode="edge").astype(np.uint8)
+        inner = cv2.erode(inside, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))[1:-1, 1:-1]
+        depth = cv2.distanceTransform(np.ascontiguousarray(inner), cv2.DIST_L2, 5)
+        expected[depth > max(1, least[cell])] = cell
+    core, found = members.core, np.zeros_like(expected)
+    for y in range(len(found)):
+        for run in range(core.first[y], core.first[y + 1]):
+            found[y, core.begin[run] : core.stop[run]] = core.cell[run]
+    assert 0.02 < (expected > 0).mean() < 0.7
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_forms_are_those_of_scikit_image():

@@ -1,6 +1,7 @@
 """Colours from detectors: bleed-through undone, errors propagated."""
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +24,14 @@ def unmix(raw: Array, variance: Array, mixing: Array) -> tuple[Array, Array]:
     signature, covariance
         Shapes (n, m) and (n, m, m).
     """
+    d, m = mixing.shape
+    if d == m:  # one solution, whatever the weights
+        inverse: Any = np.linalg.inv(mixing)
+        return raw @ inverse.T, (inverse * variance[:, None, :]) @ inverse.T
     weight = 1 / variance  # (n, d)
-    covariance = np.linalg.inv(np.einsum("dm,nd,dk->nmk", mixing, weight, mixing))
-    signature = np.einsum("nmk,dk,nd,nd->nm", covariance, mixing, weight, raw, optimize=True)
-    return signature, covariance
+    products = (mixing[:, :, None] * mixing[:, None, :]).reshape(d, m * m)
+    covariance: Any = np.linalg.inv((weight @ products).reshape(-1, m, m))
+    return np.einsum("nmk,nk->nm", covariance, (weight * raw) @ mixing), covariance
 
 
 def unmix_nonnegative(raw: Array, variance: Array, mixing: Array) -> tuple[Array, Array]:

@@ -18,8 +18,8 @@ _OBLIQUE = np.array([0, 1, 1, 2, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0, 0], np.int64)
 
 
 @njit(cache=True, nogil=True)
-def shape_rows(labels: Any, start: int, stop: int, inner: Any, shapes: Any) -> None:
-    """Moments and outlines of cells, and the pixels whose neighbours in the plane are of their own cell.
+def shape_rows(labels: Any, start: int, stop: int, shapes: Any) -> None:
+    """Moments and outlines of cells.
 
     Most pixels look like their neighbours to the left and above: only the others are stopped at.
     """
@@ -32,7 +32,6 @@ def shape_rows(labels: Any, start: int, stop: int, inner: Any, shapes: Any) -> N
         z, y = row // height, row % height
         here = labels[z, y]
         above = labels[z, y - 1] if y > 0 else nothing
-        _find_inner(labels[z], y, inner[z, y])
         _find_changes(above, here, changed)
         first, cell = 0, here[0] * 0
         for word in range(words.shape[0]):
@@ -60,19 +59,6 @@ def shape_rows(labels: Any, start: int, stop: int, inner: Any, shapes: Any) -> N
             for x in range(width + 1):
                 if changed[x]:
                     _cross(_four(here, nothing, x), shapes)
-
-
-@njit(cache=True, nogil=True)
-def _find_inner(plane: Any, y: int, inside: Any) -> None:
-    """Pixels of a row whose four neighbours are of their own cell."""
-    height, width = plane.shape
-    here, up, down = plane[y], plane[max(y - 1, 0)], plane[min(y + 1, height - 1)]
-    for x in range(width):
-        inside[x] = (here[x] != 0) & (here[x] == up[x]) & (here[x] == down[x])
-    left, right = here[: width - 1], here[1:]
-    for beside in (inside[: width - 1], inside[1:]):
-        for x in range(width - 1):
-            beside[x] &= left[x] == right[x]
 
 
 @njit(cache=True, nogil=True)
@@ -148,35 +134,147 @@ def _cross(four: Any, shapes: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def core_rows(labels: Any, depth: Any, least: Any, core: Any) -> None:
-    """Pixels of some rows that lie deeper in their cell than its least depth."""
-    for y in range(labels.shape[0]):
-        cells, deep, inside = labels[y], depth[y], core[y]
-        for x in range(labels.shape[1]):
-            inside[x] = deep[x] > least[cells[x]]
+def inner_rows(labels: Any, start: int, stop: int, counts: Any, begin: Any, end: Any, cell: Any) -> int:
+    """Runs of pixels whose four neighbours in the plane are of their own cell, and how many each row has."""
+    _, height, width = labels.shape
+    inside = np.zeros(8 * (width // 8 + 1), np.uint8)  # one more, which is in no cell
+    words = inside.view(np.uint64)
+    n = 0
+    for row in range(start, stop):
+        z, y = row // height, row % height
+        _find_inner(labels[z], y, inside[:width])
+        before, now, same = n, 0, np.uint64(0)
+        for word in range(words.shape[0]):
+            if words[word] == same:
+                continue
+            for x in range(8 * word, 8 * word + 8):
+                if inside[x] == now:
+                    continue
+                if now:
+                    end[n] = x
+                    n += 1
+                else:
+                    begin[n], cell[n] = x, labels[z, y, x]
+                now = inside[x]
+            same = np.uint64(0x0101010101010101) if now else np.uint64(0)
+        counts[row] = n - before
+    return n
 
 
 @njit(cache=True, nogil=True)
-def find_runs(labels: Any, core: Any, first: Any, begin: Any, cells: Any, stop: Any) -> int:
-    """Runs of core pixels of one cell, row by row, and the first of each row; their number."""
-    planes, height, width = labels.shape
+def _find_inner(plane: Any, y: int, inside: Any) -> None:
+    """Pixels of a row whose four neighbours are of their own cell."""
+    height, width = plane.shape
+    here, up, down = plane[y], plane[max(y - 1, 0)], plane[min(y + 1, height - 1)]
+    for x in range(width):
+        inside[x] = (here[x] != 0) & (here[x] == up[x]) & (here[x] == down[x])
+    left, right = here[: width - 1], here[1:]
+    for beside in (inside[: width - 1], inside[1:]):
+        for x in range(width - 1):
+            beside[x] &= left[x] == right[x]
+
+
+@njit(cache=True, nogil=True)
+def core_rows(
+    inner: Any,
+    height: int,
+    width: int,
+    least: Any,
+    start: int,
+    stop: int,
+    counts: Any,
+    begin: Any,
+    end: Any,
+    cell: Any,
+) -> int:
+    """Runs of pixels that lie deeper in their cell, in the plane, than its least depth; how many a row has.
+
+    A row so many pixels away lets through what lies deep enough in its own runs: where all rows around
+    do, there is core. Beyond the image no outline is.
+    """
+    n, far = 0, int(least.max())
+    nearest = np.empty(2 * far + 1, np.int64)  # of each row around, the run that is not yet passed
+    for row in range(start, stop):
+        y, before = row % height, n
+        up, down = min(far, y), min(far, height - 1 - y)
+        for i in range(-up, down + 1):
+            nearest[i] = inner.first[row + i]
+        for r in range(inner.first[row], inner.first[row + 1]):
+            x, last, enough = inner.begin[r], inner.stop[r], least[inner.cell[r]]
+            while x < last:
+                low, high, reach = x, last, int(enough)
+                for away in range(int(enough) + 1):
+                    while reach >= 0 and _chamfer(away, reach) > enough:
+                        reach -= 1
+                    if reach < 0 or low >= last:
+                        break
+                    for i in (-away, away):
+                        if not -up <= i <= down:
+                            continue
+                        at, none = nearest[i], inner.first[row + i + 1]
+                        while at < none and inner.stop[at] <= inner.begin[r]:
+                            at += 1
+                        nearest[i] = at
+                        while at < none and inner.stop[at] - reach <= x and inner.stop[at] < width:
+                            at += 1
+                        if at == none:
+                            low = last
+                            break
+                        if inner.begin[at] > 0:
+                            low = max(low, inner.begin[at] + reach)
+                        if inner.stop[at] < width:
+                            high = min(high, inner.stop[at] - reach)
+                if low < high:
+                    begin[n], end[n], cell[n] = low, high, inner.cell[r]
+                    n += 1
+                x = max(low, high)
+        counts[row] = n - before
+    return n
+
+
+@njit(cache=True, nogil=True)
+def _chamfer(one: int, other: int) -> float:
+    """Distance by steps of 1, 1.4 and 2.1969: along a row or column, across, and as a knight moves.
+
+    Borgefors, Computer Vision, Graphics, and Image Processing 34 (1986) 344.
+    """
+    long, short = max(one, other), min(one, other)
+    if 2 * short <= long:
+        return (long - 2 * short) + 2.1969 * short
+    return 2.1969 * (long - short) + 1.4 * (2 * short - long)
+
+
+@njit(cache=True, nogil=True)
+def whole_rows(
+    labels: Any,
+    core: Any,
+    small: Any,
+    start: int,
+    stop: int,
+    counts: Any,
+    begin: Any,
+    end: Any,
+    cell: Any,
+) -> int:
+    """Runs of the core, but of small cells of all they have, and how many each row has."""
+    _, height, width = labels.shape
     n = 0
-    for row in range(planes * height):
-        first[row] = n
-        line, inside = labels[row // height, row % height], core[row // height, row % height]
-        if not inside.any():
-            continue
-        x = 0
+    for row in range(start, stop):
+        line, before, x = labels[row // height, row % height], n, 0
+        r, none = core.first[row], core.first[row + 1]
         while x < width:
-            if not inside[x]:
+            first = x
+            while x < width and line[x] == line[first]:
                 x += 1
-                continue
-            begin[n], cells[n] = x, line[x]
-            while x < width and inside[x] and line[x] == cells[n]:
-                x += 1
-            stop[n] = x
-            n += 1
-    first[planes * height] = n
+            if small[line[first]]:
+                begin[n], end[n], cell[n] = first, x, line[first]
+                n += 1
+            while r < none and core.begin[r] < x:
+                if not small[line[first]]:
+                    begin[n], end[n], cell[n] = core.begin[r], core.stop[r], core.cell[r]
+                    n += 1
+                r += 1
+        counts[row] = n - before
     return n
 
 
@@ -208,25 +306,39 @@ def gap_rows(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def window_rows(plane: Any, gap: Any, side: int, share: Any, mean: Any) -> None:
-    """Share of gaps in windows of side x side pixels, and the mean of the light in them."""
-    height, width = plane.shape
-    zero, one = np.float32(0), np.float32(1)
-    sums, n = np.empty(width, np.float32), np.empty(width, np.float32)
-    for i in range(share.shape[0]):
+def window_rows(
+    pixels: Any, gaps: Any, channel: Any, side: int, start: int, stop: int, share: Any, mean: Any
+) -> None:
+    """Share of gaps in windows of side x side pixels, and the mean of the light of each channel in them.
+
+    Rows of windows, of all planes.
+    """
+    _, height, width = gaps.shape
+    rows, columns = share.shape[1:]
+    m = channel.shape[0]
+    sums, n = np.empty((m, width), np.float32), np.empty(width, np.float32)
+    open_ = np.empty(width, np.float32)
+    for row in range(start, stop):
+        z, i = row // rows, row % rows
         sums[:] = 0
         n[:] = 0
         first, last = i * side, min(height, (i + 1) * side)
         for y in range(first, last):
-            line, open_ = plane[y], gap[y]
+            gap = gaps[z, y]
             for x in range(width):
-                sums[x] += line[x] if open_[x] else zero
-                n[x] += one if open_[x] else zero
-        pool(sums, side, mean[i])
-        pool(n, side, share[i])
-        for column in range(share.shape[1]):
-            mean[i, column] /= share[i, column]
-            share[i, column] /= (last - first) * (min(width, (column + 1) * side) - column * side)
+                open_[x] = gap[x]
+                n[x] += open_[x]
+            for j in range(m):
+                line, total = pixels[channel[j], z, y], sums[j]
+                for x in range(width):
+                    total[x] += line[x] * open_[x]
+        pool(n, side, share[z, i])
+        for j in range(m):
+            pool(sums[j], side, mean[j, z, i])
+            for column in range(columns):
+                mean[j, z, i, column] /= share[z, i, column]
+        for column in range(columns):
+            share[z, i, column] /= (last - first) * (min(width, (column + 1) * side) - column * side)
 
 
 # columns of the table of sums, for each channel
@@ -322,13 +434,15 @@ def colour_rows(
 ) -> None:
     """Colour of each core pixel, smoothed over 5 x 5 pixels of cells, and its moments in each cell.
 
-    Sums hold, weighted by brightness: 1, each fraction (m), each product of two (m, m; the lower half).
+    Sums hold, weighted by brightness: 1, each fraction (m), each product of two (m, m; the lower half); and
+    not weighted: each fraction (m), all squares (1).
     """
     _, height, width = labels.shape
     m = channel.shape[0]
     rows = np.zeros((5, m + 1, width), np.float32)
     columns = np.zeros((m + 1, width + 4), np.float32)  # two more on either side
     local, count = np.empty(m, np.float32), columns[m]
+    plain = 1 + m + m * m
     zero, one, tiny = np.float32(0), np.float32(1), np.float32(1e-9)
     at, known = 0, -1  # rows up to here
     for row in range(start, stop):
@@ -357,6 +471,8 @@ def colour_rows(
                 for j in range(m):
                     local[j] *= share
                     fractions[at, j] = local[j]
+                    table[plain + j] += local[j]
+                    table[plain + m] += local[j] * local[j]
                     weighted = np.float64(bright * local[j])
                     table[1 + j] += weighted
                     for k in range(j + 1):
@@ -382,18 +498,32 @@ def _keep_cells(labels: Any, pixels: Any, channel: Any, z: int, y: int, kept: An
 
 @njit(cache=True, nogil=True)
 def half_rows(
-    runs: Any, height: int, fractions: Any, mean: Any, axis: Any, start: int, stop: int, halves: Any
+    runs: Any,
+    height: int,
+    fractions: Any,
+    wanted: Any,
+    mean: Any,
+    axis: Any,
+    start: int,
+    stop: int,
+    halves: Any,
 ) -> None:
-    """Number, place and colour of core pixels on either side of each cell's mean along its colour axis."""
+    """Number, place and colour of core pixels on either side of each cell's mean along its colour axis.
+
+    Of the cells that are wanted: those with a place in the other tables, not below 0.
+    """
     m, at = mean.shape[1], 0
     for row in range(start, stop):
         y = row % height
         for r in range(runs.first[row], runs.first[row + 1]):
-            cell = runs.cell[r]
+            cell, begin, end = wanted[runs.cell[r]], runs.begin[r], runs.stop[r]
+            if cell < 0:
+                at += end - begin
+                continue
             middle = 0.0
             for j in range(m):
                 middle += mean[cell, j] * axis[cell, j]
-            for x in range(runs.begin[r], runs.stop[r]):
+            for x in range(begin, end):
                 along = -middle
                 for j in range(m):
                     along += fractions[at, j] * axis[cell, j]

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -98,29 +97,27 @@ def sum_over(
 
 def find_members(labels: Labels, params: SignatureParams) -> Members:
     """Cells of one frame (z, y, x), and which of their pixels are core."""
-    from rgbtrack.signature.kernels import PLANES, N, shape_rows
+    from rgbtrack.signature.kernels import PLANES, N, core_rows, inner_rows, shape_rows, whole_rows
 
     labels = np.ascontiguousarray(labels, np.uint32)
     top, ids = int(labels.max()), None
     if top > 65_535 and top > labels.size // 64:  # tables by label would outgrow the image
         ids, labels = _renumber(labels)
         top = len(ids) - 1
-    inner = np.empty(labels.shape, np.uint8)
-    shapes = sum_over(
-        labels, lambda a, b, table: shape_rows(labels, a, b, inner, table), (top + 1, 12), np.int64
-    )
+    shapes = sum_over(labels, lambda a, b, table: shape_rows(labels, a, b, table), (top + 1, 12), np.int64)
     rows = np.flatnonzero(shapes[:, N])
     # radius of a disc of the same area; in volumes, of the mean cross-section
     radius = np.sqrt(shapes[:, N] / np.maximum(shapes[:, PLANES] if len(labels) > 1 else 1, 1) / np.pi)
     least = np.maximum(1.0, params.core * radius)
-    mask = find_core(labels, inner, least)
-    core = core_runs(labels, mask)
+    height, width = labels.shape[1:]
+    inner = find_runs(labels, lambda *band: inner_rows(labels, *band))
+    core = find_runs(labels, lambda *band: core_rows(inner, height, width, least, *band))
     n_core = core.sizes(top + 1)
     small = n_core < params.min_core_px
     small[0] = False
     if small[rows].any():
-        mask |= small[labels]
-        core = core_runs(labels, mask)
+        deep = core
+        core = find_runs(labels, lambda *band: whole_rows(labels, deep, small, *band))
         n_core = core.sizes(top + 1)
     return Members(labels, rows if ids is None else ids[rows], rows, shapes, core, n_core, small)
 
@@ -133,41 +130,16 @@ def _renumber(labels: Labels) -> tuple[NDArray[np.int64], Labels]:
     return ids.astype(np.int64), index.reshape(labels.shape).astype(np.uint32)
 
 
-def find_core(labels: Labels, inner: NDArray[np.uint8], least: Array) -> NDArray[np.uint8]:
-    """1 where a pixel lies deeper in its cell, in the plane, than the distance given for its label."""
-    from rgbtrack.signature.kernels import core_rows
+def find_runs(labels: Labels, find: Callable[..., int]) -> Core:
+    """Runs that bands of rows find: ``find(start, stop, counts, begin, stop, cell)`` returns their number."""
+    rows, width = labels.shape[0] * labels.shape[1], labels.shape[2]
+    counts = np.empty(rows, np.int64)
 
-    planes, height, _ = inner.shape
-    core = np.empty_like(inner)
-    margin = int(least.max()) + 3
-    pieces = 1 if planes > 1 else min(BANDS, max(1, height // (4 * margin)))
-    least = np.concatenate([[np.inf], least[1:]]).astype(np.float32)
+    def work(start: int, stop: int) -> list[NDArray[Any]]:
+        # what is not used costs nothing
+        places = [np.empty((stop - start) * width, kind) for kind in (np.int32, np.int32, np.uint32)]
+        n = find(start, stop, counts, *places)
+        return [place[:n].copy() for place in places]
 
-    def work(start: int, stop: int) -> None:
-        for z in range(planes) if planes == 1 else range(start, stop):
-            first, last = (start, stop) if planes == 1 else (0, height)
-            low, high = max(0, first - margin), min(height, last + margin)
-            depth = depth_in_cell(inner[z, low:high])[first - low : last - low]
-            core_rows(labels[z, first:last], depth, least, core[z, first:last])
-
-    over_bands(work, height if planes == 1 else planes, pieces if planes == 1 else planes)
-    return core
-
-
-def core_runs(labels: Labels, mask: NDArray[np.uint8]) -> Core:
-    """The pixels of a mask that lie in cells, as runs."""
-    from rgbtrack.signature.kernels import find_runs
-
-    first = np.empty(labels.shape[0] * labels.shape[1] + 1, np.int64)
-    # what is not used costs nothing
-    begin, stop = np.empty(labels.size, np.int32), np.empty(labels.size, np.int32)
-    cell = np.empty(labels.size, np.uint32)
-    n = find_runs(labels, mask, first, begin, cell, stop)
-    return Core(first, begin[:n].copy(), stop[:n].copy(), cell[:n].copy())
-
-
-def depth_in_cell(inner: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Distance from each pixel of a plane to the outline of its own cell, pixels."""
-    if inner.all():
-        return np.full(inner.shape, min(inner.shape), np.float32)
-    return cv2.distanceTransform(inner, cv2.DIST_L2, 5).reshape(inner.shape)
+    begin, stop, cell = map(np.concatenate, zip(*over_bands(work, rows), strict=True))
+    return Core(np.concatenate([[0], np.cumsum(counts)]), begin, stop, cell)

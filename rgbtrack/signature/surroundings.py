@@ -91,14 +91,17 @@ def gap_tops(places: Sequence[Place], channel: list[int]) -> Array:
 
 def find_gaps(labels: Labels) -> NDArray[np.uint8]:
     """1 where no cell is within two pixels in the plane, shape (z, y, x)."""
+    planes, height, _ = labels.shape
     gaps = np.empty(labels.shape, np.uint8)
     square = np.ones((5, 5), np.uint8)
 
-    def work(z: int, _: int) -> None:
-        np.equal(labels[z], 0, out=gaps[z], casting="unsafe")
-        gaps[z] = cv2.erode(gaps[z], square).reshape(gaps[z].shape)
+    def work(start: int, stop: int) -> None:
+        low, high = max(0, start - 2), min(height, stop + 2)
+        for z in range(planes):
+            empty = (labels[z, low:high] == 0).view(np.uint8)
+            gaps[z, start:stop] = cv2.erode(empty, square).reshape(empty.shape)[start - low : stop - low]
 
-    over_bands(work, len(labels), len(labels))
+    over_bands(work, height)
     return gaps
 
 
@@ -138,25 +141,30 @@ def light_grid(
     blur = (factor**2 - 1) / 12 + (factor**2 / 6 if factor > 1 else 0)
     sigma = float(np.sqrt(distance**2 - blur)) / factor
     shape = (-(-height // factor), -(-width // factor))
-    light = np.zeros((planes, *shape, 2 * len(channel)), np.float32)
+    light = np.empty((planes, *shape, 2 * len(channel)), np.float32)
+    seen = np.empty((planes, *shape), np.float32)
 
-    def share_of(z: int, _: int) -> Image:
-        share = np.empty(shape, np.float32)
-        shrink_rows(gaps[z], factor, 0, shape[0], share)
-        return _blur(share, sigma)
+    def average(start: int, stop: int) -> None:
+        for z in range(planes):
+            shrink_rows(gaps[z], factor, start, stop, seen[z])
+            for j, c in enumerate(channel):
+                haze, near = light[z, ..., 2 * j], light[z, ..., 2 * j + 1]
+                gap_rows(pixels[c, z], gaps[z], tops[z, j], factor, start, stop, haze, near)
 
-    def work(i: int, _: int) -> None:
-        z, j = divmod(i, len(channel))
-        plane = pixels[channel[j], z]
-        image, mean = np.empty(shape, np.float32), np.empty(shape, np.float32)
-        gap_rows(plane, gaps[z], tops[z, j], factor, 0, shape[0], image, mean)
-        light[z, ..., 2 * j] = np.maximum(_blur(image, sigma) / (shares[z] + FAR), 0)
-        light[z, ..., 2 * j + 1] = np.maximum(_blur(mean, sigma), 0)
+    def smooth_share(z: int, _: int) -> None:
+        seen[z] = _blur(seen[z], sigma)
 
-    shares = over_bands(share_of, planes, planes)
-    n = planes * len(channel)
-    over_bands(work, n, n)
-    seen = np.stack(shares)
+    def smooth(i: int, _: int) -> None:
+        z, k = divmod(i, light.shape[-1])
+        image = _blur(np.ascontiguousarray(light[z, ..., k]), sigma)
+        if k % 2 == 0:
+            image /= seen[z] + FAR
+        np.maximum(image, 0, out=light[z, ..., k])
+
+    over_bands(average, shape[0])
+    over_bands(smooth_share, planes, planes)
+    n = planes * light.shape[-1]
+    over_bands(smooth, n, n)
     # a Gaussian mean is over 4 pi sigma² pixels, of which so many are gaps
     noise = (seen / (seen + FAR) ** 2 / (4 * np.pi * distance**2)).astype(np.float32)
     return light, noise, factor
@@ -169,6 +177,12 @@ def _blur(image: Image, sigma: float) -> Image:
 def _percentile(values: Any, percent: int) -> float:
     rank = (len(values) - 1) * percent // 100
     return float(np.partition(values, rank)[rank])
+
+
+def _median(values: Any) -> float:
+    """As numpy's, which is slower where many values are equal."""
+    ordered = np.sort(values)
+    return float((ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2)
 
 
 def _sample(plane: Any, where: NDArray[np.uint8]) -> Any:
@@ -190,7 +204,7 @@ def dark_variance(places: Sequence[Place], channel: list[int]) -> Array:
         inside = np.concatenate(
             [all_[place.gaps[z, ::step] > 0] for all_, place, step in zip(seen, places, steps, strict=True)]
         )
-        return float(np.median(inside if len(inside) else np.concatenate([all_.ravel() for all_ in seen])))
+        return _median(inside if len(inside) else np.concatenate([all_.ravel() for all_ in seen]))
 
     planes = len(places[0].gaps)
     n = planes * len(channel)
@@ -203,31 +217,25 @@ def background_variance(places: Sequence[Place], channel: list[int], dark: Array
     The mean over a cell-sized window of background differs from window to window by more than pixel noise
     explains; the excess is what a cell's intensity cannot be sure of. `dark` is from `dark_variance`.
     """
-    from rgbtrack.signature.kernels import window_rows
-
     n_px = np.concatenate([place.n_px for place in places])
     side = max(3, int(np.sqrt(np.median(n_px)))) if len(n_px) else 15
 
+    planes = len(places[0].gaps)
+    windows = [_windows(place, channel, side) for place in places]
+
     def work(i: int, _: int) -> float:
         z, j = divmod(i, len(channel))
-        means, shares = [], []
-        for place in places:
-            # windows that lie at least half in the image
-            rows, columns = ((n + side - side // 2 - 1) // side for n in place.gaps.shape[1:])
-            share, mean = (np.empty((rows, columns), np.float32) for _ in range(2))
-            window_rows(place.pixels[channel[j], z], place.gaps[z], side, share, mean)
-            full = share > 0.5
-            means.append(mean[full])
-            shares.append(share[full])
+        # windows that lie at least half in the gaps
+        means = [mean[j, z][share[z] > 0.5] for share, mean in windows]
+        shares = [share[z][share[z] > 0.5] for share, _ in windows]
         seen = np.concatenate(means)
         if len(seen) < 8:
             return np.nan
-        middle = float(np.median(seen))
-        spread = float(1.4826 * np.median(np.abs(seen - middle))) ** 2
+        middle = _median(seen)
+        spread = (1.4826 * _median(np.abs(seen - middle))) ** 2
         typical = dark[z, j] / (side**2 * float(np.concatenate(shares).mean()))
         return max(0.0, spread - typical) + middle**2
 
-    planes = len(places[0].gaps)
     n = planes * len(channel)
     excess = np.reshape(over_bands(work, n, n), (planes, len(channel)))
     known = excess[~np.isnan(excess).any(axis=1)]
@@ -248,3 +256,21 @@ def background_variance(places: Sequence[Place], channel: list[int], dark: Array
             for c in channel
         ]
     )
+
+
+def _windows(place: Place, channel: list[int], side: int) -> tuple[Image, Image]:
+    """Share of gaps in windows of side x side pixels that lie at least half in the image, (z, rows, columns).
+
+    The second array, (m, z, rows, columns), is the mean of the light in those gaps.
+    """
+    from rgbtrack.signature.kernels import window_rows
+
+    planes = len(place.gaps)
+    rows, columns = ((n + side - side // 2 - 1) // side for n in place.gaps.shape[1:])
+    share = np.empty((planes, rows, columns), np.float32)
+    mean = np.empty((len(channel), *share.shape), np.float32)
+    index = np.array(channel)
+    over_bands(
+        lambda a, b: window_rows(place.pixels, place.gaps, index, side, a, b, share, mean), planes * rows
+    )
+    return share, mean

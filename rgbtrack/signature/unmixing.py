@@ -70,8 +70,8 @@ def solve_colours(
     leak = np.hypot(params.bleed_error * (mixing - np.diag(np.diag(mixing))), mixing_se)
     total = variance + systematic + np.maximum(signature, 0) ** 2 @ (leak**2).T
     signature, whole = (unmix_nonnegative if params.nonnegative else unmix)(raw, total, mixing)
-    solution = np.einsum("nmk,dk,nd->nmd", whole, mixing, 1 / total)  # (n, markers, detectors)
-    noise = np.einsum("nad,nd,nbd->nab", solution, variance, solution)
+    solution = whole @ mixing.T / total[:, None, :]  # (n, markers, detectors)
+    noise = (solution * variance[:, None, :]) @ solution.transpose(0, 2, 1)
     rest = np.maximum(np.einsum("naa->na", whole - noise), 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         own = np.where(raw > 0, np.clip(signature * np.diag(mixing) / raw, 0, 1), 0)
