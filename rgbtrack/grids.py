@@ -43,7 +43,7 @@ def pool(line: Any, factor: int, sums: Any) -> None:
     if factor == 2:  # as many at a time as the processor takes
         for column in range(whole):
             sums[column] = line[2 * column] + line[2 * column + 1]
-    for column in range(whole if factor > 2 else 0):
+    for column in range(0 if factor == 2 else whole):
         total = line[column * factor]
         for i in range(1, factor):
             total += line[column * factor + i]
@@ -76,25 +76,35 @@ def _widen(blocks: Any, factor: int, left: int, line: Any) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def widen_around(grid: Any, factor: int, y: int, left: int, known: int, lines: Any) -> tuple[int, Any]:
+    """Two lines, of the blocks above and below row y, from the column `left` on.
+
+    `known` is the row of blocks that the first line holds already, -1 for none; which one it holds now is
+    returned, and the share of the second in row y.
+    """
+    rows = grid.shape[0]
+    at = min(max((y + 0.5) / factor - 0.5, 0.0), rows - 1.0)
+    above = int(at)
+    if above != known:
+        if known >= 0 and above == known + 1:
+            lines[0] = lines[1]
+        else:
+            _widen(grid[above], factor, left, lines[0])
+        _widen(grid[min(above + 1, rows - 1)], factor, left, lines[1])
+    return above, np.float32(at - above)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def spread_rows(grid: Any, factor: int, start: int, stop: int, left: int, image: Any) -> None:
     """Rows start to stop of an image from the values of its blocks of factor x factor pixels, bilinear.
 
     Of the columns from `left` on, as many as there is room for.
     """
-    rows = grid.shape[0]
-    upper, lower = np.empty(image.shape[1], np.float32), np.empty(image.shape[1], np.float32)
+    lines = np.empty((2, image.shape[1]), np.float32)
+    upper, lower = lines
     known = -1
     for y in range(start, stop):
-        at = min(max((y + 0.5) / factor - 0.5, 0.0), rows - 1.0)
-        above = int(at)
-        if above != known:
-            if above == known + 1 and known >= 0:
-                upper, lower = lower, upper
-            else:
-                _widen(grid[above], factor, left, upper)
-            _widen(grid[min(above + 1, rows - 1)], factor, left, lower)
-            known = above
-        share = np.float32(at - above)
+        known, share = widen_around(grid, factor, y, left, known, lines)
         line = image[y - start]
         for x in range(line.shape[0]):
             line[x] = upper[x] + share * (lower[x] - upper[x])

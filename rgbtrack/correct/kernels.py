@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from rgbtrack.grids import pool, spread_rows
+from rgbtrack.grids import pool, widen_around
 
 FAR = -40.0
 """Logarithm of a density that adds nothing."""
@@ -28,18 +28,17 @@ def subtract_rows(
     The grid is of the whole plane, the rest of a window of it whose first row and column are the corner.
     """
     restore = np.float32(1 / fade)
-    width, rows = raw.shape[1], max(factor, 8)
-    background = np.empty((rows, width), np.float32)
-    for begin in range(start, stop, rows):
-        end = min(stop, begin + rows)
-        spread_rows(grid, factor, corner[0] + begin, corner[0] + end, corner[1], background)
-        for y in range(begin, end):
-            line = background[y - begin]
-            for x in range(width):
-                pixels[y, x] = (np.float32(raw[y, x]) - line[x]) * restore
-            if flat.shape[0]:
-                for x in range(width):
-                    pixels[y, x] /= flat[y, x]
+    lines, known = np.empty((2, raw.shape[1]), np.float32), -1
+    upper, lower = lines
+    for y in range(start, stop):
+        known, share = widen_around(grid, factor, corner[0] + y, corner[1], known, lines)
+        counts, out = raw[y], pixels[y]
+        for x in range(out.shape[0]):
+            out[x] = (np.float32(counts[x]) - (upper[x] + share * (lower[x] - upper[x]))) * restore
+        if flat.shape[0]:
+            light = flat[y]
+            for x in range(out.shape[0]):
+                out[x] /= light[x]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -88,55 +87,54 @@ def background_rows(
 def extremes(plane: Any) -> tuple[Any, Any, int]:
     """Least and largest value, and how often the largest occurs."""
     low = high = plane[0, 0]
+    n = 0
     for y in range(plane.shape[0]):
         row = plane[y]
         least, most = row[0], row[0]
         for x in range(row.shape[0]):
             least = min(least, row[x])
             most = max(most, row[x])
-        low, high = min(low, least), max(high, most)
-    n = 0
-    for y in range(plane.shape[0]):
-        for x in range(plane.shape[1]):
-            n += plane[y, x] == high
+        low = min(low, least)
+        if most > high:
+            high, n = most, 0
+        if most == high:
+            n += (row == high).sum()
     return low, high, n
 
 
-@njit(cache=True, nogil=True)
-def below_top(highest: Any, mean: Any, rest: Any, slope: Any, top: float, levels: int) -> tuple[Any, ...]:
-    """Pixels with nothing near them at the top: mean, rest, slope; square root of the mean in so many levels.
+@njit(cache=True, nogil=True, error_model="numpy")
+def levels_below_top(highest: Any, mean: Any, top: float, levels: int) -> tuple[Any, Any]:
+    """Square root of the mean in so many levels, and how many pixels are of each level or less.
 
-    All pixels where there are hardly any. Last, how many pixels are of each level or less.
+    Pixels with something near them at the top are of a level above all; none are where hardly any others are.
     """
-    n = (highest < top).sum()
-    all_ = n < 100
-    n = highest.size if all_ else n
-    means, rests, slopes = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
-    at = 0
-    for i in range(highest.size):
-        if all_ or highest[i] < top:
-            means[at], rests[at], slopes[at] = mean[i], rest[i], slope[i]
-            at += 1
-    low, high = means.min(), means.max()
-    scale = np.float32(levels / max(np.sqrt(high - low), 1e-12))
-    fine, rank = np.empty(n, np.uint16), np.zeros(levels + 1, np.int64)
-    for i in range(n):
-        fine[i] = np.uint16(np.sqrt(means[i] - low) * scale)
+    limit = np.float32(top if (highest < top).sum() >= 100 else np.inf)
+    low, high = np.float32(np.inf), np.float32(-np.inf)
+    for i in range(mean.size):
+        inside = highest[i] < limit
+        low = min(low, mean[i] if inside else low)
+        high = max(high, mean[i] if inside else high)
+    scale = np.float32((levels - 1) / max(np.sqrt(high - low), 1e-12))
+    fine, rank = np.empty(mean.size, np.uint16), np.zeros(levels + 1, np.int32)
+    for i in range(mean.size):
+        fine[i] = np.uint16(np.sqrt(mean[i] - low) * scale) if highest[i] < limit else levels
+    for i in range(mean.size):
         rank[fine[i]] += 1
-    return means, rests, slopes, fine, np.cumsum(rank)
+    return fine, np.cumsum(rank)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def sort_by_bin(bins: Any, fine: Any, ranks: Any, mean: Any, rest: Any, slope: Any) -> tuple[Any, Any, Any]:
-    """Mean, size of the rest, and slope, bin after bin; the first pixel of each bin is at its rank."""
-    means, rests, slopes = np.empty_like(mean), np.empty_like(rest), np.empty_like(slope)
+    """Size of the rest, and slope, bin after bin, and sums of the mean; each bin begins at its rank."""
+    rests, slopes, sums = np.empty_like(rest), np.empty_like(slope), np.zeros(len(ranks))
     next_ = ranks.copy()
     for i in range(fine.size):
         k = bins[fine[i]]
         at = next_[k]
-        means[at], rests[at], slopes[at] = mean[i], abs(rest[i]), slope[i]
-        next_[k] += 1
-    return means, rests, slopes
+        rests[at], slopes[at] = abs(rest[i]), slope[i]
+        sums[k] += mean[i]
+        next_[k] = at + 1
+    return rests, slopes, sums
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

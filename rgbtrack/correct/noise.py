@@ -60,7 +60,7 @@ def estimate_noise(planes: NDArray[Any], *, step: float = 1.0) -> NoiseModel:
     the fit. Of a large image a sample is used, bands of rows. Fails where an image was smoothed or
     compressed beforehand: the noise is then underestimated.
     """
-    from rgbtrack.correct.kernels import below_top, sort_by_bin
+    from rgbtrack.correct.kernels import levels_below_top, sort_by_bin
 
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
     chosen = sample_bands(planes)
@@ -78,27 +78,30 @@ def estimate_noise(planes: NDArray[Any], *, step: float = 1.0) -> NoiseModel:
             _steepness,
         )
     ]
-    highest, *images = (image.ravel() for image in filtered)
-    mean, rest, slope, fine, rank = below_top(highest, *images, top, LEVELS)
+    highest, mean, rest, slope = (image.ravel() for image in filtered)
+    fine, rank = levels_below_top(highest, mean, top, LEVELS)
     # bins even in rank and, above, even in the square root of the mean: few bright pixels still count
-    even = np.searchsorted(rank, np.linspace(0, rank[-1], BINS)[1:-1])
-    edges = np.union1d(even, np.linspace(0, LEVELS, BINS).astype(int)[1:-1])
-    bins = np.repeat(np.arange(len(edges) + 1), np.diff([0, *(edges + 1), LEVELS + 1]))
-    ranks = np.concatenate([[0], rank[edges], rank[-1:]])
-    mean, rest, slope = sort_by_bin(bins, fine, ranks, mean, rest, slope)
+    even = np.searchsorted(rank, np.linspace(0, rank[-2], BINS)[1:-1])
+    edges = np.union1d(even, np.linspace(0, LEVELS - 1, BINS).astype(int)[1:-1])
+    bins = np.repeat(
+        np.arange(len(edges) + 2, dtype=np.uint8), np.diff([0, *(edges + 1), LEVELS, LEVELS + 1])
+    )
+    ranks = np.concatenate([[0], rank[edges], rank[-2:-1]])
+    rest, slope, sums = sort_by_bin(bins, fine, ranks, mean, rest, slope)
     levels, variances, weights = [], [], []
-    for low, high in itertools.pairwise(ranks):
+    for total, (low, high) in zip(sums[:-1], itertools.pairwise(ranks), strict=True):
         if high - low < 200:
             continue
-        levels.append(float(np.mean(mean[low:high], dtype=float)))
+        levels.append(total / (high - low))
         # where the image is flattest; an odd filter tells nothing of the noise in an even one
-        flattest = np.argpartition(slope[low:high], (high - low) // 3)[: (high - low) // 3]
+        steep, third = slope[low:high], (high - low) // 3 - 1
+        flattest = np.compress(steep <= np.partition(steep, third)[third], rest[low:high])
         # the lower quartile of |N(0, s²)| is 0.3186 s
         quarter = len(flattest) // 4
-        variances.append((float(np.partition(rest[low:high][flattest], quarter)[quarter]) / 0.3186) ** 2)
+        variances.append((float(np.partition(flattest, quarter)[quarter]) / 0.3186) ** 2)
         weights.append(len(flattest))
     if not levels:
-        return NoiseModel(1e-3, float(np.mean(rest**2)), floor)
+        return NoiseModel(1e-3, float(np.mean(rest[: ranks[-1]] ** 2)), floor)
     level, spread = np.array(levels), np.maximum(variances, floor)
     if np.ptp(level) <= 3 * np.sqrt(spread[0]):
         # nothing but background
@@ -122,8 +125,10 @@ def estimate_noise(planes: NDArray[Any], *, step: float = 1.0) -> NoiseModel:
 
 def _line(x: Array, y: Array, weight: Array) -> tuple[float, float]:
     """Slope and intercept of the line of least squares."""
-    x_mean, y_mean = np.average(x, weights=weight), np.average(y, weights=weight)
-    slope = (weight * (x - x_mean) * (y - y_mean)).sum() / (weight * (x - x_mean) ** 2).sum()
+    share = weight / weight.sum()
+    x_mean, y_mean = share @ x, share @ y
+    lever = share * (x - x_mean)
+    slope = lever @ y / (lever @ x)
     return float(slope), float(y_mean - slope * x_mean)
 
 
