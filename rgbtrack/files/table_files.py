@@ -20,7 +20,14 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """
     path = Path(path)
     if path.suffix == ".parquet":
-        write_atomically(path, lambda temporary: table.to_parquet(temporary, index=False, engine="pyarrow"))
+        # measured values hardly ever occur twice: a dictionary of them is only in the way
+        repeated = [str(name) for name, kind in table.dtypes.items() if not pd.api.types.is_float_dtype(kind)]
+        write_atomically(
+            path,
+            lambda temporary: table.to_parquet(
+                temporary, index=False, engine="pyarrow", use_dictionary=repeated or False
+            ),
+        )
         return
     safe = table.copy()
     for name in safe.columns:
