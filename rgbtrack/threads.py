@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from typing import Any
@@ -62,7 +62,23 @@ def over_bands(work: Callable[[int, int], Any], n: int, bands: int | None = None
     pieces = list(cuts(n, bands or threads))
     if threads == 1 or len(pieces) == 1:
         return [work(start, stop) for start, stop in pieces]
-    return list(_pool(threads).map(lambda piece: _alone(work, piece), pieces))
+    done: list[Any] = [None] * len(pieces)
+    left = iter(range(len(pieces)))
+
+    def take() -> None:
+        for i in left:  # each is given out once, to whichever thread asks
+            done[i] = work(*pieces[i])
+
+    # this thread works too, and is not woken for nothing
+    others = [_pool(threads).submit(_alone, take) for _ in range(min(threads, len(pieces)) - 1)]
+    try:
+        _alone(take)
+    finally:
+        begun = [other for other in others if not other.cancel()]
+        wait(begun)
+    for other in begun:
+        other.result()
+    return done
 
 
 def sum_bands(
@@ -84,10 +100,13 @@ def sum_bands(
     return np.asarray(tables[0])
 
 
-def _alone(work: Callable[[int, int], Any], piece: tuple[int, int]) -> Any:
-    """Work on one band; what that calls in turn stays in this thread."""
+def _alone(work: Callable[[], None]) -> None:
+    """Work in this thread alone, whatever that calls in turn."""
     _state.within = True
-    return work(*piece)
+    try:
+        work()
+    finally:
+        _state.within = False
 
 
 def cuts(n: int, bands: int) -> Iterator[tuple[int, int]]:
@@ -99,4 +118,4 @@ def cuts(n: int, bands: int) -> Iterator[tuple[int, int]]:
 
 @lru_cache(maxsize=4)
 def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="rgbtrack")
+    return ThreadPoolExecutor(threads - 1, thread_name_prefix="rgbtrack")
