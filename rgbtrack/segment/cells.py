@@ -471,6 +471,7 @@ def outline_objects(
     trimmed = trim(labels, light, working.light, params.contrast)
     if nuclei is not None:
         trimmed = np.where(nuclei > 0, labels, trimmed)
+    del labels  # memory, where it is needed most
     labels = make_whole(trimmed, n)
     least = LEAST_PIECE * typical_size(working.diameter, working.spacing, labels.shape[0] > 1)
     there = region_sizes(labels, n) > least

@@ -46,8 +46,7 @@ def trim(labels: Labels, sums: Array, light: Image, share: float) -> Labels:
 
 
 def make_whole(labels: Labels, n: int) -> Labels:
-    """Keep the largest piece of each label and fill the holes inside it."""
-    whole = labels.copy()
+    """Keep the largest piece of each label and fill the holes inside it, in place."""
     runs = find_runs(labels, 0, True)
     label, size = labels.ravel()[runs.begin], runs.sizes()
     largest = np.zeros(n + 1, np.int32)  # first run of the largest piece
@@ -55,9 +54,9 @@ def make_whole(labels: Labels, n: int) -> Labels:
     np.maximum.at(best, label, size)
     first = np.flatnonzero(size == best[label])[::-1]
     largest[label[first]] = first  # of pieces of one size the first counts
-    clear_runs(whole.reshape(-1), runs.begin, runs.end, runs.piece != largest[label])
-    _fill_holes(whole.reshape(-1), *labels.shape)
-    return whole
+    clear_runs(labels.reshape(-1), runs.begin, runs.end, runs.piece != largest[label])
+    _fill_holes(labels.reshape(-1), *labels.shape)
+    return labels
 
 
 @numba.njit(cache=True, nogil=True)
