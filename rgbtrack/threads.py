@@ -74,6 +74,8 @@ def over_bands(work: Callable[[int, int], Any], n: int, bands: int | None = None
     try:
         _alone(take)
     finally:
+        for _ in left:  # after an error, or Ctrl-C, nothing more is begun
+            pass
         begun = [other for other in others if not other.cancel()]
         wait(begun)
     for other in begun:
