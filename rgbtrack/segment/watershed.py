@@ -70,9 +70,29 @@ def _flooded(
 
 def _by_piece(runs: Runs, shape: tuple[int, ...]) -> tuple[Places, Places, NDArray[np.int64]]:
     """Begin and end in the framed image of runs, piece by piece, and the first of each piece."""
-    order = np.argsort(runs.piece, kind="stable")
-    first = np.flatnonzero(np.diff(runs.piece[order], prepend=-1, append=np.prod(shape)))
+    order, first = _sorted(runs.piece)
     return *_in_frame(runs.begin[order], runs.end[order], shape), first
+
+
+@numba.njit(cache=True, nogil=True)
+def _sorted(piece):  # type: ignore[no-untyped-def]
+    """Order of runs by piece, and where each piece begins in it, the end last; by counting."""
+    ends = np.zeros(len(piece) + 1, np.int64)
+    for k in piece:
+        ends[k + 1] += 1
+    first = np.empty(len(piece) + 1, np.int64)
+    n = 0
+    for k in range(len(piece)):
+        if ends[k + 1]:
+            first[n] = ends[k]
+            n += 1
+        ends[k + 1] += ends[k]
+    first[n] = len(piece)
+    order = np.empty(len(piece), np.int64)
+    for i in range(len(piece)):
+        order[ends[piece[i]]] = i
+        ends[piece[i]] += 1
+    return order, first[: n + 1]
 
 
 def _in_frame(begin: Places, end: Places, shape: tuple[int, ...]) -> tuple[Places, Places]:
